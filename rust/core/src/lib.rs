@@ -1,0 +1,2 @@
+//! fastcheck's core.
+pub mod catalog;
