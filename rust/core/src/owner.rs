@@ -172,6 +172,11 @@ impl Owner {
         Ok(self.control.get(Field::Seq)?)
     }
 
+    /// The arena's id.
+    pub fn arena(&self) -> u64 {
+        self.arena
+    }
+
     pub fn customers(&self) -> u64 {
         self.customers
     }
