@@ -5,6 +5,9 @@ const DIGITS_MAX: usize = 38;
 /// Exponents are clamped here; anything near it is far out of every range a catalog has.
 const EXPONENT_MAX: i64 = 1_000_000;
 
+/// Zeros that a number written out may have.
+const PLAIN_ZEROS_MAX: i32 = 40;
+
 /// `±digits × 10^exponent`. `digits` has no trailing zero, so that `-exponent` is the scale the number needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal {
@@ -98,6 +101,24 @@ impl Decimal {
         (-self.exponent).max(0) as u32
     }
 
+    /// The number written out, without an exponent unless that would take more than [`PLAIN_ZEROS_MAX`] zeros.
+    pub fn to_plain(self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let digits = self.digits.to_string();
+        let places = self.scale_needed() as usize;
+        match self.exponent {
+            0.. if self.exponent <= PLAIN_ZEROS_MAX => {
+                format!("{sign}{digits}{}", "0".repeat(self.exponent as usize))
+            }
+            ..0 if self.exponent >= -PLAIN_ZEROS_MAX => {
+                let padded = format!("{digits:0>width$}", width = places + 1);
+                let (whole, fraction) = padded.split_at(padded.len() - places);
+                format!("{sign}{whole}.{fraction}")
+            }
+            exponent => format!("{sign}{digits}e{exponent}"),
+        }
+    }
+
     /// The number as an `i64`, if it is whole and fits.
     pub fn to_i64(self) -> Option<i64> {
         let size = i128::try_from(self.units(0).ok()?).ok()?;
@@ -181,6 +202,18 @@ mod tests {
         assert_eq!(integer("9223372036854775808"), None);
         assert_eq!(integer("-0"), Some(0));
         assert_eq!(integer("1.5"), None);
+    }
+
+    #[test]
+    fn numbers_are_written_out() {
+        let plain = |text| Decimal::parse(text).expect("a number").to_plain();
+        assert_eq!(plain("0.0050"), "0.005");
+        assert_eq!(plain("-12.5"), "-12.5");
+        assert_eq!(plain("1e12"), "1000000000000");
+        assert_eq!(plain("1.0"), "1");
+        assert_eq!(plain("0.0"), "0");
+        assert_eq!(plain("1e99"), "1e99");
+        assert_eq!(plain("1e-99"), "1e-99");
     }
 
     #[test]

@@ -6,10 +6,10 @@ use crate::fields::Fields;
 use crate::hint::did_you_mean;
 use crate::problem::Problems;
 use crate::scalar::word;
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 /// Units of one length: a year in minutes and then some, far from where an instant overflows.
-const COUNT_MAX: i64 = 1_000_000;
+pub(crate) const COUNT_MAX: i64 = 1_000_000;
 
 const UNITS: [(&str, Unit); 6] = [
     ("minute", Unit::Minute),
@@ -33,10 +33,19 @@ pub(crate) fn unit_name(unit: Unit) -> &'static str {
         .map_or("", |(name, _)| name)
 }
 
+/// The unit a word stands for, singular or plural.
+pub(crate) fn unit_of(word: &str) -> Option<Unit> {
+    let singular = word.strip_suffix('s').unwrap_or(word);
+    UNITS
+        .iter()
+        .find(|(name, _)| *name == singular)
+        .map(|(_, unit)| *unit)
+}
+
 /// Reads `month` or `3 months`.
 pub(crate) fn span(node: &Node, path: &str, problems: &mut Problems) -> Option<Span> {
     let mut hint = "write `month`, `3 months`, `30 days`".to_owned();
-    if let crate::tree::Value::Scalar { text, .. } = &node.value {
+    if let Value::Scalar { text, .. } = &node.value {
         let (count, unit) = match text.trim().split_once(' ') {
             Some((count, unit)) => (
                 Decimal::parse(count).ok().and_then(Decimal::to_i64),
@@ -44,18 +53,16 @@ pub(crate) fn span(node: &Node, path: &str, problems: &mut Problems) -> Option<S
             ),
             None => (Some(1), text.trim()),
         };
-        let singular = unit.strip_suffix('s').unwrap_or(unit);
-        let known = UNITS.iter().find(|(name, _)| *name == singular);
-        match (count, known) {
-            (Some(count), Some((_, unit))) if (1..=COUNT_MAX).contains(&count) => {
+        match (count, unit_of(unit)) {
+            (Some(count), Some(unit)) if (1..=COUNT_MAX).contains(&count) => {
                 return Some(Span {
                     count: count as u32,
-                    unit: *unit,
+                    unit,
                 });
             }
             (Some(_), Some(_)) => hint = format!("from 1 to {COUNT_MAX}"),
             (Some(_), None) => {
-                let near = did_you_mean(singular, UNITS.map(|(name, _)| name));
+                let near = did_you_mean(unit, UNITS.map(|(name, _)| name));
                 if !near.is_empty() {
                     hint = near;
                 }

@@ -13,6 +13,7 @@ mod length;
 mod load;
 mod plans;
 mod pools;
+pub mod pricing2yaml;
 mod problem;
 mod scalar;
 mod settings;
@@ -21,6 +22,7 @@ mod tree;
 pub use canonical::{Value, digest, document};
 pub use fastcheck_core::catalog;
 pub use load::parse;
+pub use pricing2yaml::{Imported, import};
 pub use problem::Problem;
 
 #[cfg(test)]

@@ -259,7 +259,7 @@ mod tests {
         }
         assert_mistake(
             &format!("{HEAD}  p: {{}}\n  p: {{}}\n"),
-            "5: plans.p: `p` is written twice (keep one of them)",
+            "5: plans.p: `p` is written twice (keep one of them; the last one counts)",
         );
     }
 

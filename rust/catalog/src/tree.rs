@@ -4,7 +4,7 @@
 //! number. An alias shares the anchored subtree instead of copying it, but is counted at its full size, so
 //! a file cannot expand beyond [`NODES_MAX`] nodes. Nothing here recurses on the depth of the input.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -147,7 +147,8 @@ enum Open {
     List(Vec<Node>),
     Map {
         entries: Vec<Entry>,
-        seen: HashSet<Rc<str>>,
+        /// Where each key is among the entries.
+        seen: HashMap<Rc<str>, usize>,
         /// A key that waits for its value.
         key: Option<(Rc<str>, Spot)>,
     },
@@ -239,7 +240,7 @@ impl<'p> Builder<'p> {
                 self.check_tag(tag.as_deref(), spot);
                 let open = Open::Map {
                     entries: Vec::new(),
-                    seen: HashSet::new(),
+                    seen: HashMap::new(),
                     key: None,
                 };
                 self.open(spot, anchor, open)
@@ -314,14 +315,21 @@ impl<'p> Builder<'p> {
             Open::List(nodes) => nodes.push(built.node),
             Open::Map { entries, seen, key } => match key.take() {
                 Some((name, at)) => {
-                    if seen.insert(name.clone()) {
-                        entries.push(Entry {
-                            spot: at,
-                            key: name,
-                            value: built.node,
-                        });
-                    } else {
-                        self.duplicate(&name, at);
+                    let entry = Entry {
+                        spot: at,
+                        key: name.clone(),
+                        value: built.node,
+                    };
+                    match seen.get(&name) {
+                        None => {
+                            seen.insert(name, entries.len());
+                            entries.push(entry);
+                        }
+                        Some(first) => {
+                            // The last one counts, as in other YAML readers.
+                            entries[*first] = entry;
+                            self.duplicate(&name, at);
+                        }
                     }
                 }
                 None => match built.node.value {
@@ -345,8 +353,12 @@ impl<'p> Builder<'p> {
         });
         let path = parents.fold(String::new(), |path, key| join(&path, key));
         let message = format!("`{}` is written twice", shown(name));
-        self.problems
-            .add(at, &join(&path, name), message, "keep one of them");
+        self.problems.add(
+            at,
+            &join(&path, name),
+            message,
+            "keep one of them; the last one counts",
+        );
     }
 
     fn count(&mut self, spot: Spot, nodes: usize) -> Result<(), Stop> {
@@ -443,7 +455,7 @@ mod tests {
         assert_eq!((problem.line, problem.column), (3, 3));
         assert_eq!(
             problem.to_string(),
-            "f.yaml:3: a.b: `b` is written twice (keep one of them)"
+            "f.yaml:3: a.b: `b` is written twice (keep one of them; the last one counts)"
         );
     }
 
