@@ -16,6 +16,7 @@ mod pools;
 pub mod pricing2yaml;
 mod problem;
 mod scalar;
+mod schema;
 mod settings;
 mod tree;
 
@@ -24,6 +25,7 @@ pub use fastcheck_core::catalog;
 pub use load::parse;
 pub use pricing2yaml::{Imported, import};
 pub use problem::Problem;
+pub use schema::schema;
 
 #[cfg(test)]
 mod testing;
