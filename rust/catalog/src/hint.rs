@@ -13,52 +13,96 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
 
 /// The known name within a third of the length of `name` in edits, the nearest, then the first by name.
 fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = name.chars().take(NAME_CHARS_MAX + 1).collect();
+    let lower = |text: &str| -> Vec<char> { text.chars().flat_map(char::to_lowercase).collect() };
+    if name.len() > 4 * NAME_CHARS_MAX {
+        return None;
+    }
+    let wanted = lower(name);
     if wanted.len() > NAME_CHARS_MAX {
         return None;
     }
     let allowed = (wanted.len() / 3).clamp(1, 3);
     let mut best: Option<(usize, &str)> = None;
     for candidate in known {
-        // Bytes are at least characters, and at most four for each: a cheap way past most candidates.
+        // A character is one to four bytes: a cheap way past most candidates.
         if candidate.len() > 4 * (wanted.len() + allowed) {
             continue;
         }
-        let other: Vec<char> = candidate.chars().collect();
-        if other.len().abs_diff(wanted.len()) > allowed {
+        let Some(far) = distance(&wanted, &lower(candidate), allowed) else {
             continue;
-        }
-        let far = distance(&wanted, &other);
+        };
         // Ties go to the first by name: the candidates may come in any order.
-        if far <= allowed && best.is_none_or(|least| (far, candidate) < least) {
+        if best.is_none_or(|least| (far, candidate) < least) {
             best = Some((far, candidate));
         }
     }
     best.map(|(_, near)| near)
 }
 
-/// Edits (insert, delete, replace, swap of neighbours) between two words, case aside.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let same = |x: char, y: char| x.to_lowercase().eq(y.to_lowercase());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let replace = above[j - 1] + usize::from(!same(a[i - 1], b[j - 1]));
-            row[j] = replace.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut above, row);
+/// Edits (insert, delete, replace, swap of neighbours) between two words, if at most `allowed`. Only the
+/// band of the table within `allowed` of its diagonal is worked out: nothing outside can lead to an answer.
+fn distance(a: &[char], b: &[char], allowed: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > allowed {
+        return None;
     }
-    above[b.len()]
+    let outside = allowed + 1;
+    let mut before = vec![outside; b.len() + 1];
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    let mut row = vec![outside; b.len() + 1];
+    for i in 1..=a.len() {
+        let first = i.saturating_sub(allowed).max(1);
+        let last = (i + allowed).min(b.len());
+        row[first - 1] = if first == 1 { i } else { outside };
+        for j in first..=last {
+            let replace = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let up = if j < i + allowed { above[j] } else { outside };
+            let mut least = replace.min(up + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            row[j] = least;
+        }
+        std::mem::swap(&mut before, &mut above);
+        std::mem::swap(&mut above, &mut row);
+    }
+    Some(above[b.len()]).filter(|far| *far <= allowed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// The whole table, by its definition.
+    fn model(a: &[char], b: &[char]) -> usize {
+        let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 0..=a.len() {
+            for j in 0..=b.len() {
+                table[i][j] = match (i, j) {
+                    (0, n) | (n, 0) => n,
+                    _ => {
+                        let replace = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                        replace.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1)
+                    }
+                };
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    table[i][j] = table[i][j].min(table[i - 2][j - 2] + 1);
+                }
+            }
+        }
+        table[a.len()][b.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn the_band_agrees_with_the_whole_table(
+            a in "[ab]{0,9}", b in "[ab]{0,9}", allowed in 1usize..=3,
+        ) {
+            let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+            let far = model(&a, &b);
+            prop_assert_eq!(distance(&a, &b, allowed), (far <= allowed).then_some(far));
+        }
+    }
 
     #[test]
     fn the_nearest_name_wins() {

@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_is_right() {
+        let page = include_str!("../../../docs/catalog.md");
+        let example = page
+            .split("```")
+            .find_map(|part| part.strip_prefix("yaml\n"));
+        let catalog = good(example.expect("an example"));
+        assert_eq!((catalog.features.len(), catalog.pools.len()), (6, 3));
+        assert_eq!((catalog.plans.len(), catalog.addons.len()), (1, 1));
+    }
+
+    #[test]
     fn every_mistake_is_listed_by_line() {
         let text = "fastcheck: 2\npolls: {}\nfeatures:\n  a: {kind: switch, default: 1}\n  b: {kind: credit, pool: c, rate: 1}\nplans:\n  p: {features: {z: true}}\n";
         let lines: Vec<_> = parse(text.as_bytes(), "f")

@@ -18,6 +18,11 @@ pub(crate) const DEPTH_MAX: usize = 64;
 /// Nodes of a tree, each use of an alias counted in full.
 pub(crate) const NODES_MAX: usize = 1_000_000;
 
+/// Characters that may begin a token. The scanner keeps every token of a `[…]` or `{…}` until it knows whether
+/// the whole is a key, at about 150 bytes each; this bounds what a hostile file can make it keep.
+const INDICATORS_MAX: usize = 2 * NODES_MAX;
+const INDICATORS: &[u8] = b",:[]{}?&*!'\"";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub spot: Spot,
@@ -114,6 +119,16 @@ pub(crate) fn read(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
             return None;
         }
     };
+    let indicators = text
+        .bytes()
+        .filter(|byte| INDICATORS.contains(byte))
+        .count();
+    if indicators > INDICATORS_MAX {
+        let message = format!("{indicators} brackets, colons, commas and the like");
+        let hint = format!("at most {INDICATORS_MAX}; split the product into several catalogs");
+        problems.add(Spot::default(), "", message, hint);
+        return None;
+    }
     // No input is known to break it, but the scanner asserts its own invariants; should one fail, the file is at
     // fault and not the process.
     let outcome = catch_unwind(AssertUnwindSafe(|| Builder::new(problems).build(text)));
@@ -508,6 +523,15 @@ mod tests {
             only_problem(problems.into_list())
                 .message
                 .contains("16777216")
+        );
+    }
+
+    #[test]
+    fn tokens_are_bounded_before_they_are_scanned() {
+        let problem = refused(&format!("[{}", "[],".repeat(700_000)));
+        assert_eq!(
+            problem.message,
+            "2100001 brackets, colons, commas and the like"
         );
     }
 
