@@ -479,8 +479,9 @@ impl Reader {
             &self.limits,
             notes,
         );
+        let set: HashSet<usize> = sets.iter().map(|set| set.item).collect();
         adds.retain(|add| {
-            let twice = sets.iter().any(|set| set.item == add.item);
+            let twice = set.contains(&add.item);
             if twice {
                 let hint = "an add-on either sets a limit or extends it; it sets it here";
                 notes.add(add.spot, &add.path, "set and extended by one add-on", hint);
@@ -569,10 +570,11 @@ fn available_for(
     let path = join(path, "availableFor");
     let nodes = crate::fields::items(node, &path, notes)?;
     let mut names: Vec<String> = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     for node in nodes {
         match &node.value {
             Value::Scalar { text, .. } if plans.contains(text.as_ref()) => {
-                if !names.iter().any(|name| name == text.as_ref()) {
+                if seen.insert(text) {
                     names.push(text.to_string());
                 }
             }
