@@ -19,7 +19,7 @@ use crate::handle::Handle;
 use crate::strings::utf8;
 
 type Fast =
-    unsafe extern "C" fn(*mut ffi::PyObject, *const *mut ffi::PyObject, ffi::Py_ssize_t) -> *mut ffi::PyObject;
+    unsafe extern "C" fn(*mut ffi::PyObject, *mut *mut ffi::PyObject, ffi::Py_ssize_t) -> *mut ffi::PyObject;
 type FastKeywords = unsafe extern "C" fn(
     *mut ffi::PyObject,
     *const *mut ffi::PyObject,
@@ -74,7 +74,7 @@ fn arguments(py: Python<'_>, what: &str) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn check(
     slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this attached to the interpreter.
@@ -95,8 +95,11 @@ unsafe extern "C" fn check(
             match answer {
                 Answer::Allowed => Ok(true),
                 Answer::NotEntitled | Answer::Exhausted => Ok(false),
-                // SAFETY: alive during the call.
-                _ => check_slow(py, checker, unsafe { &Borrowed::from_ptr(py, customer) }, name, key),
+                _ => {
+                    // SAFETY: alive during the call.
+                    let customer = unsafe { Borrowed::from_ptr(py, customer) };
+                    check_slow(py, checker, &customer, name, key)
+                }
             }
         },
         Ok(false),
@@ -135,15 +138,17 @@ unsafe extern "C" fn consume(
         || {
             // SAFETY: all arguments are alive during the call.
             let (name, key) = unsafe { (utf8(py, customer)?, utf8(py, feature)?) };
-            // SAFETY: as above.
-            let amount =
-                if nargs == 3 { unsafe { amount(py, *args.add(2)) }? } else { Amount::Plain(1) };
+            let amount = match nargs {
+                // SAFETY: as above.
+                3 => unsafe { amount(py, *args.add(2)) }?,
+                _ => Amount::Plain(1),
+            };
             if !kwnames.is_null() {
                 // SAFETY: as above; keyword values follow the positional ones.
                 let event = unsafe { event(py, args.add(nargs as usize), kwnames) }?;
                 // SAFETY: as above.
-                let customer = unsafe { &Borrowed::from_ptr(py, customer) };
-                return consume_slow(py, checker, customer, name, key, &amount, event);
+                let customer = unsafe { Borrowed::from_ptr(py, customer) };
+                return consume_slow(py, checker, &customer, name, key, &amount, event);
             }
             let answer = checker.with_view(py, |view| {
                 let Some(found) = checker.find(py, view, name, key)? else { return Ok(Answer::UnknownFeature) };
@@ -155,8 +160,8 @@ unsafe extern "C" fn consume(
                 Answer::NotEntitled | Answer::Exhausted => Ok(false),
                 _ => {
                     // SAFETY: as above.
-                    let customer = unsafe { &Borrowed::from_ptr(py, customer) };
-                    consume_slow(py, checker, customer, name, key, &amount, None)
+                    let customer = unsafe { Borrowed::from_ptr(py, customer) };
+                    consume_slow(py, checker, &customer, name, key, &amount, None)
                 }
             }
         },
@@ -210,7 +215,7 @@ fn consume_slow(
 
 unsafe extern "C" fn decide(
     slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this attached to the interpreter.
@@ -263,7 +268,7 @@ unsafe extern "C" fn handle_check(slf: *mut ffi::PyObject, _: *mut ffi::PyObject
 
 unsafe extern "C" fn handle_consume(
     slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this attached to the interpreter; the descriptor's check of `self`.
@@ -307,7 +312,7 @@ fn attach(class: &Bound<'_, PyType>, name: &std::ffi::CStr, def: *mut ffi::PyMet
     let method = unsafe {
         Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))?
     };
-    class.setattr(name.to_str()?, method)
+    class.setattr(name.to_string_lossy(), method)
 }
 
 fn fast(f: Fast) -> (ffi::PyMethodDefPointer, std::ffi::c_int) {

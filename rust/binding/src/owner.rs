@@ -14,6 +14,9 @@ use crate::errors::{from_core, raise};
 use crate::process::{self, Alive};
 use crate::time;
 
+/// (key, customer number, pool, lease, units)
+type Late = (String, u32, String, u32, u64);
+/// (customer number, pool, lease, spent, returned, granted, closed)
 type CellTotals = (u32, String, u32, u64, u64, u64, bool);
 
 fn cell_totals(named: NamedTotals) -> CellTotals {
@@ -83,7 +86,10 @@ impl PyOwner {
 
     /// Replaces all rows by these chunks of records.
     fn load(&self, py: Python<'_>, records: &Bound<'_, PyAny>, seq: u64, now_ms: i64) -> PyResult<u64> {
-        let chunks = records.try_iter()?.map(|c| c?.extract()).collect::<PyResult<Vec<PyBackedBytes>>>()?;
+        let chunks = records
+            .try_iter()?
+            .map(|c| c?.extract::<PyBackedBytes>().map_err(PyErr::from))
+            .collect::<PyResult<Vec<_>>>()?;
         self.with(py, |o| o.load(chunks.iter().map(|c| &**c), 1, seq, now_ms))
     }
 
@@ -150,7 +156,7 @@ impl PyOwner {
 
     /// What the last sweep found to be given back to leases that are closed:
     /// (key, customer number, pool, lease, units).
-    fn late_returns(&self, py: Python<'_>) -> PyResult<Vec<(String, u32, String, u32, u64)>> {
+    fn late_returns(&self, py: Python<'_>) -> PyResult<Vec<Late>> {
         let late = self.late.lock().unwrap_or_else(|e| e.into_inner()).clone();
         self.with(py, |o| {
             Ok(late

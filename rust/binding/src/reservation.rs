@@ -12,7 +12,7 @@ use fastcheck_core::segment::CELL_BITS;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::amounts::{self, Amount, amount, credits};
+use crate::amounts::{self, amount, credits};
 use crate::answers::{Settlement, reason};
 use crate::checker::{Checker, Step, pool_name};
 use crate::errors::{corrupt, raise};
