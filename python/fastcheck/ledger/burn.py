@@ -41,7 +41,8 @@ def _rank(grant: Grant, step: OrderKey) -> int:
 
 
 def ends_at(grant: Grant) -> int | None:
-    """When what the grant holds now ends: its expiry, its period's end or the length it lasts; None = never."""
+    """When what the grant holds now ends: its expiry, its period's end or the length it lasts; None =
+    never."""
     ends = [] if grant.expires_at is None else [grant.expires_at]
     if grant.recurrence is not None:
         ends.append(periods.next_start(grant.recurrence, grant.refilled_at))
@@ -123,8 +124,8 @@ def _next(grant: Grant, after: int) -> int | None:
 
 
 def advance(account: Account, rules: Rules, until: int) -> Account:
-    """The account at `until`: every start, end and refill in (as_of, until] applied in order. An earlier `until`
-    changes nothing, so a clock that steps back cannot undo anything."""
+    """The account at `until`: every start, end and refill in (as_of, until] applied in order. An earlier
+    `until` changes nothing, so a clock that steps back cannot undo anything."""
     while account.as_of < until:
         if account.overage == 0:
             # Nothing is owed, so grants do not touch each other: each goes its own way to the end.

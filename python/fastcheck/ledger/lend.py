@@ -1,4 +1,5 @@
-"""What a host may be lent of an account right now. A function of the account, the pool's rules and nothing else."""
+"""What a host may be lent of an account right now. A function of the account, the pool's rules and nothing
+else."""
 
 from __future__ import annotations
 
@@ -24,15 +25,16 @@ class Lending:
 
 
 def spendable(account: Account, rules: Rules) -> int | None:
-    """Units that may be spent now: what active grants hold, less what is owed, plus the overdraft; None = any."""
+    """Units that may be spent now: what active grants hold, less what is owed, plus the overdraft; None =
+    any."""
     if rules.overdraft is None:
         return None
     return max(0, account.remaining() - account.overage + rules.overdraft)
 
 
 def lend(account: Account, rules: Rules, *, unlimited: bool = False, until: int | None = None) -> Lending:
-    """The lease to give at `account.as_of`. `unlimited`: the customer's quota has no bound. `until`: an instant at
-    which something outside the account (a trial, an override) changes it."""
+    """The lease to give at `account.as_of`. `unlimited`: the customer's quota has no bound. `until`: an
+    instant at which something outside the account (a trial, an override) changes it."""
     bounds = [at for at in (next_change(account), until) if at is not None]
     units = None if unlimited else spendable(account, rules)
     full = units is not None and units <= LEASE_UNITS_MAX

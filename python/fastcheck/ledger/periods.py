@@ -1,10 +1,9 @@
 """Calendar arithmetic for recurring grants: where period number k starts, and which period an instant is in.
 
-All in UTC and in whole milliseconds. Minutes to weeks are plain lengths. Months and years count civil months from
-the anchor each time, never from the previous period, so the 31st becomes the 28th in February and the 31st again in
-March. Calendar periods are aligned: months and years to January 1970 (so three months are quarters), weeks to
-Mondays, shorter ones to 1970-01-01.
-"""
+All in UTC and in whole milliseconds. Minutes to weeks are plain lengths. Months and years count civil months
+from the anchor each time, never from the previous period, so the 31st becomes the 28th in February and the
+31st again in March. Calendar periods are aligned: months and years to January 1970 (so three months are
+quarters), weeks to Mondays, shorter ones to 1970-01-01."""
 
 from __future__ import annotations
 
@@ -54,7 +53,8 @@ class Span:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """How often a grant is made again. `anchor_at` is where an anniversary counts from; calendar periods ignore it."""
+    """How often a grant is made again. `anchor_at` is where an anniversary counts from; calendar periods
+    ignore it."""
 
     every: Span
     anchor: Anchor

@@ -1,9 +1,9 @@
 """Grants that come with a plan, an add-on, a trial or a meter: making an account hold what its sources say.
 
-Terms follow the source: a quota raised within a period adds the difference, a lowered one takes it back. A recurring
-grant whose source is gone is parked: coming back within the same period brings back what was left, and not a fresh
-amount. A grant made once stays with the customer until it is burned or expires, and is made once per source.
-"""
+Terms follow the source: a quota raised within a period adds the difference, a lowered one takes it back. A
+recurring grant whose source is gone is parked: coming back within the same period brings back what was left,
+and not a fresh amount. A grant made once stays with the customer until it is burned or expires, and is made
+once per source."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def _return(grant: Grant, at: int) -> Grant:
 
 
 def _agree(grant: Grant, source: Source, rules: Rules) -> tuple[Grant, int]:
-    """The grant under its source's present terms, and the units it was burned beyond a lowered meter's quota."""
+    """The grant under its source's present terms, and the units it was burned beyond a lowered meter's
+    quota."""
     terms = replace(
         grant,
         priority=source.priority,
