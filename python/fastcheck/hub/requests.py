@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..answers import travels
 from ..clock import instant_ms
 from ..errors import FastcheckError, InstantError, RecordError, WrongType
 from ..ledger.model import GrantKind
@@ -22,6 +23,7 @@ QUANTITY_MAX = (1 << 31) - 1
 PRIORITY_MAX = (1 << 31) - 1
 
 
+@travels
 @dataclass(frozen=True)
 class PutCustomer:
     """What a customer shall be; whatever is not named here, they shall not have (overrides and grants
@@ -125,6 +127,7 @@ def from_mapping(fields: object) -> PutCustomer:
         raise WrongType(f"a customer is a dict with the arguments of put_customer: {error}") from None
 
 
+@travels
 @dataclass(frozen=True)
 class PutOverride:
     """An exception to one feature."""
@@ -157,6 +160,7 @@ def put_override(
     )
 
 
+@travels
 @dataclass(frozen=True)
 class MakeGrant:
     """An amount to put into a pool."""

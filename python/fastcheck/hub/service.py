@@ -181,6 +181,15 @@ class Service:
         checked = name(key, "customer")
         return self._run(lambda books: _number(books, checked))
 
+    def id_of(self, number: int) -> str | None:
+        """The id behind a number; None for a deleted customer."""
+
+        def job(books: Books) -> str | None:
+            record = books.customer(number).record
+            return None if record.deleted else record.id
+
+        return self._run(job)
+
     def changing(self, requests: Sequence[PutCustomer]) -> list[int]:
         """The numbers of known customers whose record these requests would change. Raises as
         `put_customers`."""
@@ -701,12 +710,14 @@ class Service:
         ]
         self._run(lambda books: books.put_usage(rows))
 
-    def list_usage(self, cursor: int = 0, limit: int = 100) -> Page[tuple[int, str, str, str, int, Any]]:
+    def list_usage(
+        self, cursor: str | None = None, limit: int = 100
+    ) -> Page[tuple[int, str, str, str, int, Any]]:
         """Usage records in the order in which they were stored."""
-        count = _limit(limit)
+        count, after = _limit(limit), 0 if cursor is None else _number_cursor(cursor)
 
         def job(books: Books) -> Page[tuple[int, str, str, str, int, Any]]:
-            found = books.usage_after(cursor, count + 1)
+            found = books.usage_after(after, count + 1)
             items = tuple((*row[1:6], unpack(row[6])) for row in found[:count])
             return Page(items, str(found[count - 1][0]) if len(found) > count else None)
 
@@ -731,7 +742,7 @@ class Service:
     ) -> Page[AuditEntry]:
         """Changes, newest first."""
         count = _limit(limit)
-        below = AMOUNT_MAX if cursor is None else int(cursor)
+        below = AMOUNT_MAX if cursor is None else _number_cursor(cursor)
 
         def job(books: Books) -> Page[AuditEntry]:
             found = books.audit_before(below, subject, count + 1)
@@ -792,6 +803,12 @@ def _limit(limit: int) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE_ITEMS_MAX:
         raise RecordError(f"limit must be an int from 1 to {PAGE_ITEMS_MAX}")
     return limit
+
+
+def _number_cursor(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise RecordError("cursor must be one that an earlier page gave")
+    return int(cursor)
 
 
 def _customer(record: CustomerRecord) -> Customer:
