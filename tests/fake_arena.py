@@ -1,4 +1,5 @@
-"""The owner's side of an arena in plain Python: what is in `Files` outlives every process, as mapped files do."""
+"""The owner's side of an arena in plain Python: what is in `Files` outlives every process, as mapped files
+do."""
 
 from __future__ import annotations
 

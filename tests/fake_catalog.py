@@ -42,7 +42,8 @@ DOCUMENT: dict[str, Any] = {
 
 
 class FakeCatalog:
-    """Resolves like the native catalog, for the features the tests use: override, trial, add-ons, plan, default."""
+    """Resolves like the native catalog, for the features the tests use: override, trial, add-ons, plan,
+    default."""
 
     def __init__(self, document: dict[str, Any] = DOCUMENT) -> None:
         self._document: dict[str, Any] = document

@@ -1,4 +1,5 @@
-"""`Entitlements.open` as a program uses it: the quickstart's catalog, bad input, restarts. Needs the native module."""
+"""`Entitlements.open` as a program uses it: the quickstart's catalog, bad input, restarts. Needs the native
+module."""
 
 from __future__ import annotations
 

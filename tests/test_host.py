@@ -209,7 +209,8 @@ def test_a_forked_child_is_a_worker(hosts: Callable[..., Host]) -> None:
 
 
 def test_a_forked_child_takes_over_when_its_parent_is_killed(tmp_path: Path) -> None:
-    """Parent owns; it forks; it is killed: the child must be able to own, so it may not keep the lock alive."""
+    """Parent owns; it forks; it is killed: the child must be able to own, so it may not keep the lock
+    alive."""
     report, told = os.pipe()
 
     def parent() -> bool:

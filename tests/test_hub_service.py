@@ -1,4 +1,5 @@
-"""The use cases over a real SQLite file: customers, overrides, grants, leases, settlement, catalog changes."""
+"""The use cases over a real SQLite file: customers, overrides, grants, leases, settlement, catalog
+changes."""
 
 from __future__ import annotations
 

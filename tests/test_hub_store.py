@@ -75,7 +75,8 @@ def test_an_answered_call_survives_sigkill(tmp_path: Path) -> None:
         store = SqliteStore(sys.argv[1])
         while True:
             store.run(lambda db: db.execute("UPDATE meta SET value = value + 1 WHERE key = 'seq'"))
-            print(store.run(lambda db: db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]), flush=True)
+            print(store.run(lambda db: db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]),
+            flush=True)
         """
     )
     path = tmp_path / "ledger.db"

@@ -1,5 +1,5 @@
-"""Lending and settling over a real ledger and an arena in plain Python: admin changes are exact at once, and a kill
-between any two steps loses nothing."""
+"""Lending and settling over a real ledger and an arena in plain Python: admin changes are exact at once, and
+a kill between any two steps loses nothing."""
 
 from __future__ import annotations
 
@@ -309,7 +309,8 @@ class Dying:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_kill_between_any_two_steps_loses_nothing(machine: Machine, seed: int) -> None:
-    """Spends, changes and dies at random; a sequential oracle of one hard pool must agree after each successor."""
+    """Spends, changes and dies at random; a sequential oracle of one hard pool must agree after each
+    successor."""
     random_ = random.Random(seed)
     kills = 0
     put(machine, plan=None)

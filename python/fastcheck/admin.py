@@ -1,8 +1,7 @@
 """`ents.admin`: what administrators do. The same methods in every process of the host.
 
-Requests are checked here, so that a mistake costs no round trip. A call that returned is on disk, and every check and
-burn on the host that begins afterwards sees it. A call that raised changed nothing.
-"""
+Requests are checked here, so that a mistake costs no round trip. A call that returned is on disk, and every
+check and burn on the host that begins afterwards sees it. A call that raised changed nothing."""
 
 from __future__ import annotations
 
@@ -52,12 +51,12 @@ class Admin:
     ) -> bool:
         """Makes a customer what is said here; what is left out, they do not have. Overrides and grants stay.
 
-        `version`: default the one they have, or the newest for a plan they come to. `addons`: name -> quantity or
-        (quantity, until). `trial_until` without `trial_plan`: the plan itself is on trial. `since`: where
-        anniversaries count from, default now. False if they were so already.
+        `version`: default the one they have, or the newest for a plan they come to. `addons`: name ->
+        quantity or (quantity, until). `trial_until` without `trial_plan`: the plan itself is on trial.
+        `since`: where anniversaries count from, default now. False if they were so already.
 
-        Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError` (a plan, version or add-on that the catalog
-        does not have), `Conflict` (a key that is somebody else's)."""
+        Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError` (a plan, version or add-on that the
+        catalog does not have), `Conflict` (a key that is somebody else's)."""
         request = requests.put_customer(
             id, plan=plan, version=version, addons=addons, aliases=aliases, trial_plan=trial_plan,
             trial_version=trial_version, trial_until=trial_until, since=since,
@@ -67,7 +66,8 @@ class Admin:
     def put_customers(self, customers: Iterable[str | Mapping[str, Any]], *, reason: str = "") -> int:
         """`put_customer` for many: dicts with its arguments, or bare ids. How many changed.
 
-        In the process that owns the directory all are put or none; from another process, each 2,000 of them."""
+        In the process that owns the directory all are put or none; from another process, each 2,000 of
+        them."""
         note(reason, "reason")
         checked = [requests.from_mapping(one) for one in customers]
         if self._owns():
@@ -79,7 +79,8 @@ class Admin:
         return sum(int(self._call("put_customers", part, self._author, reason)) for part in parts)
 
     def delete_customer(self, customer: str, *, reason: str = "") -> None:
-        """Removes a customer: their aliases are free again, their grants are voided. Raises `UnknownCustomer`."""
+        """Removes a customer: their aliases are free again, their grants are voided. Raises
+        `UnknownCustomer`."""
         self._call("delete_customer", name(customer, "customer"), self._author, note(reason, "reason"))
 
     def get_customer(self, customer: str) -> Customer:
@@ -102,8 +103,8 @@ class Admin:
         expires_at: Instant | None = None,
         reason: str = "",
     ) -> None:
-        """Makes an exception for one customer: bool for a switch or credit, int or None (unlimited) for a limit or
-        meter, str, int or bool for a value. One per feature; another takes its place.
+        """Makes an exception for one customer: bool for a switch or credit, int or None (unlimited) for a
+        limit or meter, str, int or bool for a value. One per feature; another takes its place.
 
         Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`, `InstantError`."""
         request = requests.put_override(
@@ -137,11 +138,11 @@ class Admin:
         kind: str = "paid",
         reason: str = "",
     ) -> str:
-        """Puts credits into a pool; the grant's id. Smaller `priority` burns first; `kind` is paid, promotional or
-        plan. With an `id` of your own, asking again changes nothing.
+        """Puts credits into a pool; the grant's id. Smaller `priority` burns first; `kind` is paid,
+        promotional or plan. With an `id` of your own, asking again changes nothing.
 
-        Raises `AmountError`, `WrongType`, `UnknownCustomer`, `UnknownPool`, `InstantError`, `Conflict` (the id
-        exists with other terms)."""
+        Raises `AmountError`, `WrongType`, `UnknownCustomer`, `UnknownPool`, `InstantError`, `Conflict` (the
+        id exists with other terms)."""
         # An id in any case, so that a request repeated to another owner is not granted twice.
         own = id if id is not None else f"g_{secrets.token_hex(12)}"
         request = requests.make_grant(
@@ -152,7 +153,8 @@ class Admin:
         return state.id
 
     def void(self, grant_id: str, *, reason: str = "") -> GrantState:
-        """Takes back what is left of a grant; again changes nothing. Raises `UnknownGrant`, `Conflict` (used up)."""
+        """Takes back what is left of a grant; again changes nothing. Raises `UnknownGrant`, `Conflict` (used
+        up)."""
         state: GrantState = self._call(
             "void", name(grant_id, "a grant's id"), self._author, note(reason, "reason")
         )
@@ -169,8 +171,8 @@ class Admin:
         return found
 
     def set_catalog(self, source: bytes | str, *, filename: str = "<catalog>", reason: str = "") -> bool:
-        """Puts a catalog (its text) in force in every process; False if it was already. Raises `CatalogError` for
-        mistakes, and for what customers use that it would take away."""
+        """Puts a catalog (its text) in force in every process; False if it was already. Raises `CatalogError`
+        for mistakes, and for what customers use that it would take away."""
         if not isinstance(source, (bytes, str)):
             raise WrongType(f"a catalog is text or bytes, not {type(source).__name__}")
         data = source.encode("utf-8", "replace") if isinstance(source, str) else source

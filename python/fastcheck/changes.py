@@ -1,8 +1,8 @@
 """What happens on a host, as it happens: customers that change, balances that run low.
 
-The owner keeps the last changes in a ring. A reader says which number it saw last and gets what came since; one that
-was away for longer than the ring is told so with a change of kind "missed". Nothing here ever waits for a reader.
-"""
+The owner keeps the last changes in a ring. A reader says which number it saw last and gets what came since;
+one that was away for longer than the ring is told so with a change of kind "missed". Nothing here ever waits
+for a reader."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Ring:
     """The last changes, for any number of readers."""
 
     def __init__(self, first: int) -> None:
-        """`first`: the number of the first change; owners start at their own time, so that numbers do not repeat."""
+        """`first`: the number of the first change; owners start at their own time, so that numbers do not
+        repeat."""
         self._first = first
         self._next = first
         self._ring: deque[Change] = deque(maxlen=RING_CHANGES_MAX)

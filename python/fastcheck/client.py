@@ -1,4 +1,5 @@
-"""`Entitlements`: what programs hold. The hot methods are the native class's own; here is what surrounds them."""
+"""`Entitlements`: what programs hold. The hot methods are the native class's own; here is what surrounds
+them."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ LEASE_TIMEOUT_S_MAX = 3_600.0
 
 
 class _Touch:
-    """What the native module calls at the first touch of a pool. On an event loop's thread it may be told not to
-    wait: it then notes what was asked, and the burn is repeated elsewhere."""
+    """What the native module calls at the first touch of a pool. On an event loop's thread it may be told not
+    to wait: it then notes what was asked, and the burn is repeated elsewhere."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -75,9 +76,9 @@ class Entitlements(_fastcheck.Checker):
     ) -> Self:
         """Opens a directory: the first process owns it, the others attach and take over when the owner dies.
 
-        `catalog`: a path, its text, or None for the one in force; another one is put in force for all processes.
-        `strict`: unknown features raise `UnknownFeature` instead of being denied. `lease_timeout`: seconds that the
-        first touch of a pool may take. `clock`: for tests.
+        `catalog`: a path, its text, or None for the one in force; another one is put in force for all
+        processes. `strict`: unknown features raise `UnknownFeature` instead of being denied. `lease_timeout`:
+        seconds that the first touch of a pool may take. `clock`: for tests.
 
         Raises `DirectoryError`, `CatalogError`, `ArenaError`, `OwnerUnavailable`."""
         return cls._made(prepare(directory, make=True), catalog, strict, lease_timeout, clock, may_own=True)
@@ -145,7 +146,8 @@ class Entitlements(_fastcheck.Checker):
         return self._admin
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
-        """Every source of a feature for a customer, at an instant (default: now), and which one won. `print` it.
+        """Every source of a feature for a customer, at an instant (default: now), and which one won. `print`
+        it.
 
         Raises `UnknownCustomer`, `UnknownFeature`."""
         moment = None if at is None else instant_ms(at, "at")
@@ -166,8 +168,8 @@ class Entitlements(_fastcheck.Checker):
         )  # fmt: skip
 
     def on(self, kind: str, callback: Callable[[Change], object]) -> Callable[[], None]:
-        """Calls back on a thread of its own for each change of a kind: low_balance, exhausted, customer_changed,
-        customer_deleted, catalog_changed. Call what it returns to end that."""
+        """Calls back on a thread of its own for each change of a kind: low_balance, exhausted,
+        customer_changed, customer_deleted, catalog_changed. Call what it returns to end that."""
         if kind not in KINDS:
             raise NameInvalid(f"there is no change of kind {kind!r:.40}: use one of {', '.join(KINDS)}")
         if not callable(callback):
@@ -175,8 +177,8 @@ class Entitlements(_fastcheck.Checker):
         return self._listener.on(kind, callback)
 
     def watch(self, customer: str | None = None, feature: str | None = None) -> AsyncIterator[Change]:
-        """The changes of a customer, of a feature's balance, or all, as they come. Repetitions that nobody took yet
-        are one change; more than can be kept become one change "missed"."""
+        """The changes of a customer, of a feature's balance, or all, as they come. Repetitions that nobody
+        took yet are one change; more than can be kept become one change "missed"."""
         pools = (
             None if feature is None else frozenset(self._host.call("pools_behind", name(feature, "feature")))
         )
@@ -202,8 +204,8 @@ class Entitlements(_fastcheck.Checker):
         return await asyncio.get_running_loop().run_in_executor(None, burn)
 
     async def prewarm(self, wanted: Iterable[str | tuple[str, str]]) -> int:
-        """Lends ahead, so that no check or burn has to ask: customers, or (customer, feature) pairs. How many leases
-        were opened. Raises `UnknownCustomer`, `UnknownFeature`."""
+        """Lends ahead, so that no check or burn has to ask: customers, or (customer, feature) pairs. How many
+        leases were opened. Raises `UnknownCustomer`, `UnknownFeature`."""
         pairs = [_pair(one) for one in wanted]
         opened: int = await asyncio.get_running_loop().run_in_executor(
             None, self._host.call, "prewarm", pairs

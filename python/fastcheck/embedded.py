@@ -1,8 +1,8 @@
 """One process's part in a directory: owner while it holds the lock, else a worker that asks the owner.
 
-The first process to open a directory owns it. The others attach, look every 100 ms whether the lock is free, and the
-first to find it so takes over. A forked child starts as a worker and does the same from its first request on.
-"""
+The first process to open a directory owns it. The others attach, look every 100 ms whether the lock is free,
+and the first to find it so takes over. A forked child starts as a worker and does the same from its first
+request on."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class GivenCatalog:
 
 
 def read_catalog(catalog: object, parse: Parse) -> GivenCatalog | None:
-    """A catalog as callers give it: a path, its text (more than one line, or JSON), or bytes. Raises `CatalogError`,
-    `DirectoryError`, `WrongType`."""
+    """A catalog as callers give it: a path, its text (more than one line, or JSON), or bytes. Raises
+    `CatalogError`, `DirectoryError`, `WrongType`."""
     if catalog is None:
         return None
     if isinstance(catalog, bytes):
@@ -133,8 +133,8 @@ class Host:
         return () if owner is None else tuple(owner.notes)
 
     def start(self, given: GivenCatalog | None) -> None:
-        """Owns the directory if nobody does, else attaches. Raises `OwnerUnavailable` where the owner does not
-        answer, and whatever a catalog or a directory is refused with."""
+        """Owns the directory if nobody does, else attaches. Raises `OwnerUnavailable` where the owner does
+        not answer, and whatever a catalog or a directory is refused with."""
         try:
             deadline = time.monotonic() + REQUEST_TIMEOUT_S
             while not (self._may_own and self._own(given)):
@@ -307,8 +307,8 @@ class Host:
     # Around a fork.
 
     def _in_child(self) -> None:
-        """The child is a worker: it never uses its parent's threads, connection or native owner, and never lets
-        them be torn down either, which could touch what the parent still uses."""
+        """The child is a worker: it never uses its parent's threads, connection or native owner, and never
+        lets them be torn down either, which could touch what the parent still uses."""
         _LEAKED.append((self._owner, self._store, self._thread, self._changing))
         if self._server is not None:
             self._server.abandon()

@@ -1,8 +1,8 @@
 """Hands the changes of a host to callbacks and async iterators of this process.
 
-One thread per open directory, started by the first subscriber. It asks for changes, waiting at the owner, and offers
-each to every subscriber; a slow one loses nothing but repetitions, and beyond its bound gets one change "missed".
-"""
+One thread per open directory, started by the first subscriber. It asks for changes, waiting at the owner, and
+offers each to every subscriber; a slow one loses nothing but repetitions, and beyond its bound gets one
+change "missed"."""
 
 from __future__ import annotations
 

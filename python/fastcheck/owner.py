@@ -102,8 +102,8 @@ class _Held:
 
 
 class _Stripes:
-    """Locks over customers: whoever touches a customer's cells holds theirs. Taken in one order, so no two wait for
-    each other."""
+    """Locks over customers: whoever touches a customer's cells holds theirs. Taken in one order, so no two
+    wait for each other."""
 
     def __init__(self) -> None:
         self._locks = [threading.RLock() for _ in range(STRIPES)]
@@ -175,7 +175,8 @@ class Owner:
         return self._arena
 
     def _reconcile(self) -> None:
-        """Compares the cells of the arena with the leases of the ledger, and finishes what a kill left half done."""
+        """Compares the cells of the arena with the leases of the ledger, and finishes what a kill left half
+        done."""
         arena = self._need()
         cells = {(one[0], one[1], one[2]): one for one in arena.cells()}
         finals: list[Totals] = []
@@ -310,7 +311,8 @@ class Owner:
     def _lowering(
         self, number: int, pool: str | None, change: Callable[[Sequence[Totals]], Answer]
     ) -> Answer:
-        """Makes a change that may lower what is lent: close, settle and change in one transaction, lend anew."""
+        """Makes a change that may lower what is lent: close, settle and change in one transaction, lend
+        anew."""
         keys = self._keys_of(number, pool)
         finals = self._close(keys)
         try:
@@ -531,7 +533,8 @@ class Owner:
     # What goes on by itself.
 
     def tick(self) -> None:
-        """One round: settle, lend anew what reached its end, store usage records, free dead holds, show life."""
+        """One round: settle, lend anew what reached its end, store usage records, free dead holds, show
+        life."""
         arena, now = self._need(), self._clock.now_ms()
         arena.heartbeat(now)
         self._settle_round(arena)

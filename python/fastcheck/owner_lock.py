@@ -1,9 +1,8 @@
 """Who owns a directory: the process that holds an open-file-description lock on `owner.lock`.
 
-Such a lock belongs to the open file, not to the process: the kernel drops it when the last descriptor of that open
-file is closed, which a kill does too. A forked child inherits the descriptor and would keep the lock alive after its
-parent died, so it closes its copy at once; for the same reason the file is never mapped.
-"""
+Such a lock belongs to the open file, not to the process: the kernel drops it when the last descriptor of that
+open file is closed, which a kill does too. A forked child inherits the descriptor and would keep the lock
+alive after its parent died, so it closes its copy at once; for the same reason the file is never mapped."""
 
 from __future__ import annotations
 

@@ -3,10 +3,9 @@
 request  [method, [argument…], {name: argument…}]
 answer   [true, value] or [false, error class, [argument…]]
 
-The server does: accept; read a frame; call; answer; until the peer goes. A thread per connection, because a first
-touch waits for the disk; the number of connections is bounded. The file has mode 0600 in a directory of mode 0700, so
-only processes of the same user reach it.
-"""
+The server does: accept; read a frame; call; answer; until the peer goes. A thread per connection, because a
+first touch waits for the disk; the number of connections is bounded. The file has mode 0600 in a directory of
+mode 0700, so only processes of the same user reach it."""
 
 from __future__ import annotations
 

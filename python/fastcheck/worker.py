@@ -1,8 +1,7 @@
 """How a process that does not own the directory asks the one that does.
 
-Every request may be repeated: the owner's answer to a repeated one is the same and changes nothing more. So when the
-owner dies in the middle, the request is sent again to its successor, within the caller's bound.
-"""
+Every request may be repeated: the owner's answer to a repeated one is the same and changes nothing more. So
+when the owner dies in the middle, the request is sent again to its successor, within the caller's bound."""
 
 from __future__ import annotations
 
@@ -91,7 +90,8 @@ class OwnerClient:
             peer.close()
 
     def close_inherited(self) -> None:
-        """In a forked child: closes the descriptors without the lock, which some thread of the parent may hold."""
+        """In a forked child: closes the descriptors without the lock, which some thread of the parent may
+        hold."""
         for peer in self._idle:
             peer.close()
 
