@@ -163,8 +163,12 @@ pub enum OrderKey {
 
 impl OrderKey {
     /// Default priority, soonest expiry, promotional before paid, oldest.
-    pub const DEFAULT: [OrderKey; 4] =
-        [OrderKey::Priority, OrderKey::Expiry, OrderKey::Kind, OrderKey::Oldest];
+    pub const DEFAULT: [OrderKey; 4] = [
+        OrderKey::Priority,
+        OrderKey::Expiry,
+        OrderKey::Kind,
+        OrderKey::Oldest,
+    ];
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,7 +263,10 @@ impl Catalog {
     /// The plan of that name at `version`, or at its newest version.
     pub fn plan(&self, name: &str, version: Option<u32>) -> Option<usize> {
         match version {
-            Some(v) => self.plans.iter().position(|p| p.name == name && p.version == v),
+            Some(v) => self
+                .plans
+                .iter()
+                .position(|p| p.name == name && p.version == v),
             None => self.plans.iter().rposition(|p| p.name == name),
         }
     }

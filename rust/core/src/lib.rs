@@ -1,2 +1,24 @@
-//! fastcheck's core.
+//! fastcheck's core: the resolver, the arena and the burn. No Python, no sockets, no clock of its own.
+
+#[cfg(not(loom))]
+pub mod arena;
 pub mod catalog;
+pub mod cell;
+pub mod check;
+pub mod control;
+pub mod current;
+pub mod customer;
+pub mod entry;
+pub mod error;
+pub mod generation;
+pub mod hold;
+pub mod key;
+#[cfg(not(loom))]
+pub mod map;
+#[cfg(not(loom))]
+pub mod owner;
+pub mod region;
+pub mod resolve;
+pub mod row;
+pub mod segment;
+pub mod sync;

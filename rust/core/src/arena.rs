@@ -1,0 +1,210 @@
+//! The arena's directory as a checker sees it: control, the current generation, the cells.
+//!
+//! Opening costs the headers, not the rows. A checker compares one word with the generation it has mapped; when it
+//! changed, it maps the new file, once per process and generation. The kernel frees the old file when the last
+//! process has unmapped it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::check::Cells;
+use crate::control::{Control, Field};
+use crate::error::{Corrupt, Error, Result};
+use crate::generation::Generation;
+use crate::map::{Access, MapRegion};
+use crate::segment::{self, CELL_BITS, SEGMENTS_MAX, Segment};
+use crate::sync::{AtomicPtr, Ordering};
+
+/// How often a reader looks again when the owner replaces a file between the reader's two steps.
+const OPEN_ATTEMPTS_MAX: u32 = 100;
+
+pub fn control_path(dir: &Path) -> PathBuf {
+    dir.join("control")
+}
+
+pub fn rows_path(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(format!("rows-{generation}"))
+}
+
+pub fn cells_path(dir: &Path, index: usize) -> PathBuf {
+    dir.join(format!("cells-{index}"))
+}
+
+/// The cells files of an arena, mapped as they are needed and never unmapped before this value is dropped.
+#[derive(Debug)]
+pub struct Segments {
+    dir: PathBuf,
+    arena: u64,
+    mapped: Box<[AtomicPtr<Segment<MapRegion>>]>,
+}
+
+impl Segments {
+    pub fn new(dir: &Path, arena: u64) -> Segments {
+        let mapped = (0..SEGMENTS_MAX)
+            .map(|_| AtomicPtr::new(std::ptr::null_mut()))
+            .collect();
+        Segments {
+            dir: dir.to_path_buf(),
+            arena,
+            mapped,
+        }
+    }
+
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> std::result::Result<&Segment<MapRegion>, Corrupt> {
+        let slot = self.mapped.get(index).ok_or(Corrupt)?;
+        // Acquire: pairs with the Release in `put`.
+        let pointer = slot.load(Ordering::Acquire);
+        if pointer.is_null() {
+            return self.map(index).map_err(|_| Corrupt);
+        }
+        // SAFETY: a pointer in the table came from a Box in `put` and is dropped only with `self`.
+        Ok(unsafe { &*pointer })
+    }
+
+    /// Maps an existing file.
+    #[cold]
+    pub fn map(&self, index: usize) -> Result<&Segment<MapRegion>> {
+        let region = MapRegion::open(&cells_path(&self.dir, index), Access::Write)?;
+        self.put(index, Segment::open(region, self.arena, index)?)
+    }
+
+    /// Makes a new file. It gets its name when it is complete.
+    pub fn create(&self, index: usize, cells: usize, holds: usize) -> Result<&Segment<MapRegion>> {
+        let path = cells_path(&self.dir, index);
+        let fresh = path.with_extension("new");
+        let _ = std::fs::remove_file(&fresh);
+        let region = MapRegion::create(&fresh, segment::words(cells, holds))?;
+        let segment = Segment::format(region, self.arena, index, cells, holds)?;
+        rename(&fresh, &path)?;
+        self.put(index, segment)
+    }
+
+    fn put(&self, index: usize, segment: Segment<MapRegion>) -> Result<&Segment<MapRegion>> {
+        let slot = self.mapped.get(index).ok_or(Error::Full("cells files"))?;
+        let fresh = Box::into_raw(Box::new(segment));
+        // AcqRel: Release publishes the box; Acquire on failure, to use what another thread has put.
+        let kept = match slot.compare_exchange(
+            std::ptr::null_mut(),
+            fresh,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => fresh,
+            Err(theirs) => {
+                // SAFETY: made four lines above and shown to nobody.
+                drop(unsafe { Box::from_raw(fresh) });
+                theirs
+            }
+        };
+        // SAFETY: as in `get`.
+        Ok(unsafe { &*kept })
+    }
+}
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        for slot in &*self.mapped {
+            // Relaxed: `&mut self`.
+            let pointer = slot.load(Ordering::Relaxed);
+            if !pointer.is_null() {
+                // SAFETY: it came from a Box in `put`, and nobody borrows from `self` any more.
+                drop(unsafe { Box::from_raw(pointer) });
+            }
+        }
+    }
+}
+
+impl Cells for Segments {
+    type Region = MapRegion;
+
+    #[inline(always)]
+    fn cell(&self, index: u32) -> std::result::Result<Cell<'_, MapRegion>, Corrupt> {
+        self.get(index as usize >> CELL_BITS)?
+            .cell(index as usize & ((1 << CELL_BITS) - 1))
+    }
+}
+
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|source| Error::Io {
+        path: to.to_path_buf(),
+        doing: "put in place",
+        source,
+    })
+}
+
+/// `Field::Generation` of an arena that its owner has given up: attach again.
+pub const RETIRED: u64 = u64::MAX;
+
+/// A checker's view of an arena: what is current now. A newer one takes its place.
+#[derive(Debug)]
+pub struct View {
+    dir: PathBuf,
+    control: Arc<Control<MapRegion>>,
+    pub arena: u64,
+    pub rows: Generation<MapRegion>,
+    pub cells: Arc<Segments>,
+}
+
+impl View {
+    /// Attaches to the arena in `dir`.
+    pub fn attach(dir: &Path) -> Result<View> {
+        let control = Control::open(MapRegion::open(&control_path(dir), Access::Read)?)?;
+        let arena = control.get(Field::Arena)?;
+        let rows = open_current(dir, &control, arena)?;
+        Ok(View {
+            dir: dir.to_path_buf(),
+            control: Arc::new(control),
+            arena,
+            rows,
+            cells: Arc::new(Segments::new(dir, arena)),
+        })
+    }
+
+    /// Whether these rows are still the newest.
+    #[inline(always)]
+    pub fn is_current(&self) -> bool {
+        self.control.get(Field::Generation) == Ok(self.rows.generation)
+    }
+
+    /// The view that is current now. The cells stay mapped unless the arena itself is another one.
+    #[cold]
+    pub fn refreshed(&self) -> Result<View> {
+        if self.control.get(Field::Generation)? == RETIRED {
+            return View::attach(&self.dir);
+        }
+        Ok(View {
+            dir: self.dir.clone(),
+            control: Arc::clone(&self.control),
+            arena: self.arena,
+            rows: open_current(&self.dir, &self.control, self.arena)?,
+            cells: Arc::clone(&self.cells),
+        })
+    }
+
+    pub fn control(&self) -> &Control<MapRegion> {
+        &self.control
+    }
+}
+
+fn open_current(
+    dir: &Path,
+    control: &Control<MapRegion>,
+    id: u64,
+) -> Result<Generation<MapRegion>> {
+    let mut last = Error::Corrupt("no rows file");
+    for _ in 0..OPEN_ATTEMPTS_MAX {
+        let generation = control.get(Field::Generation)?;
+        if generation == 0 {
+            return Err(Error::Corrupt("the arena has no rows yet"));
+        }
+        match MapRegion::open(&rows_path(dir, generation), Access::Read) {
+            Ok(region) => return Generation::open(region, id, generation),
+            // The owner has put a newer one in place meanwhile: look again.
+            Err(e) if control.get(Field::Generation)? == generation => return Err(e),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}

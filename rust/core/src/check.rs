@@ -1,0 +1,281 @@
+//! The hot functions: a generation and the cells in, an answer out. Nothing here waits, allocates or does I/O.
+
+use crate::cell::{self, Burn, Cell, View};
+use crate::entry::{self, Entry};
+use crate::error::Corrupt;
+use crate::generation::Generation;
+use crate::key::Key;
+use crate::region::{Region, Words};
+use crate::row::Row;
+
+/// Where cells are found.
+pub trait Cells {
+    type Region: Region;
+    fn cell(&self, index: u32) -> Result<Cell<'_, Self::Region>, Corrupt>;
+}
+
+/// Time, when an answer depends on it.
+pub trait Clock {
+    /// Milliseconds since the epoch.
+    fn now_ms(&self) -> u64;
+}
+
+/// An answer. "Never" and "not now" are different.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Answer {
+    Allowed,
+    /// Entitled by default: nobody knows this customer.
+    AllowedUnknown,
+    /// The customer does not have the feature.
+    NotEntitled,
+    /// Nobody knows this customer, and the default is no.
+    UnknownCustomer,
+    UnknownFeature,
+    /// Not now: nothing left, and nothing more to be had.
+    Exhausted,
+    /// Not now: this host has no lease that covers it; the owner can be asked.
+    NoLease,
+}
+
+impl Answer {
+    #[inline(always)]
+    pub fn allowed(self) -> bool {
+        matches!(self, Answer::Allowed | Answer::AllowedUnknown)
+    }
+}
+
+/// What was found for a customer and a feature.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub row: Option<Row>,
+    pub feature: usize,
+    pub entry: Entry,
+}
+
+/// Finds the entry of a customer's feature. `None`: no such feature.
+#[inline(always)]
+pub fn find<W: Words>(
+    g: &Generation<W>,
+    customer: &[u8],
+    feature: &[u8],
+    clock: &impl Clock,
+) -> Result<Option<Found>, Corrupt> {
+    let Some(name) = Key::new(feature) else {
+        return Ok(None);
+    };
+    let Some(feature) = g.feature(name)? else {
+        return Ok(None);
+    };
+    let row = match Key::new(customer) {
+        Some(key) => g.customer(key)?,
+        None => None,
+    };
+    found(g, row, feature, clock).map(Some)
+}
+
+#[inline(always)]
+pub fn found<W: Words>(
+    g: &Generation<W>,
+    row: Option<Row>,
+    feature: usize,
+    clock: &impl Clock,
+) -> Result<Found, Corrupt> {
+    let entry = match row {
+        Some(row) => row.entry(g.region(), g.heap_at(), feature, g.pools(), || {
+            clock.now_ms()
+        })?,
+        None => g.default_entry(feature)?,
+    };
+    Ok(Found {
+        row,
+        feature,
+        entry,
+    })
+}
+
+/// A lease as a row names it: the cell and the identity it must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseRef {
+    pub cell: u32,
+    pub identity: u64,
+}
+
+impl Found {
+    /// The lease this host holds of the feature's pool, if any.
+    #[inline(always)]
+    pub fn lease<W: Words>(&self, g: &Generation<W>) -> Result<Option<LeaseRef>, Corrupt> {
+        let Some(row) = self.row else { return Ok(None) };
+        let Some(word) = row.lease_of(g.region(), self.entry.pool(), g.pools())? else {
+            return Ok(None);
+        };
+        Ok(Some(LeaseRef {
+            cell: word as u32,
+            identity: cell::identity(row.number(), (word >> 32) as u32),
+        }))
+    }
+
+    /// The answer where no balance decides; `None` where one does.
+    #[inline(always)]
+    pub fn plain(&self) -> Option<Answer> {
+        let flags = self.entry.flags;
+        if flags & entry::ALLOWED == 0 {
+            return Some(if self.row.is_some() {
+                Answer::NotEntitled
+            } else {
+                Answer::UnknownCustomer
+            });
+        }
+        if self.row.is_none() {
+            return Some(if flags & entry::COUNTABLE == 0 {
+                Answer::AllowedUnknown
+            } else {
+                Answer::UnknownCustomer
+            });
+        }
+        // An unlimited meter always has one unit left.
+        (flags & entry::COUNTABLE == 0 || flags & entry::UNLIMITED != 0).then_some(Answer::Allowed)
+    }
+
+    /// Cost of one unit; of a feature that only has named quantities, the smallest unit of its pool.
+    #[inline(always)]
+    fn unit_cost<W: Words>(&self, g: &Generation<W>) -> Result<u64, Corrupt> {
+        let cost = self.entry.cost(g.region())?;
+        Ok(if cost == entry::NO_COST { 1 } else { cost })
+    }
+
+    /// What is left in the lease. `None`: no lease.
+    #[inline(always)]
+    pub fn view<W: Words, C: Cells>(
+        &self,
+        g: &Generation<W>,
+        cells: &C,
+        clock: &impl Clock,
+    ) -> Result<Option<View>, Corrupt> {
+        match self.lease(g)? {
+            None => Ok(None),
+            Some(lease) => cells
+                .cell(lease.cell)?
+                .view(lease.identity, || clock.now_ms()),
+        }
+    }
+
+    /// Entitled, and if countable: are `cost` units left?
+    #[inline(always)]
+    pub fn affords<W: Words, C: Cells>(
+        &self,
+        g: &Generation<W>,
+        cells: &C,
+        cost: u64,
+        clock: &impl Clock,
+    ) -> Result<Answer, Corrupt> {
+        if let Some(answer) = self.plain() {
+            return Ok(answer);
+        }
+        Ok(match self.view(g, cells, clock)? {
+            None => Answer::NoLease,
+            Some(v) if cost <= v.available => Answer::Allowed,
+            Some(v) if v.full => Answer::Exhausted,
+            Some(_) => Answer::NoLease,
+        })
+    }
+
+    /// Decides and records a burn of `cost` pool units.
+    #[inline(always)]
+    pub fn burn<W: Words, C: Cells>(
+        &self,
+        g: &Generation<W>,
+        cells: &C,
+        cost: u64,
+        clock: &impl Clock,
+    ) -> Result<Answer, Corrupt> {
+        let flags = self.entry.flags;
+        if flags & entry::ALLOWED == 0 || self.row.is_none() {
+            return Ok(if self.row.is_some() {
+                Answer::NotEntitled
+            } else {
+                Answer::UnknownCustomer
+            });
+        }
+        let Some(lease) = self.lease(g)? else {
+            return Ok(Answer::NoLease);
+        };
+        Ok(
+            match cells
+                .cell(lease.cell)?
+                .burn(lease.identity, cost, || clock.now_ms())?
+            {
+                Burn::Done => Answer::Allowed,
+                Burn::Short { full: true, .. } => Answer::Exhausted,
+                Burn::Short { .. } | Burn::Gone => Answer::NoLease,
+            },
+        )
+    }
+}
+
+/// May this customer do this, and is one unit left?
+#[inline(always)]
+pub fn check<W: Words, C: Cells>(
+    g: &Generation<W>,
+    cells: &C,
+    customer: &[u8],
+    feature: &[u8],
+    clock: &impl Clock,
+) -> Result<Answer, Corrupt> {
+    match find(g, customer, feature, clock)? {
+        None => Ok(Answer::UnknownFeature),
+        Some(found) => check_found(g, cells, &found, clock),
+    }
+}
+
+/// The rest of [`check`], once the entry is found.
+#[inline(always)]
+pub fn check_found<W: Words, C: Cells>(
+    g: &Generation<W>,
+    cells: &C,
+    found: &Found,
+    clock: &impl Clock,
+) -> Result<Answer, Corrupt> {
+    match found.plain() {
+        Some(answer) => Ok(answer),
+        None => found.affords(g, cells, found.unit_cost(g)?, clock),
+    }
+}
+
+/// How many customers a batch looks ahead: enough to cover the latency of memory, few enough to stay in the
+/// processor's line-fill buffers.
+pub const AHEAD: usize = 16;
+
+/// [`check`] for many customers by number. `each(i, answer)` is called in order.
+pub fn check_numbers<W: Words, C: Cells>(
+    g: &Generation<W>,
+    cells: &C,
+    feature: usize,
+    count: usize,
+    number: impl Fn(usize) -> u32,
+    clock: &impl Clock,
+    mut each: impl FnMut(usize, Answer),
+) -> Result<(), Corrupt> {
+    let mut places = [0u64; AHEAD];
+    for i in 0..AHEAD.min(count) {
+        g.prefetch_number(number(i));
+    }
+    let mut start = 0;
+    while start < count {
+        let n = AHEAD.min(count - start);
+        for i in 0..n {
+            // The words of the next block are on their way while this block's rows are.
+            if start + AHEAD + i < count {
+                g.prefetch_number(number(start + AHEAD + i));
+            }
+            places[i] = g.place(number(start + i))?;
+            g.prefetch_row(places[i]);
+        }
+        for (i, place) in places.iter().enumerate().take(n) {
+            let found = found(g, g.row_at(*place)?, feature, clock)?;
+            each(start + i, check_found(g, cells, &found, clock)?);
+        }
+        start += n;
+    }
+    Ok(())
+}

@@ -1,0 +1,685 @@
+//! A generation: one `rows-<gen>` file with everything a check reads.
+//!
+//! ```text
+//! header    64 words: where the parts are (constant), how far the heap is used (the owner's)
+//! features  names, kinds, pools and rates, and a hash index over the names
+//! pools     names and scales
+//! slots     one word per key: [tag:24 | row:40], row counted in words from the heap's start
+//! numbers   one word per customer number: its row, likewise
+//! heap      profiles and rows, appended
+//! ```
+//!
+//! The owner: writes a row at the heap's end, then stores its place in the slot with Release. A slot, once given to a
+//! key, belongs to it for the life of the file; a key that goes away gets a row that says so. The reader: loads
+//! the slot with Acquire and reads the row. It never retries, and holds nothing.
+//!
+//! `docs/format/rows.md` draws the file.
+
+use crate::catalog::{Catalog, Kind, bounds};
+use crate::entry;
+use crate::error::{Corrupt, Error, Result};
+use crate::key::{Key, hash_bytes, hash_words, read_name};
+use crate::region::{Region, Words};
+use crate::row::{self, Row, RowKind};
+use crate::sync::Ordering;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"FCROWS01");
+pub const HEADER_WORDS: usize = 64;
+/// Words of the header that never change; the rest is the owner's.
+const CONSTANT_WORDS: usize = 32;
+const FEATURE_WORDS: usize = 8;
+const POOL_WORDS: usize = 8;
+const TAG_SHIFT: u32 = 40;
+const ROW_MASK: u64 = (1 << TAG_SHIFT) - 1;
+/// Slots looked at before a table counts as damaged. Tables are kept at most 7/8 full with linear probing.
+const PROBES_MAX: usize = 1 << 16;
+
+/// Changes whenever anything in a rows file changes its meaning.
+pub const LAYOUT: u64 = {
+    let parts = [
+        1,
+        HEADER_WORDS,
+        FEATURE_WORDS,
+        POOL_WORDS,
+        row::HEADER_WORDS,
+        entry::ENTRY_WORDS,
+    ];
+    let mut h: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut i = 0;
+    while i < parts.len() {
+        h = (h ^ parts[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
+    h
+};
+
+mod field {
+    pub const MAGIC: usize = 0;
+    pub const LAYOUT: usize = 1;
+    pub const ARENA: usize = 2;
+    pub const GENERATION: usize = 3;
+    pub const SEED: usize = 4;
+    pub const CATALOG: usize = 5;
+    pub const FEATURES: usize = 6;
+    pub const FEATURES_AT: usize = 7;
+    pub const INDEX_AT: usize = 8;
+    pub const INDEX_CAP: usize = 9;
+    pub const POOLS: usize = 10;
+    pub const POOLS_AT: usize = 11;
+    pub const SLOTS_AT: usize = 12;
+    pub const SLOTS: usize = 13;
+    pub const NUMBERS_AT: usize = 14;
+    pub const NUMBERS: usize = 15;
+    pub const HEAP_AT: usize = 16;
+    pub const DEFAULTS: usize = 17;
+    /// Hash of the other constant words and of the features and pools.
+    pub const CHECK: usize = 31;
+    pub const HEAP_USED: usize = 32;
+    pub const SLOTS_USED: usize = 33;
+}
+
+/// How much room a new generation gets.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    pub slots: usize,
+    pub numbers: usize,
+    pub heap_words: usize,
+}
+
+/// A feature as checks need it.
+#[derive(Clone, Copy, Debug)]
+pub struct FeatureInfo {
+    pub kind: Kind,
+    pub pool: Option<usize>,
+    rates_at: usize,
+    rates: usize,
+}
+
+/// A pool as answers need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolInfo {
+    pub scale: u8,
+    /// Hash of the pool's name: what a cell is checked against.
+    pub id: u64,
+    name_at: usize,
+    name_len: usize,
+}
+
+/// A generation file, opened. The fields repeat the header, checked once.
+#[derive(Debug)]
+pub struct Generation<R: Words> {
+    region: R,
+    pub generation: u64,
+    pub catalog: u64,
+    seed: u64,
+    features: usize,
+    features_at: usize,
+    index_at: usize,
+    index_mask: usize,
+    pools: usize,
+    pools_at: usize,
+    slots_at: usize,
+    slots: usize,
+    numbers_at: usize,
+    numbers: usize,
+    heap_at: usize,
+    defaults: usize,
+}
+
+impl<R: Words> Generation<R> {
+    /// Opens and checks a file that `format` wrote. Cost: the header and the catalog part, not the rows.
+    pub fn open(region: R, arena: u64, generation: u64) -> Result<Generation<R>> {
+        // Relaxed (all): the file was complete before its number was published; the caller read that with Acquire.
+        let get = |i| region.load(i, Ordering::Relaxed);
+        if get(field::MAGIC)? != MAGIC {
+            return Err(Error::Corrupt("a rows file does not begin with its magic"));
+        }
+        if get(field::LAYOUT)? != LAYOUT {
+            return Err(Error::Corrupt("a rows file has another layout"));
+        }
+        if get(field::ARENA)? != arena || get(field::GENERATION)? != generation {
+            return Err(Error::Corrupt(
+                "a rows file belongs to another arena or generation",
+            ));
+        }
+        let size = |i| get(i).map(|w| w.min(usize::MAX as u64 / 16) as usize);
+        let g = Generation {
+            generation,
+            catalog: get(field::CATALOG)?,
+            seed: get(field::SEED)?,
+            features: size(field::FEATURES)?,
+            features_at: size(field::FEATURES_AT)?,
+            index_at: size(field::INDEX_AT)?,
+            index_mask: size(field::INDEX_CAP)?.wrapping_sub(1),
+            pools: size(field::POOLS)?,
+            pools_at: size(field::POOLS_AT)?,
+            slots_at: size(field::SLOTS_AT)?,
+            slots: size(field::SLOTS)?,
+            numbers_at: size(field::NUMBERS_AT)?,
+            numbers: size(field::NUMBERS)?,
+            heap_at: size(field::HEAP_AT)?,
+            defaults: size(field::DEFAULTS)?,
+            region,
+        };
+        let index = g.index_mask.wrapping_add(1);
+        if g.features > bounds::FEATURES_MAX
+            || g.pools > bounds::POOLS_MAX
+            || !index.is_power_of_two()
+            || g.slots == 0
+            || g.index_at + index * 2 > g.region.words()
+            || g.slots_at + g.slots > g.region.words()
+            || g.numbers_at + g.numbers > g.region.words()
+            || g.heap_at > g.region.words()
+            || g.slots_at > g.region.words()
+        {
+            return Err(Error::Corrupt(
+                "a rows file's header points outside the file",
+            ));
+        }
+        if g.constant_hash()? != g.region.load(field::CHECK, Ordering::Relaxed)? {
+            return Err(Error::Corrupt(
+                "a rows file's header does not match its check",
+            ));
+        }
+        Ok(g)
+    }
+
+    /// Hash of all that never changes: the header's constant words, features, pools.
+    fn constant_hash(&self) -> std::result::Result<u64, Corrupt> {
+        let mut words = Vec::with_capacity(self.slots_at);
+        for i in (0..field::CHECK).chain(HEADER_WORDS..self.slots_at) {
+            words.push(self.region.load(i, Ordering::Relaxed)?);
+        }
+        Ok(hash_words(self.generation, &words))
+    }
+
+    #[inline(always)]
+    pub fn region(&self) -> &R {
+        &self.region
+    }
+
+    #[inline(always)]
+    pub fn pools(&self) -> usize {
+        self.pools
+    }
+
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    #[inline(always)]
+    pub fn heap_at(&self) -> usize {
+        self.heap_at
+    }
+
+    /// A feature's index.
+    #[inline(always)]
+    pub fn feature(&self, name: Key<'_>) -> std::result::Result<Option<usize>, Corrupt> {
+        let hash = name.hash(self.seed);
+        let mut i = hash as usize & self.index_mask;
+        for _ in 0..=self.index_mask {
+            // Relaxed (both): constant since before the generation was published.
+            let place = self
+                .region
+                .load(self.index_at + i * 2 + 1, Ordering::Relaxed)?;
+            if place == 0 {
+                return Ok(None);
+            }
+            if self.region.load(self.index_at + i * 2, Ordering::Relaxed)? == hash {
+                // [name_at:32 | len:16 | index + 1:16]
+                let len = ((place >> 16) & 0xffff) as usize;
+                if len == name.bytes().len() && name.equals(&self.region, (place >> 32) as usize)? {
+                    let index = (place & 0xffff) as usize - 1;
+                    return if index < self.features {
+                        Ok(Some(index))
+                    } else {
+                        Err(Corrupt)
+                    };
+                }
+            }
+            i = (i + 1) & self.index_mask;
+        }
+        Ok(None)
+    }
+
+    pub fn feature_info(&self, feature: usize) -> std::result::Result<FeatureInfo, Corrupt> {
+        if feature >= self.features {
+            return Err(Corrupt);
+        }
+        let at = self.features_at + feature * FEATURE_WORDS;
+        // Relaxed: constant.
+        let get = |i| self.region.load(at + i, Ordering::Relaxed);
+        let pool = get(3)? as usize;
+        let rates = get(5)? as usize;
+        if rates > bounds::RATES_MAX {
+            return Err(Corrupt);
+        }
+        Ok(FeatureInfo {
+            kind: entry::kind_from(get(2)?).ok_or(Corrupt)?,
+            pool: pool.checked_sub(1),
+            rates_at: get(4)? as usize,
+            rates,
+        })
+    }
+
+    /// Cost of one unit of a quantity, or `None` if the feature has no rate of that name.
+    pub fn rate(
+        &self,
+        feature: FeatureInfo,
+        quantity: &[u8],
+    ) -> std::result::Result<Option<u64>, Corrupt> {
+        let mut at = feature.rates_at;
+        for _ in 0..feature.rates {
+            // Relaxed: constant.
+            let len = self.region.load(at, Ordering::Relaxed)? as usize;
+            let cost = self.region.load(at + 1, Ordering::Relaxed)?;
+            if len == quantity.len() {
+                let same = match Key::new(quantity) {
+                    None => len == 0,
+                    Some(key) => key.equals(&self.region, at + 2)?,
+                };
+                if same {
+                    return Ok(Some(cost));
+                }
+            }
+            at = at.checked_add(2 + len.div_ceil(8)).ok_or(Corrupt)?;
+        }
+        Ok(None)
+    }
+
+    /// Names of a feature's quantities, for messages.
+    pub fn quantities(&self, feature: FeatureInfo) -> std::result::Result<Vec<String>, Corrupt> {
+        let mut at = feature.rates_at;
+        let mut names = Vec::new();
+        for _ in 0..feature.rates {
+            // Relaxed: constant.
+            let len = self.region.load(at, Ordering::Relaxed)? as usize;
+            names.push(
+                String::from_utf8(read_name(&self.region, at + 2, len)?).map_err(|_| Corrupt)?,
+            );
+            at = at.checked_add(2 + len.div_ceil(8)).ok_or(Corrupt)?;
+        }
+        Ok(names)
+    }
+
+    pub fn pool_info(&self, pool: usize) -> std::result::Result<PoolInfo, Corrupt> {
+        if pool >= self.pools {
+            return Err(Corrupt);
+        }
+        let at = self.pools_at + pool * POOL_WORDS;
+        // Relaxed: constant.
+        let get = |i| self.region.load(at + i, Ordering::Relaxed);
+        Ok(PoolInfo {
+            name_at: get(0)? as usize,
+            name_len: get(1)? as usize,
+            scale: get(2)?.min(u64::from(bounds::SCALE_MAX)) as u8,
+            id: get(3)?,
+        })
+    }
+
+    pub fn pool_name(&self, pool: usize) -> std::result::Result<String, Corrupt> {
+        let info = self.pool_info(pool)?;
+        String::from_utf8(read_name(&self.region, info.name_at, info.name_len)?)
+            .map_err(|_| Corrupt)
+    }
+
+    /// The pool whose name hashes to `id`.
+    pub fn pool_by_id(&self, id: u64) -> std::result::Result<Option<usize>, Corrupt> {
+        for pool in 0..self.pools {
+            if self.pool_info(pool)?.id == id {
+                return Ok(Some(pool));
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline(always)]
+    fn slot_start(&self, hash: u64) -> usize {
+        // The high bits choose the place (a multiplication, so that any number of slots will do), the low ones the tag.
+        ((u128::from(hash) * self.slots as u128) >> 64) as usize
+    }
+
+    /// Hints where a key's slot is, for batches.
+    #[inline(always)]
+    pub fn prefetch_slot(&self, hash: u64) {
+        self.region.prefetch(self.slots_at + self.slot_start(hash));
+    }
+
+    #[inline(always)]
+    pub fn hash(&self, key: Key<'_>) -> u64 {
+        key.hash(self.seed)
+    }
+
+    /// The row of a key of any kind.
+    #[inline(always)]
+    pub fn find(&self, key: Key<'_>, hash: u64) -> std::result::Result<Option<Row>, Corrupt> {
+        let tag = hash & 0xff_ffff;
+        let mut i = self.slot_start(hash);
+        for _ in 0..PROBES_MAX {
+            // Acquire: pairs with the owner's Release in `publish`; the row's words are complete.
+            let slot = self.region.load(self.slots_at + i, Ordering::Acquire)?;
+            if slot == 0 {
+                return Ok(None);
+            }
+            if slot >> TAG_SHIFT == tag {
+                let row = Row::load(&self.region, self.heap_at + (slot & ROW_MASK) as usize)?;
+                if row.is(&self.region, key)? {
+                    return Ok(Some(row));
+                }
+            }
+            i += 1;
+            if i == self.slots {
+                i = 0;
+            }
+        }
+        Err(Corrupt)
+    }
+
+    /// The customer that a key names, an alias followed.
+    #[inline(always)]
+    pub fn customer(&self, key: Key<'_>) -> std::result::Result<Option<Row>, Corrupt> {
+        match self.find(key, self.hash(key))? {
+            Some(row) if row.kind() == RowKind::Customer as u64 => Ok(Some(row)),
+            Some(row) if row.kind() == RowKind::Alias as u64 => self.by_number(row.number()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Hints where a customer's word is, for batches.
+    #[inline(always)]
+    pub fn prefetch_number(&self, number: u32) {
+        self.region.prefetch(self.numbers_at + number as usize);
+    }
+
+    /// Where a customer's row is: words from the heap's start, zero for none.
+    #[inline(always)]
+    pub fn place(&self, number: u32) -> std::result::Result<u64, Corrupt> {
+        if number as usize >= self.numbers {
+            return Ok(0);
+        }
+        // Acquire: as in `find`.
+        self.region
+            .load(self.numbers_at + number as usize, Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    pub fn prefetch_row(&self, place: u64) {
+        self.region.prefetch(self.heap_at + place as usize);
+    }
+
+    #[inline(always)]
+    pub fn row_at(&self, place: u64) -> std::result::Result<Option<Row>, Corrupt> {
+        if place == 0 {
+            return Ok(None);
+        }
+        let row = Row::load(&self.region, self.heap_at + place as usize)?;
+        Ok((row.kind() == RowKind::Customer as u64).then_some(row))
+    }
+
+    #[inline(always)]
+    pub fn by_number(&self, number: u32) -> std::result::Result<Option<Row>, Corrupt> {
+        self.row_at(self.place(number)?)
+    }
+
+    /// The entry a customer without a row has of a feature: the catalog's default.
+    #[inline(always)]
+    pub fn default_entry(&self, feature: usize) -> std::result::Result<entry::Entry, Corrupt> {
+        let profile = self.heap_at + self.defaults;
+        entry::Entry::load(
+            &self.region,
+            profile + entry::PROFILE_HEADER + feature * entry::ENTRY_WORDS,
+            profile,
+        )
+    }
+
+    /// The number of slots in use, and of all.
+    pub fn load_factor(&self) -> std::result::Result<(usize, usize), Corrupt> {
+        // Relaxed: a figure for the owner and for status.
+        Ok((
+            self.region.load(field::SLOTS_USED, Ordering::Relaxed)? as usize,
+            self.slots,
+        ))
+    }
+
+    /// Calls `each` with every row that a slot points to.
+    pub fn for_each_row(&self, mut each: impl FnMut(Row) -> Result<()>) -> Result<()> {
+        for i in 0..self.slots {
+            // Acquire: as in `find`.
+            let slot = self.region.load(self.slots_at + i, Ordering::Acquire)?;
+            if slot != 0 {
+                each(Row::load(
+                    &self.region,
+                    self.heap_at + (slot & ROW_MASK) as usize,
+                )?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The words a catalog takes in a generation file, and the parts of the header that follow from them.
+fn catalog_part(catalog: &Catalog, seed: u64) -> Result<(Vec<u64>, [(usize, u64); 6])> {
+    let mut words: Vec<u64> = vec![0; HEADER_WORDS];
+    let features_at = words.len();
+    words.resize(features_at + catalog.features.len() * FEATURE_WORDS, 0);
+    let pools_at = words.len();
+    words.resize(pools_at + catalog.pools.len() * POOL_WORDS, 0);
+    let cap = (catalog.features.len() * 2).next_power_of_two().max(8);
+    let index_at = words.len();
+    words.resize(index_at + cap * 2, 0);
+    let push_name = |words: &mut Vec<u64>, name: &str| {
+        let at = words.len();
+        if let Some(key) = Key::new(name.as_bytes()) {
+            words.extend((0..key.words()).map(|i| key.word(i)));
+        }
+        at
+    };
+    for (i, f) in catalog.features.iter().enumerate() {
+        let key = Key::new(f.name.as_bytes()).ok_or_else(|| {
+            Error::Invalid(format!("feature name {:?} is empty or too long", f.name))
+        })?;
+        let name_at = push_name(&mut words, &f.name);
+        let rates_at = words.len();
+        for rate in &f.rates {
+            words.extend([rate.quantity.len() as u64, rate.cost]);
+            push_name(&mut words, &rate.quantity);
+        }
+        let at = features_at + i * FEATURE_WORDS;
+        words[at..at + 6].copy_from_slice(&[
+            name_at as u64,
+            f.name.len() as u64,
+            entry::kind_code(f.kind),
+            f.pool.map_or(0, |p| p as u64 + 1),
+            rates_at as u64,
+            f.rates.len() as u64,
+        ]);
+        let hash = key.hash(seed);
+        let mut slot = hash as usize & (cap - 1);
+        while words[index_at + slot * 2 + 1] != 0 {
+            slot = (slot + 1) & (cap - 1);
+        }
+        words[index_at + slot * 2] = hash;
+        words[index_at + slot * 2 + 1] =
+            (name_at as u64) << 32 | (f.name.len() as u64) << 16 | (i as u64 + 1);
+    }
+    for (i, p) in catalog.pools.iter().enumerate() {
+        let name_at = push_name(&mut words, &p.name);
+        let at = pools_at + i * POOL_WORDS;
+        words[at..at + 4].copy_from_slice(&[
+            name_at as u64,
+            p.name.len() as u64,
+            u64::from(p.scale),
+            hash_bytes(p.name.as_bytes()),
+        ]);
+    }
+    let places = [
+        (field::FEATURES, catalog.features.len() as u64),
+        (field::FEATURES_AT, features_at as u64),
+        (field::INDEX_AT, index_at as u64),
+        (field::INDEX_CAP, cap as u64),
+        (field::POOLS, catalog.pools.len() as u64),
+        (field::POOLS_AT, pools_at as u64),
+    ];
+    Ok((words, places))
+}
+
+/// The words of a new file: catalog part, slots, numbers, heap.
+#[derive(Debug)]
+pub struct Plan {
+    head: Vec<u64>,
+    slots_at: usize,
+    capacity: Capacity,
+}
+
+impl Plan {
+    pub fn new(catalog: &Catalog, seed: u64, capacity: Capacity) -> Result<Plan> {
+        let (mut head, places) = catalog_part(catalog, seed)?;
+        let slots_at = head.len();
+        head[field::SEED] = seed;
+        for (at, word) in places {
+            head[at] = word;
+        }
+        Ok(Plan {
+            head,
+            slots_at,
+            capacity,
+        })
+    }
+
+    pub fn words(&self) -> usize {
+        self.slots_at + self.capacity.slots + self.capacity.numbers + self.capacity.heap_words
+    }
+}
+
+impl<R: Region> Generation<R> {
+    /// Writes the constant parts into a fresh, zeroed region of `plan.words()` words. `defaults` is the profile of a
+    /// customer without a plan: the first thing in the heap.
+    pub fn format(
+        region: R,
+        mut plan: Plan,
+        arena: u64,
+        generation: u64,
+        catalog: u64,
+        defaults: &[u64],
+    ) -> Result<Generation<R>> {
+        let slots_at = plan.slots_at;
+        let numbers_at = slots_at + plan.capacity.slots;
+        let heap_at = numbers_at + plan.capacity.numbers;
+        // Offset zero in the heap means "no row", so the heap begins with one unused word.
+        let defaults_at = 1;
+        for (at, word) in [
+            (field::LAYOUT, LAYOUT),
+            (field::MAGIC, MAGIC),
+            (field::ARENA, arena),
+            (field::GENERATION, generation),
+            (field::CATALOG, catalog),
+            (field::SLOTS_AT, slots_at as u64),
+            (field::SLOTS, plan.capacity.slots as u64),
+            (field::NUMBERS_AT, numbers_at as u64),
+            (field::NUMBERS, plan.capacity.numbers as u64),
+            (field::HEAP_AT, heap_at as u64),
+            (field::DEFAULTS, defaults_at as u64),
+        ] {
+            plan.head[at] = word;
+        }
+        let constant: Vec<u64> = (0..field::CHECK)
+            .chain(HEADER_WORDS..slots_at)
+            .map(|i| plan.head[i])
+            .collect();
+        plan.head[field::CHECK] = hash_words(generation, &constant);
+        plan.head[field::HEAP_USED] = defaults_at as u64;
+        for (i, word) in plan.head.iter().enumerate() {
+            // Relaxed: nobody has the file yet; it is published by the generation word, with Release.
+            region.store(i, *word, Ordering::Relaxed)?;
+        }
+        let g = Generation::open(region, arena, generation)?;
+        g.append(defaults)?;
+        Ok(g)
+    }
+
+    /// Appends a block to the heap; returns its offset from the heap's start. Nobody sees it before it is published.
+    pub fn append(&self, words: &[u64]) -> Result<u64> {
+        // Relaxed (all): the owner's word, and words that nobody can reach yet.
+        let used = self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize;
+        let start = self.heap_at + used;
+        if start + words.len() > self.region.words()
+            || used as u64 + words.len() as u64 > row::PROFILE_MAX
+        {
+            return Err(Error::Full("the rows file"));
+        }
+        for (i, word) in words.iter().enumerate() {
+            self.region.store(start + i, *word, Ordering::Relaxed)?;
+        }
+        self.region.store(
+            field::HEAP_USED,
+            (used + words.len()) as u64,
+            Ordering::Relaxed,
+        )?;
+        Ok(used as u64)
+    }
+
+    /// Whether `rows` more keys, `words` more words and numbers up to `number` still fit.
+    pub fn has_room(
+        &self,
+        rows: usize,
+        words: usize,
+        number: u32,
+    ) -> std::result::Result<bool, Corrupt> {
+        // Relaxed: the owner's words.
+        let used = self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize;
+        let slots = self.region.load(field::SLOTS_USED, Ordering::Relaxed)? as usize;
+        Ok(self.heap_at + used + words <= self.region.words()
+            && (slots + rows) * 8 <= self.slots * 7
+            && (number as usize) < self.numbers)
+    }
+
+    /// Makes the row at `place` what the key's slot points to.
+    pub fn publish(&self, key: Key<'_>, place: u64) -> Result<()> {
+        let hash = self.hash(key);
+        let word = (hash & 0xff_ffff) << TAG_SHIFT | place;
+        let mut i = self.slot_start(hash);
+        for _ in 0..PROBES_MAX {
+            // Relaxed: the owner is the only writer of slots.
+            let slot = self.region.load(self.slots_at + i, Ordering::Relaxed)?;
+            let fresh = slot == 0;
+            let ours = !fresh
+                && slot >> TAG_SHIFT == hash & 0xff_ffff
+                && Row::load(&self.region, self.heap_at + (slot & ROW_MASK) as usize)?
+                    .is(&self.region, key)?;
+            if fresh || ours {
+                // Release: pairs with the reader's Acquire in `find`; the row is complete before it can be found.
+                self.region
+                    .store(self.slots_at + i, word, Ordering::Release)?;
+                if fresh {
+                    // Relaxed: the owner's word.
+                    let used = self.region.load(field::SLOTS_USED, Ordering::Relaxed)?;
+                    self.region
+                        .store(field::SLOTS_USED, used + 1, Ordering::Relaxed)?;
+                }
+                return Ok(());
+            }
+            i += 1;
+            if i == self.slots {
+                i = 0;
+            }
+        }
+        Err(Error::Full("slots of the rows file"))
+    }
+
+    /// Makes the row at `place` what the customer's number points to; zero: none.
+    pub fn publish_number(&self, number: u32, place: u64) -> Result<()> {
+        if number as usize >= self.numbers {
+            return Err(Error::Full("customer numbers of the rows file"));
+        }
+        // Release: as in `publish`.
+        self.region
+            .store(self.numbers_at + number as usize, place, Ordering::Release)?;
+        Ok(())
+    }
+
+    /// Words of the heap in use.
+    pub fn heap_used(&self) -> std::result::Result<usize, Corrupt> {
+        // Relaxed: the owner's word.
+        Ok(self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize)
+    }
+}

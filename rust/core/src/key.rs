@@ -1,0 +1,189 @@
+//! Names as words: how a customer id or a feature name is hashed, stored and compared.
+//!
+//! A name is stored as its UTF-8 bytes in little-endian words, the last one padded with zeros, beside its
+//! length. Comparing is then word against word, and a name of up to 16 bytes costs two loads.
+
+use crate::catalog::bounds::NAME_BYTES_MAX;
+use crate::error::Corrupt;
+use crate::region::Words;
+use crate::sync::Ordering;
+
+/// A name to look up.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    /// `None` for a name that no arena can hold: empty, or longer than any stored name.
+    #[inline(always)]
+    pub fn new(bytes: &'a [u8]) -> Option<Key<'a>> {
+        if bytes.is_empty() || bytes.len() > NAME_BYTES_MAX {
+            None
+        } else {
+            Some(Key { bytes })
+        }
+    }
+
+    #[inline(always)]
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    #[inline(always)]
+    pub fn words(self) -> usize {
+        self.bytes.len().div_ceil(8)
+    }
+
+    /// The `index`-th word; `index < self.words()`.
+    #[inline(always)]
+    pub fn word(self, index: usize) -> u64 {
+        let rest = &self.bytes[index * 8..];
+        match rest.first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => self.tail(rest),
+        }
+    }
+
+    /// The last, partial word. Reads overlap instead of looping: this is on the path of every check.
+    #[inline(always)]
+    fn tail(self, rest: &[u8]) -> u64 {
+        let n = rest.len();
+        if let Some(last) = self.bytes.last_chunk::<8>() {
+            // The last eight bytes of the name hold the tail in their upper part.
+            return u64::from_le_bytes(*last) >> (8 * (8 - n));
+        }
+        if n >= 4 {
+            let low = u32::from_le_bytes(*rest.first_chunk::<4>().expect("n >= 4"));
+            let high = u32::from_le_bytes(*rest.last_chunk::<4>().expect("n >= 4"));
+            return u64::from(low) | (u64::from(high) << (8 * (n - 4)));
+        }
+        // One to three bytes: first, middle and last cover them all, some twice with the same value.
+        u64::from(rest[0])
+            | u64::from(rest[n / 2]) << (8 * (n / 2))
+            | u64::from(rest[n - 1]) << (8 * (n - 1))
+    }
+
+    /// A 64-bit hash, keyed by the arena's random `seed` so that chosen names cannot be made to collide.
+    #[inline(always)]
+    pub fn hash(self, seed: u64) -> u64 {
+        let n = self.bytes.len();
+        if n <= 16 {
+            let a = self.word(0);
+            let b = if n > 8 { self.word(1) } else { 0 };
+            let mixed = fold(a ^ seed, b ^ K0 ^ n as u64);
+            return fold(mixed ^ seed, K1);
+        }
+        let mut h = seed ^ (n as u64).wrapping_mul(K2);
+        for i in 0..self.words() {
+            h = fold(h ^ self.word(i), K0);
+        }
+        fold(h ^ seed, K1)
+    }
+
+    /// Whether the words at `at` are this name's.
+    #[inline(always)]
+    pub fn equals<R: Words + ?Sized>(self, region: &R, at: usize) -> Result<bool, Corrupt> {
+        for i in 0..self.words() {
+            // Relaxed: rows are immutable once published; the Acquire load of the slot that led here orders this.
+            if region.load(at + i, Ordering::Relaxed)? != self.word(i) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Odd constants with about half their bits set, from the digits of pi.
+const K0: u64 = 0x243f_6a88_85a3_08d3;
+const K1: u64 = 0x1319_8a2e_0370_7345;
+const K2: u64 = 0xa409_3822_299f_31d1;
+
+/// The 128-bit product of two words, folded: one multiplication that mixes every bit into every other.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// Hashes a run of words: row checks, record digests, profile interning.
+pub fn hash_words(seed: u64, words: &[u64]) -> u64 {
+    let mut h = seed ^ (words.len() as u64).wrapping_mul(K2);
+    for &w in words {
+        h = fold(h ^ w, K0) ^ w.rotate_left(29);
+    }
+    fold(h ^ K2, K1)
+}
+
+/// Hashes bytes with a fixed seed: identities that must be equal in every process and version.
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    let mut h = K2 ^ (bytes.len() as u64).wrapping_mul(K0);
+    for chunk in bytes.chunks(8) {
+        let mut word = [0u8; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        let w = u64::from_le_bytes(word);
+        h = fold(h ^ w, K0) ^ w.rotate_left(29);
+    }
+    fold(h ^ K2, K1)
+}
+
+/// Reads a stored name back. Bounded by [`NAME_BYTES_MAX`].
+pub fn read_name<R: Words + ?Sized>(region: &R, at: usize, len: usize) -> Result<Vec<u8>, Corrupt> {
+    if len > NAME_BYTES_MAX {
+        return Err(Corrupt);
+    }
+    let mut bytes = Vec::with_capacity(len.next_multiple_of(8));
+    for i in 0..len.div_ceil(8) {
+        // Relaxed: immutable once published, as in `Key::equals`.
+        bytes.extend_from_slice(&region.load(at + i, Ordering::Relaxed)?.to_le_bytes());
+    }
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn obvious_word(bytes: &[u8], index: usize) -> u64 {
+        let mut word = [0u8; 8];
+        for (to, from) in word.iter_mut().zip(&bytes[index * 8..]) {
+            *to = *from;
+        }
+        u64::from_le_bytes(word)
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_the_padded_bytes(bytes in prop::collection::vec(any::<u8>(), 1..80)) {
+            let key = Key::new(&bytes).unwrap();
+            for i in 0..key.words() {
+                prop_assert_eq!(key.word(i), obvious_word(&bytes, i));
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_changes_the_hash(bytes in prop::collection::vec(any::<u8>(), 1..40), at in any::<usize>(), flip in 1u8..) {
+            let mut other = bytes.clone();
+            let at = at % bytes.len();
+            other[at] ^= flip;
+            prop_assert_ne!(Key::new(&bytes).unwrap().hash(7), Key::new(&other).unwrap().hash(7));
+        }
+    }
+
+    #[test]
+    fn no_key_for_names_that_cannot_be_stored() {
+        assert!(Key::new(b"").is_none());
+        assert!(Key::new(&[b'x'; NAME_BYTES_MAX]).is_some());
+        assert!(Key::new(&[b'x'; NAME_BYTES_MAX + 1]).is_none());
+    }
+
+    #[test]
+    fn a_trailing_nul_is_another_name() {
+        assert_ne!(
+            Key::new(b"a").unwrap().hash(1),
+            Key::new(b"a\0").unwrap().hash(1)
+        );
+    }
+}
