@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fastcheck.hub.product import CatalogLike
-from fastcheck.owner import CellTotals, UsageRecord
+from fastcheck.owner import CellTotals, LateReturn, UsageRecord
 from fastcheck.wire import unpack_record
 
 
@@ -33,6 +33,8 @@ class Files:
     seq: int = -1
     digest: str = ""
     journal: list[UsageRecord] = field(default_factory=list)
+    late: list[LateReturn] = field(default_factory=list)
+    deleted: bool = False
 
     def spend(self, number: int, pool: str, units: int, now: int) -> bool:
         """What a checker does: decide and record in one step."""
@@ -71,7 +73,7 @@ class FakeArena:
     def customers(self) -> int:
         return len(self.files.records)
 
-    def load(self, records: Iterable[bytes], seq: int) -> int:
+    def load(self, records: Iterable[bytes], seq: int, now_ms: int) -> int:
         chunks = list(records)
         self.files.records = {}
         for chunk in chunks:
@@ -79,7 +81,7 @@ class FakeArena:
         self.files.seq = seq
         return len(self.files.records)
 
-    def put(self, records: bytes, seq: int) -> int:
+    def put(self, records: bytes, seq: int, now_ms: int) -> int:
         assert seq > self.files.seq, "changes come in the order of their numbers"
         count = self._apply(records)
         self.files.seq = seq
@@ -106,14 +108,15 @@ class FakeArena:
         cells = self.files.cells.setdefault((number, pool), [])
         assert not cells or cells[-1].closed, "an open cell must be closed before"
         assert all(cell.lease < lease for cell in cells), "a lease is opened once"
-        assert 0 <= granted < 1 << 48
+        assert 0 <= granted < 1 << 47
         cells.append(Cell(lease, granted, valid_until_ms, full))
 
-    def raise_cell(self, number: int, pool: str, lease: int, granted: int) -> bool:
+    def raise_cell(self, number: int, pool: str, lease: int, granted: int, full: bool) -> bool:
         cell = self.files.open_cell(number, pool)
         if cell is None or cell.lease != lease:
             return False
-        cell.granted = max(cell.granted, granted)
+        if granted > cell.granted:
+            cell.granted, cell.full = granted, full
         return True
 
     def close_cell(self, number: int, pool: str, lease: int) -> CellTotals | None:
@@ -135,8 +138,24 @@ class FakeArena:
                 found.append((number, pool, cell.lease, cell.spent, cell.returned, cell.granted, cell.closed))
         return found
 
-    def sweep(self, now_ms: int) -> int:
+    @property
+    def detached(self) -> bool:
+        return self.files.deleted
+
+    def retire(self) -> list[CellTotals]:
+        for cells in self.files.cells.values():
+            for cell in cells:
+                cell.closed = True
+        return self.cells()
+
+    def sweep(self, manual_now_ms: int | None = None) -> int:
         return 0
+
+    def late_returns(self) -> list[LateReturn]:
+        return list(self.files.late)
+
+    def late_returns_booked(self) -> None:
+        self.files.late.clear()
 
     def drain_journal(self, limit: int) -> list[UsageRecord]:
         return self.files.journal[:limit]

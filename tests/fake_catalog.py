@@ -19,20 +19,20 @@ DOCUMENT: dict[str, Any] = {
         "export": {"kind": "switch", "default": False},
         "seats": {"kind": "limit", "default": 1},
         "retention_days": {"kind": "value", "default": 7},
-        "api_calls": {"kind": "meter", "pool": "api_calls", "period": "1 month", "anchor": "calendar",
+        "api_calls": {"kind": "meter", "pool": "api_calls", "period": {"every": [1, "month"], "anchor": "calendar"},
                       "default": 0},
         "gpt-4o": {"kind": "credit", "pool": "ai_credits", "default": False},
     },
     "plans": {
-        "free": {"versions": {1: {"features": {"api_calls": 1_000}, "grants": []}}},
-        "pro": {"versions": {
-            1: {
+        "free": {"1": {"features": {"api_calls": 1_000}, "grants": []}},
+        "pro": {
+            "1": {
                 "features": {"export": True, "seats": 25, "retention_days": 30, "api_calls": 100_000,
                              "gpt-4o": True},
-                "grants": [{"pool": "ai_credits", "amount": 1_000_000_000, "every": "1 month",
-                            "anchor": "calendar", "kind": "plan"}],
+                "grants": [{"pool": "ai_credits", "amount": 1_000_000_000, "every": [1, "month"],
+                            "anchor": "calendar", "kind": "plan", "priority": 0}],
             },
-        }},
+        },
     },
     "addons": {
         "seats_pack": {"plans": ["pro"], "max_quantity": 10, "features": {"seats": 5, "api_calls": 10},
@@ -69,13 +69,13 @@ class FakeCatalog:
         plans = self._document["plans"]
         trial = customer.trial
         if trial is not None and at < trial.until_ms:
-            features = plans[trial.plan]["versions"][trial.version]["features"]
+            features = plans[trial.plan][str(trial.version)]["features"]
             if name in features:
                 return features[name], "trial"
         value: Any = self._document["features"][name]["default"]
         source = "default"
         if customer.plan is not None:
-            features = plans[customer.plan]["versions"][customer.version]["features"]
+            features = plans[customer.plan][str(customer.version)]["features"]
             if name in features:
                 value, source = features[name], "plan"
         for addon, quantity, until in customer.addons:

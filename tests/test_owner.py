@@ -29,11 +29,7 @@ MILLION = 10**6
 
 
 def parse(source: bytes, filename: str) -> FakeCatalog:
-    return FakeCatalog(json.loads(source, object_hook=_numbers))
-
-
-def _numbers(found: dict[str, Any]) -> dict[Any, Any]:
-    return {int(key) if key.isdigit() else key: value for key, value in found.items()}
+    return FakeCatalog(json.loads(source))
 
 
 def given(document: dict[str, Any] = DOCUMENT) -> GivenCatalog:
@@ -192,7 +188,7 @@ def test_a_catalog_change_reaches_every_row_and_lease(machine: Machine) -> None:
     put(machine, plan="free")
     assert machine.consume("acme", "api_calls", 400)
     document = copy.deepcopy(DOCUMENT)
-    document["plans"]["free"]["versions"][1]["features"]["api_calls"] = 500
+    document["plans"]["free"]["1"]["features"]["api_calls"] = 500
     assert machine.owner.set_catalog(given(document))
     assert not machine.owner.set_catalog(given(document))
     assert machine.files.digest == FakeCatalog(document).digest
@@ -232,6 +228,37 @@ def test_usage_records_reach_the_ledger(machine: Machine) -> None:
     machine.owner.tick()
     assert machine.files.journal == []
     assert machine.service.list_usage().items == ((5, "req_1", "acme", "gpt-4o", 12, (("input", 900),)),)
+
+
+def test_what_a_hold_gives_back_late_is_spendable_and_booked_once(machine: Machine) -> None:
+    put(machine, plan="free")
+    grant(machine, 10)
+    assert machine.consume("acme", "ai_credits", 8 * MILLION)
+    grant(machine, 1, expires_at=machine.clock.now_ms() + 10)  # closes the lease
+    number = machine.service.number_of("acme")
+    machine.files.late.append(("hold-1", number, "ai_credits", 1, 5 * MILLION))
+    for _ in range(2):
+        machine.clock.advance(2_000)
+        late = list(machine.files.late)
+        machine.owner.tick()
+        machine.files.late.extend(late)  # as if the process had died before the arena heard of it
+    assert machine.owner.balance("acme", "ai_credits").used == 3
+    assert machine.consume("acme", "ai_credits", 7 * MILLION)
+    assert not machine.consume("acme", "ai_credits", 1)
+
+
+def test_deleted_files_are_settled_and_replaced(machine: Machine) -> None:
+    put(machine)
+    assert machine.consume("acme", "ai_credits", 7 * MILLION)
+    old = machine.files
+    old.deleted = True
+    machine.files = Files()
+    machine.owner.tick()
+    assert machine.files.records and not old.open_cell(1, "ai_credits")
+    assert machine.owner.balance("acme", "ai_credits").used == 7
+    assert machine.consume("acme", "ai_credits", 993 * MILLION)
+    assert not machine.consume("acme", "ai_credits", 1)
+    assert "nothing was lost" in machine.owner.notes[0]
 
 
 def test_a_successor_settles_what_was_never_settled(machine: Machine) -> None:

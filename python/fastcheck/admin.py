@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from .amounts import Credits
@@ -97,7 +98,7 @@ class Admin:
         self,
         customer: str,
         feature: str,
-        value: SettingValue,
+        value: SettingValue | Decimal,
         *,
         starts_at: Instant | None = None,
         expires_at: Instant | None = None,

@@ -54,7 +54,7 @@ class Override:
 
     customer: str
     feature: str
-    value: SettingValue
+    value: SettingValue | Decimal
     """None = unlimited."""
     starts_at: int | None
     expires_at: int | None
@@ -145,7 +145,7 @@ class Explanation:
     feature: str
     kind: str
     at: int
-    value: SettingValue
+    value: SettingValue | Decimal
     """What the sources come to; None = unlimited."""
     source: str
     """The source that won."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .changes import Change
-from .clock import Clock
+from .clock import Clock, ManualClock
 from .errors import CatalogError, Closed, DirectoryError, FastcheckError, OwnerUnavailable, WrongType
 from .hub.product import CatalogLike
 from .hub.service import Service
@@ -170,7 +170,13 @@ class Host:
             owner: Owner | None = None
             try:
                 store = SqliteStore(self.directory / "ledger.db")
-                owner = Owner(Service(store, self._clock), self._arena, self._clock, self._parse)
+                owner = Owner(
+                    Service(store, self._clock),
+                    self._arena,
+                    self._clock,
+                    self._parse,
+                    manual_time=isinstance(self._clock, ManualClock),
+                )
                 owner.start(given)
                 self._server = OwnerSocket(str(self.directory / "owner.sock"), self.handle)
             except BaseException:

@@ -37,6 +37,8 @@ Key = tuple[int, str]
 """(customer number, pool)."""
 CellTotals = tuple[int, str, int, int, int, int, bool]
 """(number, pool, lease, spent, returned, granted, closed)."""
+LateReturn = tuple[str, int, str, int, int]
+"""(key, number, pool, lease, units)."""
 UsageRecord = tuple[int, str, str, str, int, list[tuple[str, int]]]
 
 SETTLE_MS = 50
@@ -64,15 +66,20 @@ class Arena(Protocol):
     def seq(self) -> int: ...
     @property
     def customers(self) -> int: ...
-    def load(self, records: Iterable[bytes], seq: int) -> int: ...
-    def put(self, records: bytes, seq: int) -> int: ...
+    @property
+    def detached(self) -> bool: ...
+    def load(self, records: Iterable[bytes], seq: int, now_ms: int) -> int: ...
+    def put(self, records: bytes, seq: int, now_ms: int) -> int: ...
     def open_cell(
         self, number: int, pool: str, lease: int, granted: int, valid_until_ms: int | None, full: bool
     ) -> None: ...
-    def raise_cell(self, number: int, pool: str, lease: int, granted: int) -> bool: ...
+    def raise_cell(self, number: int, pool: str, lease: int, granted: int, full: bool) -> bool: ...
     def close_cell(self, number: int, pool: str, lease: int) -> CellTotals | None: ...
     def cells(self, changed_only: bool = False) -> list[CellTotals]: ...
-    def sweep(self, now_ms: int) -> int: ...
+    def sweep(self, manual_now_ms: int | None = None) -> int: ...
+    def late_returns(self) -> list[LateReturn]: ...
+    def late_returns_booked(self) -> None: ...
+    def retire(self) -> list[CellTotals]: ...
     def drain_journal(self, limit: int) -> list[UsageRecord]: ...
     def ack_journal(self) -> None: ...
     def heartbeat(self, now_ms: int) -> None: ...
@@ -127,8 +134,12 @@ class Owner:
         make_arena: Callable[[CatalogLike], Arena],
         clock: Clock,
         parse: Callable[[bytes, str], CatalogLike],
+        *,
+        manual_time: bool = False,
     ) -> None:
-        """`make_arena` adopts or makes the arena under a catalog; `parse` reads a stored catalog."""
+        """`make_arena` adopts or makes the arena under a catalog; `parse` reads a stored catalog. `manual_time`: holds
+        end by `clock` too, and not by the machine's."""
+        self._manual_time = manual_time
         self._service = service
         self._make_arena = make_arena
         self._clock = clock
@@ -196,7 +207,7 @@ class Owner:
                     Terms(lease.number, lease.pool, lease.lease, lease.lent, lease.valid_until, lease.whole)
                 )
                 if cell[5] < lease.lent:
-                    arena.raise_cell(lease.number, lease.pool, lease.lease, lease.lent)
+                    arena.raise_cell(lease.number, lease.pool, lease.lease, lease.lent, lease.whole)
         for (number, pool, lease_number), cell in cells.items():
             finals.append(self._final(number, pool, lease_number, cell))
         for start in range(0, len(finals), LEASES_PER_TRANSACTION):
@@ -219,7 +230,7 @@ class Owner:
 
     def _load(self) -> None:
         seq = self._service.seq()
-        self._need().load(self._service.records(), seq)
+        self._need().load(self._service.records(), seq, self._clock.now_ms())
         self._behind = False
 
     def _catch_up(self) -> None:
@@ -234,7 +245,7 @@ class Owner:
         if chunk is None or next(missing, None) is not None:
             self._load()
             return
-        arena.put(chunk, seq)
+        arena.put(chunk, seq, self._clock.now_ms())
         self._behind = False
 
     @contextlib.contextmanager
@@ -249,7 +260,7 @@ class Owner:
         arena, now = self._need(), self._clock.now_ms()
         self._behind = True
         for change in changes:
-            arena.put(change.records, change.seq)
+            arena.put(change.records, change.seq, now)
         self._behind = False
         for change in changes:
             # A bulk load is not news of each of its customers.
@@ -321,6 +332,13 @@ class Owner:
             # After a refused change, too: the cells are closed either way.
             if keys:
                 self._reopen(keys, finals)
+
+    def _raise(self, key: Key, terms: Terms | None, reopen: bool) -> None:
+        """After an account gained: raises its open lease, or lends it anew where more than the size changes."""
+        if terms is not None and self._need().raise_cell(*key, terms.lease, terms.lent, terms.full):
+            self._remember(terms)
+        elif terms is not None or reopen:
+            self._reopen([key], self._close([key]))
 
     def _totals(self, key: Key) -> Totals | None:
         """What an open lease has used up to this moment."""
@@ -464,14 +482,7 @@ class Owner:
             if held is not None and (held.closed or self._stale(held)):
                 self._reopen([key], self._close([key]))
             done = self._service.grant(request, totals=self._totals(key), author=author)
-            if done.reopen:
-                self._reopen([key], self._close([key]))
-            elif done.terms is not None:
-                terms = done.terms
-                if not self._need().raise_cell(terms.number, terms.pool, terms.lease, terms.lent):
-                    self._reopen([key], self._close([key]))
-                else:
-                    self._remember(terms)
+            self._raise(key, done.terms, done.reopen)
         self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, request.pool)
         return done.grant
 
@@ -536,12 +547,15 @@ class Owner:
         """One round: settle, lend anew what reached its end, store usage records, free dead holds, show
         life."""
         arena, now = self._need(), self._clock.now_ms()
+        if arena.detached:
+            self._replace_lost_files()
+            arena = self._need()
         arena.heartbeat(now)
         self._settle_round(arena)
         self._end_round(now)
         if now - self._swept_at >= SWEEP_MS:
             self._swept_at = now
-            arena.sweep(now)
+            self._sweep_round(arena, now)
         self._journal_round(arena)
         if self._behind:
             with self._publication():
@@ -603,8 +617,42 @@ class Owner:
     def _ended(held: _Held, now: int) -> bool:
         return held.closed or (held.terms.valid_until is not None and held.terms.valid_until <= now)
 
+    def _sweep_round(self, arena: Arena, now: int) -> None:
+        """Ends holds whose time ran out or whose process died. What a hold gives back after its lease was closed goes
+        to the grants, and is spendable again at once."""
+        arena.sweep(now if self._manual_time else None)
+        late = arena.late_returns()
+        for key, number, pool, lease, units in late:
+            with self._stripes.hold([number]):
+                totals = self._totals((number, pool))
+                terms, reopen = self._service.give_back(key, number, pool, lease, units, totals=totals)
+                self._raise((number, pool), terms, reopen)
+        if late:
+            arena.late_returns_booked()
+
+    def _replace_lost_files(self) -> None:
+        """Somebody deleted or replaced the mapped files. What was mapped lives on until here: it is settled, and
+        everybody attaches to new files."""
+        with self._publication(), self._stripes.hold(None):
+            old = self._need()
+            finals = [Totals(*cell[:5], True) for cell in old.retire()]
+            for start in range(0, len(finals), LEASES_PER_TRANSACTION):
+                self._service.settle(finals[start : start + LEASES_PER_TRANSACTION])
+            with self._leases_lock:
+                keys = list(self._held)
+                self._held.clear()
+                self._pools.clear()
+                self._ends.clear()
+            old.close()
+            self._arena = self._make_arena(self._service.catalog)
+            self._reconcile()
+            self._load()
+            self._note("the mapped files were deleted or replaced; they were made anew, nothing was lost")
+            for start in range(0, len(keys), LEASES_PER_TRANSACTION):
+                self._reopen(keys[start : start + LEASES_PER_TRANSACTION], ())
+
     def _journal_round(self, arena: Arena) -> None:
-        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
+        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND) if hasattr(arena, "drain_journal") else []
         if records:
             self._service.record_usage(records)
             arena.ack_journal()

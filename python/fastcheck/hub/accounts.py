@@ -147,6 +147,8 @@ class Accounts:
     def _unknown(self, one: Totals) -> Lease | None:
         """A lease that this ledger does not know: forgotten long ago, or given out after the backup that this
         ledger was restored from. The use of the latter is real and is booked."""
+        if one.pool not in self.product.pools:
+            return None  # A pool the catalog lost; its leases were settled before it did.
         last = self.books.last_lease(one.number, one.pool)
         if last is not None and (one.lease < last.lease or last.open):
             return None
@@ -186,10 +188,18 @@ class Accounts:
             return None, False
         lending = self.lending(customer, pool, account)
         lent = max(lease.lent, lease.net + lending.units)
-        if (lending.valid_until, lending.full) != (lease.valid_until, lease.whole) or lent > LEASE_UNITS_MAX:
+        if lending.valid_until != lease.valid_until or lent > LEASE_UNITS_MAX:
             return None, True
-        self.books.put_lease(replace(lease, lent=lent))
-        return Terms(lease.number, lease.pool, lease.lease, lent, lease.valid_until, lease.whole), False
+        self.books.put_lease(replace(lease, lent=lent, whole=lending.full))
+        return Terms(lease.number, lease.pool, lease.lease, lent, lease.valid_until, lending.full), False
+
+    def give_back(self, customer: StoredCustomer, pool: Pool, units: int) -> Account:
+        """Books units that a hold gave back after its lease was closed."""
+        number = customer.record.number
+        before = self.update(customer, pool)
+        after = use(before, pool.rules, -units)
+        self.save(number, pool.name, before, after)
+        return after
 
 
 def some(names: Iterable[str], at_most: int = 8) -> str:

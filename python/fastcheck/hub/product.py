@@ -4,14 +4,16 @@ It is made from `Catalog.document()`, the canonical content with every default f
 
     {"pools": {name: {"scale": int, "policy": "hard" | "soft", "overdraft": units | None,
                       "order": [key…], "private": bool}},
-     "features": {name: {"kind": str, "pool": name | None, "period": span | None, "anchor": str}},
-     "plans": {name: {"versions": {version: {"features": {feature: setting}, "grants": [grant…]}}}},
+     "features": {name: {"kind": str, "pool": name | None, "period": {"every": span, "anchor": str} | None}},
+     "plans": {name: {version: {"features": {feature: setting}, "grants": [grant…]}}},
      "addons": {name: {"plans": [name…], "max_quantity": int | None,
                        "features": {feature: setting}, "grants": [grant…]}}}
 
     grant = {"pool": name, "amount": units, "priority": int, "kind": str, "every": span | None,
-             "anchor": str, "expires_after": span | None, "rollover": {"min": units, "max": units}}
-    span  = "3 months" | "month" | [3, "month"] | {"count": 3, "unit": "month"}
+             "anchor": str | None, "expires_after": span | None, "rollover": {"min": units, "max": units}}
+    span  = [3, "month"]
+
+`docs/catalog.md` says the same of the whole document.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ def product(document: Mapping[str, Any]) -> Product:
             {
                 (name, int(version)): _offer(offer)
                 for name, plan in document.get("plans", {}).items()
-                for version, offer in plan["versions"].items()
+                for version, offer in plan.items()
             },
             {name: _offer(addon) for name, addon in document.get("addons", {}).items()},
         )
@@ -135,12 +137,9 @@ def _pool(name: str, pool: Mapping[str, Any]) -> Pool:
 
 
 def _feature(name: str, feature: Mapping[str, Any]) -> Feature:
+    period = feature.get("period") or {}
     return Feature(
-        name,
-        feature["kind"],
-        feature.get("pool"),
-        _span(feature.get("period")),
-        _anchor(feature.get("anchor")),
+        name, feature["kind"], feature.get("pool"), _span(period.get("every")), _anchor(period.get("anchor"))
     )
 
 
@@ -158,8 +157,8 @@ def _plan_grant(grant: Mapping[str, Any]) -> PlanGrant:
     return PlanGrant(
         grant["pool"],
         int(grant["amount"]),
-        int(grant.get("priority", 100)),
-        GrantKind(grant.get("kind") or "plan"),
+        int(grant["priority"]),
+        GrantKind(grant["kind"]),
         _span(grant.get("every")),
         _anchor(grant.get("anchor")),
         _span(grant.get("expires_after")),
@@ -174,11 +173,5 @@ def _anchor(anchor: str | None) -> Anchor:
 def _span(span: Any) -> Span | None:
     if span is None:
         return None
-    if isinstance(span, str):
-        words = span.split()
-        count, unit = (int(words[0]), words[1]) if len(words) == 2 else (1, span)
-    elif isinstance(span, Mapping):
-        count, unit = span["count"], span["unit"]
-    else:
-        count, unit = span
-    return Span(int(count), Unit(unit.removesuffix("s")))
+    count, unit = span
+    return Span(int(count), Unit(unit))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from ..answers import travels
@@ -134,7 +135,7 @@ class PutOverride:
 
     customer: str
     feature: str
-    value: SettingValue
+    value: SettingValue | Decimal
     starts_at: int | None
     expires_at: int | None
     reason: str
@@ -143,7 +144,7 @@ class PutOverride:
 def put_override(
     customer: str,
     feature: str,
-    value: SettingValue,
+    value: SettingValue | Decimal,
     *,
     starts_at: Instant | None = None,
     expires_at: Instant | None = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from ..amounts import credits, units
@@ -34,13 +35,25 @@ from ..errors import (
     UnknownCustomer,
     UnknownFeature,
     UnknownGrant,
+    WrongType,
 )
 from ..ledger.burn import next_change, settle_overage, void
 from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, new_grant
-from ..wire import CustomerRecord, Trial, name, note, pack, pack_record, setting, setting_value, unpack
+from ..wire import (
+    CustomerRecord,
+    SettingValue,
+    Trial,
+    name,
+    note,
+    pack,
+    pack_record,
+    setting,
+    setting_value,
+    unpack,
+)
 from .accounts import Accounts, Terms, Totals, some
 from .guard import conflicts
-from .product import EMPTY, CatalogLike, Pool, Product, product
+from .product import EMPTY, CatalogLike, Feature, Pool, Product, product
 from .requests import MakeGrant, PutCustomer, PutOverride
 from .sources import Since
 from .store.books import Books, Lease, StoredCatalog, StoredCustomer, StoredOverride
@@ -102,6 +115,11 @@ class Service:
     def product(self) -> Product:
         """The catalog in force."""
         return self._product
+
+    @property
+    def catalog(self) -> CatalogLike:
+        """The catalog in force, parsed. Raises `CatalogError` where there is none."""
+        return self._in_force()
 
     def _run(self, job: Callable[[Books], Answer]) -> Answer:
         return self._store.run(lambda connection: job(Books(connection)))
@@ -445,7 +463,7 @@ class Service:
             accounts = self._accounts(books, author)
             accounts.settle(finals)
             one = StoredOverride(
-                request.feature, setting(request.value, feature.kind, feature.name), request.starts_at,
+                request.feature, self._override_setting(request.value, feature), request.starts_at,
                 request.expires_at, request.reason, author, accounts.now,
             )  # fmt: skip
             stored = books.customer(number)
@@ -510,13 +528,33 @@ class Service:
             id = books.customer(number).record.id
             return [
                 Override(
-                    id, one.feature, setting_value(one.setting), one.starts_at, one.expires_at, one.reason,
+                    id, one.feature, self._shown(setting_value(one.setting), one.feature), one.starts_at, one.expires_at, one.reason,
                     one.author, one.created_at,
                 )
                 for one in books.overrides(number)
             ]  # fmt: skip
 
         return self._run(job)
+
+    def _override_setting(self, value: SettingValue | Decimal, feature: Feature) -> tuple[Any, ...]:
+        """A caller's value as a setting; a meter's quota in units of its pool."""
+        scale = self._meter_scale(feature)
+        if isinstance(value, Decimal) or (scale and isinstance(value, int) and not isinstance(value, bool)):
+            if feature.kind != "meter":
+                raise WrongType(f"{feature.name} is a {feature.kind}: an override is no Decimal")
+            value = units(value, scale, f"the quota of {feature.name}") if value else 0
+        return setting(value, feature.kind, feature.name)
+
+    def _meter_scale(self, feature: Feature) -> int:
+        pool = self._product.pools.get(feature.pool or "")
+        return 0 if pool is None or feature.kind != "meter" else pool.scale
+
+    def _shown(self, value: SettingValue, name: str) -> SettingValue | Decimal:
+        """A setting as people write it: a meter's quota in whole uses and not in units."""
+        feature = self._product.features.get(name)
+        if feature is None or isinstance(value, bool) or not isinstance(value, int):
+            return value
+        return credits(value, self._meter_scale(feature))
 
     def _unknown_feature(self, feature: str) -> UnknownFeature:
         return UnknownFeature(
@@ -693,6 +731,25 @@ class Service:
         if totals:
             self._run(lambda books: self._accounts(books).settle(totals))
 
+    def give_back(
+        self, key: str, number: int, pool: str, lease: int, given: int, *, totals: Totals | None = None
+    ) -> tuple[Terms | None, bool]:
+        """Books units that a hold gave back after its lease was closed; `key` is the hold's own, and booking it again
+        changes nothing. Answers like `Accounts.raise_lease`."""
+
+        def job(books: Books) -> tuple[Terms | None, bool]:
+            accounts = self._accounts(books)
+            if not books.put_late_return(key, number, pool, lease, given, accounts.now):
+                return None, False
+            known = self._product.pools.get(pool)
+            if known is None:
+                return None, False  # The catalog lost the pool; there is nobody to give it to.
+            accounts.settle([] if totals is None else [totals])
+            stored = books.customer(number)
+            return accounts.raise_lease(stored, known, accounts.give_back(stored, known, given))
+
+        return self._run(job)
+
     def open_leases(self) -> list[Lease]:
         """Every lease that is out."""
         return self._run(lambda books: list(books.open_leases()))
@@ -771,7 +828,14 @@ class Service:
             pool = None if one.pool is None else self._product.pools.get(one.pool)
             balance = None if pool is None or at is not None else self._balance(accounts, stored, pool)
             return Explanation(
-                stored.record.id, checked, one.kind, moment, value, source, considered, balance
+                stored.record.id,
+                checked,
+                one.kind,
+                moment,
+                self._shown(value, checked),
+                source,
+                considered,
+                balance,
             )
 
         return self._run(job)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from .burn import next_change
 from .model import Account, Rules
 
-LEASE_UNITS_MAX = (1 << 48) - 1
-"""The most one lease can hold: the 48 bits of a cell's total."""
+LEASE_UNITS_MAX = (1 << 47) - 1
+"""The most one lease holds: half of a cell's 48-bit total, so that what is given back can be spent again."""
 
 
 @dataclass(frozen=True)

@@ -335,6 +335,14 @@ class Books:
             (number, pool, newest - LEASES_KEPT),
         )
 
+    def put_late_return(self, key: str, number: int, pool: str, lease: int, units: int, at: int) -> bool:
+        """Notes what a hold gave back after its lease was closed; False if it was noted before."""
+        done = self._db.execute(
+            "INSERT OR IGNORE INTO late_returns VALUES (?, ?, ?, ?, ?, ?)",
+            (key, number, pool, lease, units, at),
+        )
+        return done.rowcount == 1
+
     # usage records, audit
 
     def put_usage(self, rows: Iterable[tuple[int, str, str, str, int, bytes]]) -> None:

@@ -116,6 +116,15 @@ CREATE TABLE leases (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX leases_open ON leases (number, pool) WHERE open = 1;
 
+CREATE TABLE late_returns (          -- what holds gave back after their lease was closed
+    key TEXT PRIMARY KEY,            -- the hold's own, so that each is booked once
+    number INTEGER NOT NULL,
+    pool TEXT NOT NULL,
+    lease INTEGER NOT NULL,
+    units INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE usage_records (
     number INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
