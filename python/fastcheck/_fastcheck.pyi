@@ -56,23 +56,28 @@ class Owner:
     def seq(self) -> int: ...
     @property
     def customers(self) -> int: ...
-    def load(self, records: Iterable[bytes], seq: int) -> int:
+    def load(self, records: Iterable[bytes], seq: int, now_ms: int) -> int:
         """Replaces all rows (new generation) by these chunks of records; nothing is visible before the end."""
-    def put(self, records: bytes, seq: int) -> int:
+    def put(self, records: bytes, seq: int, now_ms: int) -> int:
         """Upserts records, all or nothing; a record flagged deleted removes its customer. Returns how many."""
     def open_cell(
         self, number: int, pool: str, lease: int, granted: int, valid_until_ms: int | None, full: bool
     ) -> None:
         """Opens the cell of (customer, pool) for `lease`, lending `granted` units until `valid_until_ms`. `full`: all
         there is has been lent, so a denial here is final. An open cell of another lease must be closed before."""
-    def raise_cell(self, number: int, pool: str, lease: int, granted: int) -> bool:
+    def raise_cell(self, number: int, pool: str, lease: int, granted: int, full: bool) -> bool:
         """Raises what is lent to an absolute total since the lease was opened; lower totals change nothing.
         False if that lease is not open."""
     def close_cell(self, number: int, pool: str, lease: int) -> CellTotals | None:
         """Closes for good; the totals returned are final. None if there is no cell for that lease. Repeatable."""
     def cells(self, changed_only: bool = False) -> list[CellTotals]:
         """All leases in the arena; `changed_only`: those whose totals moved since the last such call."""
-    def sweep(self, now_ms: int) -> int:
+    @property
+    def detached(self) -> bool: ...
+    def retire(self) -> list[CellTotals]: ...
+    def late_returns(self) -> list[tuple[str, int, str, int, int]]: ...
+    def late_returns_booked(self) -> None: ...
+    def sweep(self, manual_now_ms: int | None = None) -> int:
         """Frees reservations that expired or whose process died. Returns how many."""
     def drain_journal(self, limit: int) -> list[UsageRecord]:
         """Usage records written by all processes of the host, oldest first per process; they stay until `ack_journal`."""
@@ -157,3 +162,6 @@ class Reservation:
     def __enter__(self) -> Reservation: ...
     def __exit__(self, *exc: object) -> None: ...
     def __bool__(self) -> bool: ...
+
+def install(cls: type[Checker], /) -> None:
+    """Gives a subclass the native descriptors of the hot methods as its own, so that no lookup passes through two classes."""
