@@ -1,4 +1,6 @@
-"""A double of `Entitlements` for tests of the glue: balances in a dict, the rules of docs/replay.md, no storage."""
+"""A double of `Entitlements` for tests of the glue: balances in a dict, the rules of docs/replay.md, no
+storage.
+"""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What a replay must answer, to the last unit, in plain Python and without fastcheck (docs/replay.md states the rules)."""
+"""What a replay must answer, to the last unit (rules: docs/replay.md), in plain Python without fastcheck."""
 
 import csv
 import gzip
@@ -14,8 +14,7 @@ PRICES = ["input_cost_per_token", "cache_read_input_token_cost", "output_cost_pe
 
 
 def rows(path):
-    opened = gzip.open(path, "rt") if str(path).endswith(".gz") else open(path)
-    with opened as file:
+    with (gzip.open if str(path).endswith(".gz") else open)(path, "rt") as file:
         yield from csv.DictReader(file)
 
 

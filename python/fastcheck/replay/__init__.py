@@ -5,6 +5,7 @@
 - `assign`    the stated rule that gives each session its plan and its model
 - `run`       the loop
 - `report`    what happened: totals by plan, model and reason, time per call
+- `job`       all of it, from files to a report
 - `plot`      burn over time as an SVG picture
 - `generate`  a trace from a seed, for machines without one
 - `example`   the catalog template and the rate card of `fastcheck demo`

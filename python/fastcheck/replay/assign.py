@@ -4,8 +4,8 @@
     plan  = the plan in whose share of the weights `rest` falls, in the order given
     model = likewise with `pick` modulo the sum of the model weights
 
-The rule depends on nothing but the session's key, so a session keeps its plan and model in every run, on every machine,
-and in any part of the trace. A file with the columns `session,plan,model` replaces it.
+The rule depends on nothing but the session's key, so a session keeps its plan and model in every run, on
+every machine, and in any part of the trace. A file with the columns `session,plan,model` replaces it.
 """
 
 import re
@@ -84,7 +84,9 @@ def parse_weights(text: str, option: str) -> dict[str, int]:
         match = re.fullmatch(r"\s*([^=\s]+)\s*(?:=\s*([0-9]{1,7}))?\s*", part)
         weight = int(match[2] or 1) if match else 0
         if not match or not 0 < weight <= WEIGHT_MAX or match[1] in weights:
-            raise ReplayError(f"{option} {text!r}: {part!r} is not a new NAME=WEIGHT; write for example free=70,pro=25")
+            raise ReplayError(
+                f"{option} {text!r}: {part!r} is not a new NAME=WEIGHT; write for example free=70,pro=25"
+            )
         weights[match[1]] = weight
     return weights
 

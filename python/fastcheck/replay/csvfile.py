@@ -1,4 +1,6 @@
-"""Rows of a CSV file, plain or gzipped, each with its line number. Every way to be unreadable has its own message."""
+"""Rows of a CSV file, plain or gzipped, each with its line number. Every way to be unreadable has its own
+message.
+"""
 
 import csv
 import gzip
@@ -15,7 +17,9 @@ Fail = Callable[[str, str, int | None], Exception]
 
 
 def read_rows(path: Path, fail: Fail) -> Iterator[tuple[int, list[str]]]:
-    """Yields (line number from 1, fields) for each line that is not blank. The gzip format is told by content, not name."""
+    """Yields (line number from 1, fields) for each line that is not blank. The gzip format is told by
+    content, not name.
+    """
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
@@ -27,9 +31,13 @@ def read_rows(path: Path, fail: Fail) -> Iterator[tuple[int, list[str]]]:
                     if fields:
                         yield reader.line_num, fields
             except csv.Error as error:
-                raise fail(f"not valid CSV ({error})", "write one row per line, quotes closed", reader.line_num) from None
+                raise fail(
+                    f"not valid CSV ({error})", "write one row per line, quotes closed", reader.line_num
+                ) from None
     except OSError as error:
-        raise fail(f"cannot be read ({error.strerror or error})", "check the path and its permissions", None) from None
+        raise fail(
+            f"cannot be read ({error.strerror or error})", "check the path and its permissions", None
+        ) from None
 
 
 def _lines(file: IO[bytes] | gzip.GzipFile, fail: Fail) -> Iterator[str]:
@@ -39,9 +47,13 @@ def _lines(file: IO[bytes] | gzip.GzipFile, fail: Fail) -> Iterator[str]:
         try:
             line = file.readline(LINE_BYTES_MAX + 1)
         except EOFError:
-            raise fail("the gzip data ends early", "the file was cut off: copy or download it again", number) from None
+            raise fail(
+                "the gzip data ends early", "the file was cut off: copy or download it again", number
+            ) from None
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise fail(f"the gzip data is damaged ({error})", "copy or download the file again", number) from None
+            raise fail(
+                f"the gzip data is damaged ({error})", "copy or download the file again", number
+            ) from None
         if not line:
             return
         if len(line) > LINE_BYTES_MAX:

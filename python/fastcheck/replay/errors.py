@@ -10,7 +10,9 @@ class ReplayError(FastcheckError):
 class TraceError(ReplayError):
     """A request trace cannot be read: names the file, the line and the column."""
 
-    def __init__(self, filename: str, problem: str, hint: str, line: int | None = None, column: str | None = None) -> None:
+    def __init__(
+        self, filename: str, problem: str, hint: str, line: int | None = None, column: str | None = None
+    ) -> None:
         where = filename + (f":{line}" if line is not None else "")
         super().__init__(f"{where}: {f'column {column}: ' if column else ''}{problem}; {hint}")
         self.filename = filename

@@ -1,8 +1,8 @@
 """A trace from a seed, shaped like real chat traffic, for machines without a real one.
 
-Sessions start at random over an hour; most ask once, a few go on for dozens of turns. A prompt is a shared system
-prompt, the conversation so far and a new message; what was seen before is cached in whole blocks of 512 tokens. New
-messages and answers have lognormal lengths. The same seed gives the same trace.
+Sessions start at random over an hour; most ask once, a few go on for dozens of turns. A prompt is a shared
+system prompt, the conversation so far and a new message; what was seen before is cached in whole blocks of
+512 tokens. New messages and answers have lognormal lengths. The same seed gives the same trace.
 """
 
 import math

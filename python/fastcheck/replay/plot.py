@@ -38,8 +38,8 @@ def burn_over_time(names: Sequence[str], points: Points, title: str, subtitle: s
         return bottom - credits / y_top * (bottom - TOP)
 
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
-        ' role="img" aria-labelledby="title">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        f' width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="title">',
         f'<title id="title">{escape(title)}</title>',
         f"<style>{_style()}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}"/>',
@@ -48,13 +48,17 @@ def burn_over_time(names: Sequence[str], points: Points, title: str, subtitle: s
         *_legend(names, totals),
     ]
     for tick in y_ticks:
-        out.append(f'<line class="grid" x1="{LEFT}" y1="{y(tick):.1f}" x2="{WIDTH - RIGHT}" y2="{y(tick):.1f}"/>')
+        out.append(
+            f'<line class="grid" x1="{LEFT}" y1="{y(tick):.1f}" x2="{WIDTH - RIGHT}" y2="{y(tick):.1f}"/>'
+        )
         out.append(f'<text class="end" x="{LEFT - 10}" y="{y(tick) + 4:.1f}">{_number(tick)}</text>')
     below = [Decimal(0)] * len(points)
     for index, name in enumerate(names):
         above = [base + values[index] for base, (_, values) in zip(below, points, strict=True)]
         path = _area(
-            [x(ms) for ms, _ in points], [y(float(value)) for value in below], [y(float(value)) for value in above]
+            [x(ms) for ms, _ in points],
+            [y(float(value)) for value in below],
+            [y(float(value)) for value in above],
         )
         attributes = f"data-plan={quoteattr(name)} data-total={quoteattr(plain(totals[index]))}"
         out.append(f'<path class="area s{index % len(LIGHT)}" {attributes} d="{path}"/>')
@@ -65,10 +69,11 @@ def burn_over_time(names: Sequence[str], points: Points, title: str, subtitle: s
             at = x(start_ms + tick * unit_ms)
             out.append(f'<line class="axis" x1="{at:.1f}" y1="{bottom}" x2="{at:.1f}" y2="{bottom + 5}"/>')
             out.append(f'<text class="mid" x="{at:.1f}" y="{bottom + 21}">{_number(tick)}</text>')
+    middle_x, middle_y = (LEFT + WIDTH - RIGHT) / 2, (TOP + bottom) / 2
     out += [
         f'<line class="axis" x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{bottom}"/>',
-        f'<text class="mid" x="{(LEFT + WIDTH - RIGHT) / 2:.1f}" y="{HEIGHT - 12}">time in the trace, {unit}</text>',
-        f'<text class="mid" transform="translate(20 {(TOP + bottom) / 2:.1f}) rotate(-90)">credits burned</text>',
+        f'<text class="mid" x="{middle_x:.1f}" y="{HEIGHT - 12}">time in the trace, {unit}</text>',
+        f'<text class="mid" transform="translate(20 {middle_y:.1f}) rotate(-90)">credits burned</text>',
         "</svg>",
     ]
     return "\n".join(out) + "\n"

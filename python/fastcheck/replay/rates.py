@@ -1,13 +1,13 @@
 """A rate card and a catalog template become a catalog file.
 
-A rate card is a CSV file (plain or gzipped) with one model per row and its prices in USD per single token, as decimal
-text. A template is a catalog file with two kinds of placeholders:
+A rate card is a CSV file (plain or gzipped) with one model per row and its prices in USD per single token,
+as decimal text. A template is a catalog file with two kinds of placeholders:
 
 - `${rates MODEL}`  becomes `{input: …, cached: …, output: …}`, credits per token of that model
 - `${scale}`        becomes the fewest decimal digits at which every rate of the file is exact
 
-Nothing is rounded: a price that needs more than 12 digits is an error. Placeholders in comment lines stay as they are,
-and no line is added, so that an error of the catalog names the template's own line.
+Nothing is rounded: a price that needs more than 12 digits is an error. Placeholders in comment lines stay
+as they are, and no line is added, so that an error of the catalog names the template's own line.
 """
 
 import re
@@ -20,7 +20,9 @@ from fastcheck.replay.csvfile import read_rows
 from fastcheck.replay.errors import RatesError
 
 CREDITS_PER_USD = 1000
-"""Credits for one US dollar unless the caller says otherwise: whole numbers of credits then make sensible grants."""
+"""Credits for one US dollar unless the caller says otherwise: whole numbers of credits then make sensible
+grants.
+"""
 
 SCALE_MAX = 12
 """Most decimal digits a pool can have."""
@@ -63,7 +65,11 @@ def read_rates(path: Path) -> RateCard:
     _, header = next(rows, (1, []))
     needed = ["model", *PRICE_COLUMNS.values()]
     if missing := [name for name in needed if name not in header]:
-        raise fail(f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}", f"expected {','.join(needed)}", 1)
+        raise fail(
+            f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            f"expected {','.join(needed)}",
+            1,
+        )
     card: dict[str, dict[str, Decimal]] = {}
     for line, fields in rows:
         if len(fields) != len(header):
@@ -78,7 +84,9 @@ def read_rates(path: Path) -> RateCard:
                     raise fail(f"column {column}: {text[:PRICE_CHARACTERS_MAX]!r} is not a price", hint, line)
                 prices[quantity] = price
         if card.setdefault(row["model"], prices) != prices:
-            raise fail(f"model {row['model']} is listed twice with different prices", "keep one row per model", line)
+            raise fail(
+                f"model {row['model']} is listed twice with different prices", "keep one row per model", line
+            )
     return card
 
 
@@ -93,7 +101,9 @@ def render_catalog(
         if word == "rates" and model:
             rates[model] = _rates(model, where, card, credits_per_usd)
         elif what != "scale":
-            raise RatesError(f"{where}: unknown placeholder ${{{what}}}; write ${{scale}} or ${{rates MODEL}}")
+            raise RatesError(
+                f"{where}: unknown placeholder ${{{what}}}; write ${{scale}} or ${{rates MODEL}}"
+            )
         return ""
 
     _substitute(template, filename, collect)
@@ -116,6 +126,18 @@ def render_catalog(
     return RenderedCatalog(_substitute(template, filename, fill), scale, tuple(rates))
 
 
+def has_placeholders(template: str) -> bool:
+    """Whether a catalog file needs a rate card."""
+    found: list[str] = []
+
+    def note(what: str, where: str) -> str:
+        found.append(what)
+        return ""
+
+    _substitute(template, "", note)
+    return bool(found)
+
+
 def _substitute(template: str, filename: str, replace: Callable[[str, str], str]) -> str:
     lines = template.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
@@ -130,7 +152,9 @@ def _rates(model: str, where: str, card: RateCard, credits_per_usd: int) -> dict
     if prices is None:
         raise RatesError(f"{where}: the rate card has no model {model}; use a name from its column model")
     if missing := [PRICE_COLUMNS[quantity] for quantity in PRICE_COLUMNS if quantity not in prices]:
-        raise RatesError(f"{where}: the rate card has no {missing[0]} for {model}; choose a model that has one")
+        raise RatesError(
+            f"{where}: the rate card has no {missing[0]} for {model}; choose a model that has one"
+        )
     factor = Decimal(credits_per_usd)
     return {quantity: _EXACT.multiply(prices[quantity], factor) for quantity in PRICE_COLUMNS}
 
@@ -140,7 +164,11 @@ def _price(text: str) -> Decimal | None:
         price = Decimal(text) if len(text) <= PRICE_CHARACTERS_MAX and "_" not in text else None
     except InvalidOperation:
         return None
-    return price if price is not None and price.is_finite() and 0 <= price < 10**9 and _digits(price) < 40 else None
+    return (
+        price
+        if price is not None and price.is_finite() and 0 <= price < 10**9 and _digits(price) < 40
+        else None
+    )
 
 
 def _digits(value: Decimal) -> int:
@@ -149,4 +177,6 @@ def _digits(value: Decimal) -> int:
 
 
 def _flow(rates: Mapping[str, Decimal]) -> str:
-    return "{" + ", ".join(f"{quantity}: {_EXACT.normalize(rate):f}" for quantity, rate in rates.items()) + "}"
+    return (
+        "{" + ", ".join(f"{quantity}: {_EXACT.normalize(rate):f}" for quantity, rate in rates.items()) + "}"
+    )

@@ -14,7 +14,9 @@ CURVE_POINTS = 240
 
 @dataclass(frozen=True)
 class Timing:
-    """How long the calls took: medians over batches, in nanoseconds per call; None where there was no such call."""
+    """How long the calls took: medians over batches, in nanoseconds per call; None where there was no such
+    call.
+    """
 
     loop_s: float
     """Wall time of the whole loop, its own bookkeeping included, s."""
@@ -105,8 +107,12 @@ class Report:
         return tuple(line.burned for line in self.by_plan.values())
 
 
-def as_json(report: Report, timing: Timing, customers: int, setup_s: float, scale: int | None) -> dict[str, Any]:
-    """The report as plain data. Credits are decimal text; `*_units` are integers of 10^-scale credits if it is known."""
+def as_json(
+    report: Report, timing: Timing, customers: int, setup_s: float, scale: int | None
+) -> dict[str, Any]:
+    """The report as plain data. Credits are decimal text; `*_units` are integers of 10^-scale credits if it
+    is known.
+    """
 
     def line(of: Line) -> dict[str, Any]:
         out: dict[str, Any] = {"allowed": of.allowed, "denied": of.denied}

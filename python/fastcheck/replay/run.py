@@ -1,19 +1,20 @@
-"""The loop: each request in order is checked for its model, an estimate is reserved, the true amount committed.
+"""The loop: each request in order is checked for its model, an estimate is reserved, the true amount
+committed.
 
 How a request becomes calls:
 
 1. `check(session, model)`; a customer whose plan lacks the model, or with nothing left, is denied here.
-2. `reserve(session, model, estimate)`: the prompt is known beforehand (`input` = input - cached tokens, `cached`),
-   the answer is not, so `output` is estimated with the same number for every request.
-3. `commit(actual)`, with the output of the trace. Less than the estimate: the rest goes back. More: the rest is
-   charged as far as the balance goes, and what is missing is the shortfall.
+2. `reserve(session, model, estimate)`: the prompt is known beforehand (`input` = input - cached tokens,
+   `cached`), the answer is not, so `output` is estimated with the same number for every request.
+3. `commit(actual)`, with the output of the trace. Less than the estimate: the rest goes back. More: the
+   rest is charged as far as the balance goes, and what is missing is the shortfall.
 
-How the calls are timed: a clock read costs as much as a check, so the clock is read around batches. A batch is the
-longest run of requests, up to `BATCH_MAX`, in which no session appears twice. Sessions are separate customers with
-separate balances, so doing all checks of a batch, then all reservations, then all commits gives every request the very
-answers it would get alone, in order. A figure is the median over the batches of time / calls; it includes the Python
-call and the loop around it, and nothing else. The first check of each customer, which may ask the owner for a lease,
-is made once more before and counted apart.
+How the calls are timed: a clock read costs as much as a check, so the clock is read around batches. A batch
+is the longest run of requests, up to `BATCH_MAX`, in which no session appears twice. Sessions are separate
+customers with separate balances, so doing all checks of a batch, then all reservations, then all commits
+gives every request the very answers it would get alone, in order. A figure is the median over the batches
+of time / calls; it includes the Python call and the loop around it, and nothing else. The first check of
+each customer, which may ask the owner for a lease, is made once more before and counted apart.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,7 +58,9 @@ class Engine(Protocol):
     def reserve(self, customer: str, feature: str, amount: Quantities, /) -> Hold: ...
 
 
-def put_customers(engine: Engine, assigned: Mapping[str, Assigned], on_progress: Callable[[int], None] | None = None) -> None:
+def put_customers(
+    engine: Engine, assigned: Mapping[str, Assigned], on_progress: Callable[[int], None] | None = None
+) -> None:
     """Makes each session a customer on its plan. `on_progress` is told how many are done."""
     put = engine.admin.put_customer
     for done, (session, has) in enumerate(assigned.items(), 1):
@@ -131,11 +134,15 @@ def replay(
     loop_s = (clock_ns() - began_ns) / 1e9
 
     middle = {what: median(values) if values else None for what, values in timing.items()}
-    return Timing(loop_s, done / loop_s if loop_s else 0.0, **{f"{what}_ns": value for what, value in middle.items()})
+    return Timing(
+        loop_s, done / loop_s if loop_s else 0.0, **{f"{what}_ns": value for what, value in middle.items()}
+    )
 
 
 def batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
-    """Cuts the requests, in order, wherever a session would appear twice or a batch would exceed `BATCH_MAX`."""
+    """Cuts the requests, in order, wherever a session would appear twice or a batch would exceed
+    `BATCH_MAX`.
+    """
     batch: list[Request] = []
     sessions: set[str] = set()
     for request in requests:

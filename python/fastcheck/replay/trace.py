@@ -2,7 +2,8 @@
 
 Columns, found by name in any order; others are ignored:
 
-- `ts_ms`                when the request came, ms since the start of the trace; never less than in the row before
+- `ts_ms`                when the request came, ms since the start of the trace; never less than in the row
+  before
 - `session`              who asks: the replay makes each session one customer
 - `input_tokens`         tokens of the prompt, cached ones included
 - `cached_input_tokens`  how many of them were read from a cache; at most `input_tokens`
@@ -47,7 +48,9 @@ class Request(NamedTuple):
 
 
 def read_trace(path: Path, limit: int | None = None) -> list[Request]:
-    """The first `limit` requests of a trace (all without one). Raises `TraceError` at the first row that is not right."""
+    """The first `limit` requests of a trace (all without one). Raises `TraceError` at the first row that is
+    not right.
+    """
     requests = list(islice(iter_trace(path), limit))
     if not requests:
         raise TraceError(str(path), "the trace has no requests", "add at least one row below the header")
@@ -62,9 +65,13 @@ def iter_trace(path: Path) -> Iterator[Request]:
 
     def number(text: str, largest: int, line: int, column: str) -> int:
         if not (text.isascii() and text.isdigit()):
-            raise fail(f"{_shown(text)} is not a whole number of at least 0", "write digits only", line, column)
+            raise fail(
+                f"{_shown(text)} is not a whole number of at least 0", "write digits only", line, column
+            )
         if len(text) > 20 or int(text) > largest:
-            raise fail(f"{_shown(text)} is more than {largest:,}", "check the unit of this column", line, column)
+            raise fail(
+                f"{_shown(text)} is more than {largest:,}", "check the unit of this column", line, column
+            )
         return int(text)
 
     rows = read_rows(path, fail)
@@ -102,7 +109,9 @@ def iter_trace(path: Path) -> Iterator[Request]:
 
 
 def write_trace(path: Path, requests: list[Request]) -> None:
-    """Writes a trace that `read_trace` reads back unchanged; gzipped, with a fixed header, if the name ends in `.gz`."""
+    """Writes a trace that `read_trace` reads back unchanged; gzipped, with a fixed header, if the name ends
+    in `.gz`.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
