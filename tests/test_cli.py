@@ -11,7 +11,7 @@ import fastcheck
 import pytest
 from fastcheck import cli
 from fastcheck.cli import screen
-from fastcheck.errors import FastcheckError
+from fastcheck.errors import CatalogError, FastcheckError
 from naive_entitlements import NaiveEntitlements
 from replay_cases import generated_job
 
@@ -56,7 +56,7 @@ class Attached:
         return SimpleNamespace(feature=feature, sources=[{"source": "plan", "won": True, "ends_at": None}])
 
     def status(self):
-        return SimpleNamespace(connected=True, seq=7, as_of=datetime(2026, 1, 1, tzinfo=timezone.utc))
+        return SimpleNamespace(connected=True, seq=7, as_of=1_767_225_600_000, since=datetime(2026, 1, 1))
 
     def close(self):
         self.asked.append("closed")
@@ -136,9 +136,11 @@ def test_explain_and_status(attached, capsys):
         {"source": "plan", "won": True, "ends_at": None}
     ]
     assert cli.main(["status", "dir"]) == 0
-    assert "seq        7" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "seq        7" in told
+    assert "as_of      2026-01-01 00:00:00 UTC" in told
     assert cli.main(["status", "dir", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["as_of"] == "2026-01-01T00:00:00+00:00"
+    assert json.loads(capsys.readouterr().out)["since"] == "2026-01-01T00:00:00"
 
 
 def test_an_error_is_one_line_and_2(attached, capsys):
@@ -151,14 +153,15 @@ def test_an_error_is_one_line_and_2(attached, capsys):
 @pytest.mark.parametrize(
     ("raised", "code", "told"),
     [
-        (FastcheckError("a\nb\nc"), 2, "fastcheck: a (and 2 more lines"),
+        (FastcheckError("a\n b"), 2, "fastcheck: a b"),
+        (CatalogError(["c.yaml:1: x", "c.yaml:2: y"]), 2, "fastcheck: c.yaml:1: x (and 1 more mistakes)"),
         (PermissionError(13, "Permission denied", "x.svg"), 2, "fastcheck: x.svg: Permission denied; check"),
         (KeyboardInterrupt(), 130, "fastcheck: interrupted"),
         (ImportError("no native"), 2, "fastcheck: the native module cannot be loaded (no native); reinstall"),
         (
             UnicodeEncodeError("utf-8", "\udc80", 0, 1, "surrogates not allowed"),
             2,
-            "fastcheck: a name is not valid",
+            "fastcheck: a name or a file is not valid",
         ),
     ],
     ids=lambda value: type(value).__name__,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from fastcheck.cli import bench, catalog, check, demo, explain, replay, status
-from fastcheck.errors import FastcheckError
+from fastcheck.errors import CatalogError, FastcheckError
 
 COMMANDS = (demo, check, explain, replay, catalog, status, bench)
 """In the order of `--help`."""
@@ -46,22 +46,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
+    except CatalogError as error:
+        first, *more = [str(problem) for problem in error.problems] or [str(error)]
+        return _fail(_one_line(first) + (f" (and {len(more)} more mistakes)" if more else ""))
     except FastcheckError as error:
-        first, *more = str(error).splitlines() or [type(error).__name__]
-        return _fail(
-            first + (f" (and {len(more)} more lines: see fastcheck catalog validate)" if more else "")
-        )
+        return _fail(_one_line(str(error)) or type(error).__name__)
     except UnicodeError as error:
-        return _fail(
-            f"a name is not valid text ({error.reason if hasattr(error, 'reason') else error}); use UTF-8"
-        )
+        return _fail(f"a name or a file is not valid text ({_one_line(str(error))}); use UTF-8")
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
-        return _fail(
-            f"{named}{error.strerror or error}; check the path, its permissions and the space on the disk"
-        )
+        what_to_do = "check the path, its permissions and the space on the disk"
+        return _fail(f"{named}{error.strerror or error}; {what_to_do}")
     except ImportError as error:
         return _fail(f"the native module cannot be loaded ({error}); reinstall fastcheck for this Python")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -23,6 +23,7 @@ pools:
   credits: {scale: 0, policy: hard}
 features:
   export: {kind: switch}
+  sso: {kind: switch}
   tokens: {kind: credit, pool: credits, rate: 1}
 plans:
   pro:
@@ -36,7 +37,7 @@ STATEMENTS = {
     FLOOR: "empty('acme', 'export')",
     "Python function over a dict of dicts": "lookup('acme', 'export')",
     "check": "check('acme', 'export')",
-    "check, false": "check('acme', 'unknown')",
+    "check, false": "check('acme', 'sso')",
     "handle.check": "handle_check()",
     "consume": "consume('acme', 'tokens')",
     "consume 12": "consume('acme', 'tokens', 12)",

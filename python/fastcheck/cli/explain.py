@@ -4,7 +4,7 @@ import argparse
 from contextlib import closing
 
 from fastcheck.cli.arguments import Commands, add_command, instant
-from fastcheck.cli.screen import plain_data, print_json, print_values
+from fastcheck.cli.screen import print_json
 
 
 def add(commands: Commands) -> None:
@@ -29,9 +29,9 @@ def run(args: argparse.Namespace) -> int:
     from fastcheck import Entitlements
 
     with closing(Entitlements.attach(args.directory)) as entitlements:
-        explanation = plain_data(entitlements.explain(args.customer, args.feature, at=args.at))
+        explanation = entitlements.explain(args.customer, args.feature, at=args.at)
     if args.json:
         print_json(explanation)
     else:
-        print_values(explanation if isinstance(explanation, dict) else {"sources": explanation})
+        print(explanation)
     return 0

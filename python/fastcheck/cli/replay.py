@@ -21,7 +21,9 @@ Sessions become customers. The trace names neither plan nor model: each session 
   model = likewise, pick modulo the sum of the model weights
 The estimate: input and cached tokens are known beforehand, output is taken to be --output-estimate tokens.
 
-docs/replay.md tells the file formats, the rules and what the times include."""
+docs/replay.md tells the file formats, the rules and what the times include.
+
+exit codes: 0 done, whatever was denied; 2 error"""
 
 
 def add(commands: Commands) -> None:
@@ -115,11 +117,10 @@ def show(job: Job, plot: Path | None, catalog_out: Path | None, as_json: bool) -
 def _print(outcome: Outcome) -> None:
     report, timing, total = outcome.report, outcome.timing, outcome.report.total()
     header = ("allowed", "denied", "credits burned", "shortfall")
-    print_table(
-        "By plan", ("plan", *header), [_row(*of) for of in (*report.by_plan.items(), ("total", total))]
-    )
+    plans = [*report.by_plan.items(), ("total", total)]
+    print_table("By plan", ("plan", *header), [_row(*of, outcome.scale) for of in plans])
     print()
-    print_table("By model", ("model", *header), [_row(*of) for of in report.by_model.items()])
+    print_table("By model", ("model", *header), [_row(*of, outcome.scale) for of in report.by_model.items()])
     print()
     reasons = [(reason, f"{count:,}") for reason, count in sorted(report.reasons.items())]
     print_table("Denied", ("reason", "requests"), reasons or [("none", "0")])
@@ -137,8 +138,10 @@ def _print(outcome: Outcome) -> None:
     print_table("Time", ("what", "time", ""), [(a, b.rjust(10), c) for a, b, c in rows], left=3)
 
 
-def _row(name: str, line: Line) -> tuple[str, ...]:
-    return name, f"{line.allowed:,}", f"{line.denied:,}", f"{line.burned:,f}", f"{line.shortfall:,f}"
+def _row(name: str, line: Line, scale: int | None) -> tuple[str, ...]:
+    digits = "" if scale is None else f".{scale}"  # all there are: no credit is rounded away
+    burned, shortfall = (f"{credits:,{digits}f}" for credits in (line.burned, line.shortfall))
+    return name, f"{line.allowed:,}", f"{line.denied:,}", burned, shortfall
 
 
 def _ns(value: float | None) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from enum import Enum
 from time import monotonic
@@ -75,11 +75,12 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def print_values(data: Mapping[str, Any]) -> None:
-    """Named values, one per line; lists of mappings as tables below them."""
+    """Named values, one per line, instants (ms) in words; lists of mappings as tables below them."""
     simple = {name: value for name, value in data.items() if not _is_rows(value)}
     width = max(map(len, simple), default=0)
     for name, value in simple.items():
-        print(f"{name.ljust(width)}  {_cell(value)}")
+        instant = isinstance(value, int) and (name.endswith("_at") or name == "as_of")
+        print(f"{name.ljust(width)}  {_utc(value) if instant else _cell(value)}")
     for name, rows in data.items():
         if _is_rows(rows):
             header = list(dict.fromkeys(key for row in rows for key in row))
@@ -130,6 +131,10 @@ def _rich(stream: Any) -> bool:
 
 def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _utc(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _cell(value: Any) -> str:
