@@ -260,11 +260,14 @@ fn finish(
         };
         // SAFETY: `name` is alive for this round of the loop.
         let bytes = unsafe { utf8(py, name.as_ptr())? };
-        let answer = checker.settle(py, &name, |view| match amounts {
-            None => checker.check_step(py, view, bytes, key),
-            Some(amounts) => checker.burn_step(py, view, bytes, key, &Amount::Plain(amounts[i])),
-        })?;
-        out[i] = answer.allowed();
+        out[i] = match amounts {
+            None => checker
+                .settle(py, &name, |view| checker.check_step(py, view, bytes, key))?
+                .allowed(),
+            Some(amounts) => {
+                checker.consume_any(py, &name, key, &Amount::Plain(amounts[i]), None)?
+            }
+        };
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::amounts::{self, Amount};
 use crate::answers::{Decision, Estimate};
 use crate::errors::{corrupt, from_core, raise};
+use crate::events::Events;
 use crate::handle::Handle;
 use crate::identity::Identities;
 use crate::reservation::Reservation;
@@ -40,6 +41,7 @@ pub struct Checker {
     /// Where this process found its last hold slot.
     pub near: AtomicUsize,
     pub identities: Identities,
+    pub events: Events,
     unknown: Mutex<HashSet<String>>,
     unknown_count: AtomicU64,
     pub panics: AtomicU64,
@@ -334,7 +336,7 @@ impl Checker {
         Ok(decision)
     }
 
-    /// One attempt at a burn.
+    /// One attempt at a burn: the answer and the cost.
     pub fn burn_step(
         &self,
         py: Python<'_>,
@@ -342,18 +344,39 @@ impl Checker {
         customer: &[u8],
         feature: &[u8],
         amount: &Amount<'_>,
-    ) -> PyResult<Step<Answer>> {
+    ) -> PyResult<Step<(Answer, u64)>> {
         let Some(found) = self.find(py, view, customer, feature)? else {
-            return Ok(Step::Done(Answer::UnknownFeature));
+            return Ok(Step::Done((Answer::UnknownFeature, 0)));
         };
         let cost = amounts::cost(py, &view.rows, &found, amount)?;
         let answer = found
             .burn(&view.rows, &*view.cells, cost, &self.time)
             .map_err(|e| corrupt(py, e))?;
         if needs_lease(answer) {
-            return Ok(Step::Touch(pool_name(py, view, &found)?, answer));
+            return Ok(Step::Touch(pool_name(py, view, &found)?, (answer, cost)));
         }
-        Ok(Step::Done(answer))
+        Ok(Step::Done((answer, cost)))
+    }
+
+    /// A burn, asking the owner where it must be asked, and its record.
+    pub fn consume_any(
+        &self,
+        py: Python<'_>,
+        customer: &Bound<'_, PyAny>,
+        feature: &[u8],
+        amount: &Amount<'_>,
+        event: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<bool> {
+        // SAFETY: the object outlives the call.
+        let name = unsafe { utf8(py, customer.as_ptr()) }?;
+        let (answer, units) = self.settle(py, customer, |view| {
+            self.burn_step(py, view, name, feature, amount)
+        })?;
+        self.note(py, answer, name, feature)?;
+        if let (true, Some(event)) = (answer.allowed(), event) {
+            self.record(py, event, name, feature, amount, units)?;
+        }
+        Ok(answer.allowed())
     }
 
     /// One attempt at a check.
@@ -400,6 +423,7 @@ impl Checker {
             closed: AtomicBool::new(false),
             near: AtomicUsize::new(std::process::id() as usize * 61),
             identities: Identities::new(),
+            events: Events::new(directory),
             unknown: Mutex::new(HashSet::new()),
             unknown_count: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -583,7 +607,10 @@ impl Checker {
                 // Relaxed: counters.
                 ("unknown_names", self.unknown_count.load(Ordering::Relaxed)),
                 ("panics", self.panics.load(Ordering::Relaxed)),
-                ("journal_dropped", 0),
+                (
+                    "journal_dropped",
+                    self.events.dropped.load(Ordering::Relaxed),
+                ),
             ])
         })?;
         let status = PyDict::new(py);
@@ -612,6 +639,7 @@ impl Checker {
     fn _close(&self) {
         // Relaxed: see `with_view`.
         self.closed.store(true, Ordering::Relaxed);
+        self.events.seal();
     }
 
     #[getter]

@@ -167,10 +167,12 @@ impl Handle {
                 utf8(py, self.feature.as_ptr())?,
             )
         };
-        let answer = checker.settle(py, self.customer.bind(py).as_any(), |view| match amount {
-            None => checker.check_step(py, view, name, key),
-            Some(amount) => checker.burn_step(py, view, name, key, amount),
-        })?;
+        let customer = self.customer.bind(py).as_any();
+        if let Some(amount) = amount {
+            return checker.consume_any(py, customer, key, amount, None);
+        }
+        let answer =
+            checker.settle(py, customer, |view| checker.check_step(py, view, name, key))?;
         checker.note(py, answer, name, key)?;
         Ok(answer.allowed())
     }

@@ -303,8 +303,7 @@ unsafe fn consume_any(
                 )
             };
             // SAFETY: as above.
-            let (name, key) =
-                unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
+            let key = unsafe { utf8(py, feature.as_ptr())? };
             let amount = match nargs {
                 // SAFETY: as above.
                 3 => unsafe { amount(py, *args.add(2)) }?,
@@ -316,12 +315,7 @@ unsafe fn consume_any(
                 // SAFETY: as above; keyword values follow the positional ones.
                 unsafe { event(py, args.add(nargs as usize), kwnames) }?
             };
-            let answer = checker.settle(py, &customer, |view| {
-                checker.burn_step(py, view, name, key, &amount)
-            })?;
-            checker.note(py, answer, name, key)?;
-            let _ = event;
-            Ok(answer.allowed())
+            checker.consume_any(py, &customer, key, &amount, event.as_ref())
         },
         Ok(false),
     );

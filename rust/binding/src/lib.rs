@@ -8,6 +8,7 @@ mod batch;
 mod catalog;
 mod checker;
 mod errors;
+mod events;
 mod handle;
 mod hot;
 mod identity;

@@ -16,6 +16,8 @@ use crate::time;
 
 /// (key, customer number, pool, lease, units)
 type Late = (String, u32, String, u32, u64);
+/// (at_ms, event, customer, feature, units, [(quantity, n)])
+type UsageRecord = (u64, String, String, String, u64, Vec<(String, u64)>);
 /// (customer number, pool, lease, spent, returned, granted, closed)
 type CellTotals = (u32, String, u32, u64, u64, u64, bool);
 
@@ -218,6 +220,38 @@ impl PyOwner {
             late.iter()
                 .try_for_each(|(segment, l)| o.booked(*segment, l))
         })
+    }
+
+    /// Usage records of all processes of the host; they come again until `ack_journal`.
+    fn drain_journal(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<UsageRecord>> {
+        let records = self.with(py, |o| {
+            let mut alive = Alive::default();
+            o.drain_journal(limit, |pid, started| alive.is(pid, started))
+        })?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(records
+            .into_iter()
+            .map(|r| {
+                let quantities = r
+                    .quantities
+                    .into_iter()
+                    .map(|(name, n)| (text(name), n))
+                    .collect();
+                (
+                    r.at_ms,
+                    text(r.event),
+                    text(r.customer),
+                    text(r.feature),
+                    r.units,
+                    quantities,
+                )
+            })
+            .collect())
+    }
+
+    /// The records drained last are stored: forget them.
+    fn ack_journal(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |o| o.ack_journal())
     }
 
     /// Whether the files in the directory are no longer the ones in use.

@@ -11,8 +11,9 @@ use fastcheck_core::hold::{Ask, Hold, Reserve, Settle};
 use fastcheck_core::segment::CELL_BITS;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use smallvec::SmallVec;
 
-use crate::amounts::{self, amount, credits};
+use crate::amounts::{self, Amount, amount, credits};
 use crate::answers::{Settlement, reason};
 use crate::checker::{Checker, Step, pool_name};
 use crate::errors::{corrupt, raise};
@@ -267,23 +268,32 @@ impl Reservation {
     }
 
     /// Settles: keeps what was used (the whole estimate if not said), gives the rest back. What was used beyond
-    /// the estimate is burned as far as the balance has it; the rest is the settlement's `shortfall`.
-    #[pyo3(signature = (actual = None, /))]
-    fn commit(&self, py: Python<'_>, actual: Option<&Bound<'_, PyAny>>) -> PyResult<Settlement> {
+    /// the estimate is burned as far as the balance has it; the rest is the settlement's `shortfall`. `event` records it
+    /// under an id.
+    #[pyo3(signature = (actual = None, /, *, event = None))]
+    fn commit(
+        &self,
+        py: Python<'_>,
+        actual: Option<&Bound<'_, PyAny>>,
+        event: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<Settlement> {
         let checker = self.checker.get();
-        let used = match actual {
+        // SAFETY: the strings live as long as the reservation.
+        let (name, key) = unsafe {
+            (
+                utf8(py, self.customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
+        };
+        // SAFETY: the argument outlives the call.
+        let actual = actual
+            .map(|a| unsafe { amount(py, a.as_ptr()) })
+            .transpose()?;
+        let used = match &actual {
             None => self.amount,
             Some(actual) => {
-                // SAFETY: all objects outlive the call.
-                let (name, key, actual) = unsafe {
-                    (
-                        utf8(py, self.customer.as_ptr())?,
-                        utf8(py, self.feature.as_ptr())?,
-                        amount(py, actual.as_ptr())?,
-                    )
-                };
                 checker.with_view(py, |view| match checker.find(py, view, name, key)? {
-                    Some(found) => amounts::cost(py, &view.rows, &found, &actual),
+                    Some(found) => amounts::cost(py, &view.rows, &found, actual),
                     None => Ok(self.amount), // The catalog lost the feature meanwhile: the estimate stands.
                 })?
             }
@@ -310,6 +320,17 @@ impl Reservation {
             0
         };
         let charged = kept + more;
+        if let Some(event) = event {
+            let estimated = Amount::Named(SmallVec::new());
+            checker.record(
+                py,
+                event,
+                name,
+                key,
+                actual.as_ref().unwrap_or(&estimated),
+                charged,
+            )?;
+        }
         Ok(Settlement {
             charged,
             shortfall: used - charged,
