@@ -10,6 +10,11 @@ from fake_catalog import FakeCatalog
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
+from hypothesis import settings
+
+# Other processes share the machine: a slow example says nothing about the code.
+settings.register_profile("fastcheck", deadline=None)
+settings.load_profile("fastcheck")
 
 MAY_2024_MS = 1_714_521_600_000
 """2024-05-01T00:00:00Z."""

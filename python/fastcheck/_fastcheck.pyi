@@ -95,7 +95,6 @@ class Checker:
         touch: Callable[[str, str], bool],
         *,
         strict: bool = False,
-        lease_timeout_s: float = 1.0,
         manual_clock: bool = False,
     ) -> None:
         """Attaches to the arena in `directory`. `touch(customer, pool)` asks the owner for a lease of a pool this host

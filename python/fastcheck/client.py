@@ -126,7 +126,6 @@ class Entitlements(_fastcheck.Checker):
                 str(path),
                 touch,
                 strict=strict,
-                lease_timeout_s=float(lease_timeout),
                 manual_clock=isinstance(clock, ManualClock),
             )
             if isinstance(clock, ManualClock):
