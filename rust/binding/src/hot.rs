@@ -379,6 +379,7 @@ unsafe extern "C" fn decide(
             };
             // SAFETY: as above.
             let amount = if nargs == 3 {
+                // SAFETY: as above.
                 Some(unsafe { amount(py, *args.add(2)) }?)
             } else {
                 None
@@ -487,6 +488,7 @@ unsafe fn handle_consume_any(
         || {
             // SAFETY: the argument is alive during the call.
             let amount = if nargs == 1 {
+                // SAFETY: as above.
                 unsafe { amount(py, *args) }?
             } else {
                 Amount::Plain(1)
