@@ -1,7 +1,7 @@
 """Entitlement checks and prepaid-credit burns that cost less than calling an empty Python function."""
 
 from . import errors
-from ._fastcheck import Catalog, Decision, Estimate, Handle, Reservation, __version__
+from ._fastcheck import Catalog, Decision, Estimate, Handle, Reservation, Settlement, __version__
 from .answers import Balance, Customer, Explanation, GrantState, Override, Page, Status
 from .changes import Change
 from .client import Entitlements
@@ -22,6 +22,7 @@ __all__ = [
     "Override",
     "Page",
     "Reservation",
+    "Settlement",
     "Status",
     "__version__",
     "errors",

@@ -7,7 +7,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -190,7 +190,7 @@ class Entitlements(_fastcheck.Checker):
         return self._listener.watch(wanted)
 
     async def aconsume(
-        self, customer: str, feature: str, amount: _fastcheck.Quantities = 1, /, *, event: str | None = None
+        self, customer: str, feature: str, amount: int | Mapping[str, int] = 1, /, *, event: str | None = None
     ) -> bool:
         """`consume` that never blocks the event loop: at the first touch of a pool it waits in a thread."""
 

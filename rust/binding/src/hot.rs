@@ -555,8 +555,9 @@ fn fast_keywords(f: FastKeywords) -> (ffi::PyMethodDefPointer, std::ffi::c_int) 
 /// Attaches the hot methods to `Checker` or to a class derived from it. A method descriptor that belongs to the very
 /// class of an object is called without a detour; an inherited one is not.
 #[pyfunction]
-pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
-    if !class.is_subclass_of::<Checker>()? {
+#[pyo3(signature = (class_, /))]
+pub fn install(class_: &Bound<'_, PyType>) -> PyResult<()> {
+    if !class_.is_subclass_of::<Checker>()? {
         return Err(pyo3::exceptions::PyTypeError::new_err(
             "only a class derived from Checker can be given these methods",
         ));
@@ -567,7 +568,7 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
         (c"decide", fast(decide), DECIDE_DOC),
         (c"_floor", fast(floor), FLOOR_DOC),
     ] {
-        attach(class, name, definition(name, method, flags, doc))?;
+        attach(class_, name, definition(name, method, flags, doc))?;
     }
     Ok(())
 }

@@ -187,6 +187,7 @@ impl PyOwner {
     }
 
     /// Ends reservations that expired or whose process died. Returns how many.
+    #[pyo3(signature = (manual_now_ms = None))]
     fn sweep(&self, py: Python<'_>, manual_now_ms: Option<u64>) -> PyResult<usize> {
         let now_ms = manual_now_ms.unwrap_or_else(time::steady_ms);
         let (ended, late) = self.with(py, |o| {
