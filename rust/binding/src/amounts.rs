@@ -22,19 +22,32 @@ pub enum Amount<'a> {
     Named(SmallVec<[(Bound<'a, PyString>, u64); 4]>),
 }
 
+/// A plain `int` that is not negative and not large; `None` for all else. Leaves no error behind.
+///
+/// # Safety
+/// `object` is a live object.
+#[inline(always)]
+pub unsafe fn small(object: *mut ffi::PyObject) -> Option<u64> {
+    // SAFETY: the caller's promise; the conversion of an int runs no code.
+    unsafe {
+        if ffi::PyLong_CheckExact(object) == 0 {
+            return None;
+        }
+        let mut overflow = 0;
+        let value = ffi::PyLong_AsLongLongAndOverflow(object, &mut overflow);
+        (value >= 0 && overflow == 0).then_some(value as u64)
+    }
+}
+
 /// Reads an amount. The common case, a small `int`, is first.
 ///
 /// # Safety
 /// `object` is a live object that the caller keeps alive while it uses the amount.
 #[inline(always)]
 pub unsafe fn amount<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResult<Amount<'a>> {
-    // SAFETY: `object` is live.
-    if unsafe { ffi::PyLong_CheckExact(object) } != 0 {
-        // SAFETY: it is an int.
-        let value = unsafe { ffi::PyLong_AsLongLong(object) };
-        if value >= 0 {
-            return Ok(Amount::Plain(value as u64));
-        }
+    // SAFETY: the caller's promise.
+    if let Some(value) = unsafe { small(object) } {
+        return Ok(Amount::Plain(value));
     }
     // SAFETY: the caller's promise.
     unsafe { amount_slow(py, object) }
@@ -44,8 +57,6 @@ pub unsafe fn amount<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResult
 /// As for [`amount`].
 #[cold]
 unsafe fn amount_slow<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResult<Amount<'a>> {
-    // A conversion that failed has left its error behind.
-    drop(PyErr::take(py));
     // SAFETY: `object` is live and outlives the amount.
     let object = unsafe { Borrowed::from_ptr(py, object) };
     if let Ok(named) = object.cast::<PyDict>() {
@@ -81,7 +92,11 @@ fn plain(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     let index = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyNumber_Index(object.as_ptr())) }?;
     match index.extract::<u64>() {
         Ok(value) => Ok(value),
-        Err(_) if index.lt(0)? => Err(raise(py, "AmountError", "an amount is negative: give zero or more")),
+        Err(_) if index.lt(0)? => Err(raise(
+            py,
+            "AmountError",
+            "an amount is negative: give zero or more",
+        )),
         Err(_) => Err(too_large(py)),
     }
 }
@@ -123,7 +138,9 @@ fn not_countable(py: Python<'_>, found: &Found) -> PyErr {
     raise(
         py,
         "NotCountable",
-        format!("the feature is a {kind}: it has nothing to spend; ask check(), value() or limit()"),
+        format!(
+            "the feature is a {kind}: it has nothing to spend; ask check(), value() or limit()"
+        ),
     )
 }
 
@@ -135,9 +152,16 @@ fn cost_slow(
     amount: &Amount<'_>,
 ) -> PyResult<u64> {
     let feature = g.feature_info(found.feature).map_err(|e| corrupt(py, e))?;
-    let quantities = || g.quantities(feature).map(|q| q.join(", ")).unwrap_or_default();
+    let quantities = || {
+        g.quantities(feature)
+            .map(|q| q.join(", "))
+            .unwrap_or_default()
+    };
     let Amount::Named(named) = amount else {
-        let message = format!("the feature is billed by quantity: give a dict with some of {}", quantities());
+        let message = format!(
+            "the feature is billed by quantity: give a dict with some of {}",
+            quantities()
+        );
         return Err(raise(py, "AmountError", message));
     };
     let mut total: u64 = 0;
@@ -146,7 +170,10 @@ fn cost_slow(
         let bytes = unsafe { utf8(py, name.as_ptr()) }?;
         let Some(unit) = g.rate(feature, bytes).map_err(|e| corrupt(py, e))? else {
             let name = String::from_utf8_lossy(bytes);
-            let message = format!("the feature has no quantity {name:?}: it has {}", quantities());
+            let message = format!(
+                "the feature has no quantity {name:?}: it has {}",
+                quantities()
+            );
             return Err(raise(py, "AmountError", message));
         };
         total = match unit.checked_mul(*n).and_then(|c| total.checked_add(c)) {

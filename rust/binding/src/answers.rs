@@ -21,8 +21,12 @@ pub fn reason(answer: Answer) -> &'static str {
 fn instant<'py>(py: Python<'py>, at_ms: u64) -> PyResult<Bound<'py, PyAny>> {
     let module = py.import("datetime")?;
     let utc = module.getattr("timezone")?.getattr("utc")?;
-    let whole = module.getattr("datetime")?.call_method1("fromtimestamp", (at_ms / 1000, utc))?;
-    let rest = module.getattr("timedelta")?.call1((0, 0, 0, at_ms % 1000))?;
+    let whole = module
+        .getattr("datetime")?
+        .call_method1("fromtimestamp", (at_ms / 1000, utc))?;
+    let rest = module
+        .getattr("timedelta")?
+        .call1((0, 0, 0, at_ms % 1000))?;
     whole.call_method1("__add__", (rest,))
 }
 
@@ -58,7 +62,9 @@ impl Decision {
 
     #[getter]
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.remaining.map(|units| credits(py, units, self.scale)).transpose()
+        self.remaining
+            .map(|units| credits(py, units, self.scale))
+            .transpose()
     }
 
     #[getter]
@@ -86,7 +92,11 @@ impl Decision {
         };
         Ok(format!(
             "Decision(allowed={}, reason={:?}, source={:?}, remaining={}, resets_at={})",
-            if self.answer.allowed() { "True" } else { "False" },
+            if self.answer.allowed() {
+                "True"
+            } else {
+                "False"
+            },
             reason(self.answer),
             self.source.map_or("", Source::as_str),
             text(self.remaining(py)?)?,
@@ -138,7 +148,11 @@ impl Estimate {
             self.cost(py)?,
             self.balance_before(py)?,
             self.balance_after(py)?,
-            if self.answer.allowed() { "True" } else { "False" },
+            if self.answer.allowed() {
+                "True"
+            } else {
+                "False"
+            },
         ))
     }
 }
@@ -165,6 +179,10 @@ impl Settlement {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Settlement(charged={}, shortfall={})", self.charged(py)?, self.shortfall(py)?))
+        Ok(format!(
+            "Settlement(charged={}, shortfall={})",
+            self.charged(py)?,
+            self.shortfall(py)?
+        ))
     }
 }

@@ -31,7 +31,11 @@ impl<'py> Customers<'py> {
             return Ok(Customers::Numbers(numbers.readonly()));
         }
         if customers.cast::<PyString>().is_ok() {
-            return Err(raise(customers.py(), "WrongType", "customers must be a list of str, not one str"));
+            return Err(raise(
+                customers.py(),
+                "WrongType",
+                "customers must be a list of str, not one str",
+            ));
         }
         if let Ok(list) = customers.cast::<PyList>() {
             return Ok(Customers::Names(list.clone()));
@@ -59,19 +63,31 @@ impl<'py> Customers<'py> {
 
 /// The numbers of a list of names, with prefetch. No Python code runs: items are borrowed from a list that nobody can
 /// change while the global lock is held; without it, the items are held.
-fn numbers(py: Python<'_>, view: &View, names: &Bound<'_, PyList>, out: &mut [u32]) -> PyResult<()> {
+fn numbers(
+    py: Python<'_>,
+    view: &View,
+    names: &Bound<'_, PyList>,
+    out: &mut [u32],
+) -> PyResult<()> {
     let rows = &view.rows;
     let mut keys: [(Option<Key<'_>>, u64); AHEAD] = [(None, 0); AHEAD];
     let mut start = 0;
     while start < out.len() {
         let n = AHEAD.min(out.len() - start);
         #[cfg(Py_GIL_DISABLED)]
-        let held: Vec<_> = (0..n).map(|i| names.get_item(start + i)).collect::<PyResult<_>>()?;
+        let held: Vec<_> = (0..n)
+            .map(|i| names.get_item(start + i))
+            .collect::<PyResult<_>>()?;
         for (i, slot) in keys.iter_mut().enumerate().take(n) {
             #[cfg(not(Py_GIL_DISABLED))]
             // SAFETY: `start + i` is inside the list, whose length was read under the lock that is still held; the item
             // is alive as long as the list holds it.
-            let name = unsafe { utf8(py, ffi::PyList_GET_ITEM(names.as_ptr(), (start + i) as ffi::Py_ssize_t))? };
+            let name = unsafe {
+                utf8(
+                    py,
+                    ffi::PyList_GET_ITEM(names.as_ptr(), (start + i) as ffi::Py_ssize_t),
+                )?
+            };
             #[cfg(Py_GIL_DISABLED)]
             // SAFETY: the item is held in `held`.
             let name = unsafe { utf8(py, held[i].as_ptr())? };
@@ -96,7 +112,11 @@ fn numbers(py: Python<'_>, view: &View, names: &Bound<'_, PyList>, out: &mut [u3
 
 fn find(view: &View, key: Key<'_>, hash: u64) -> Result<Option<u32>, Corrupt> {
     use fastcheck_core::row::RowKind;
-    Ok(view.rows.find(key, hash)?.filter(|row| row.kind() != RowKind::Gone as u64).map(|row| row.number()))
+    Ok(view
+        .rows
+        .find(key, hash)?
+        .filter(|row| row.kind() != RowKind::Gone as u64)
+        .map(|row| row.number()))
 }
 
 pub fn ids<'py>(
@@ -129,7 +149,9 @@ fn feature_index(
     // SAFETY: the object outlives the call.
     let key = unsafe { utf8(py, feature.as_ptr())? };
     let found = checker.with_view(py, |view| {
-        Key::new(key).map_or(Ok(None), |name| view.rows.feature(name)).map_err(|e| corrupt(py, e))
+        Key::new(key)
+            .map_or(Ok(None), |name| view.rows.feature(name))
+            .map_err(|e| corrupt(py, e))
     })?;
     if found.is_none() {
         checker.unknown(py, "feature", key)?;
@@ -159,7 +181,9 @@ pub fn check_many<'py>(
                     }
                 };
                 if count >= RELEASE_FROM {
-                    checker.pinned(py, |view| answer_numbers(checker, view, index, numbers, &mut out, &mut rest))?;
+                    checker.pinned(py, |view| {
+                        answer_numbers(checker, view, index, numbers, &mut out, &mut rest)
+                    })?;
                 } else {
                     checker.with_view(py, |view| {
                         answer_numbers(checker, view, index, numbers, &mut out, &mut rest)
@@ -171,7 +195,8 @@ pub fn check_many<'py>(
                 checker.with_view(py, |view| {
                     let mut found = vec![UNKNOWN; count];
                     numbers(py, view, names, &mut found)?;
-                    answer_numbers(checker, view, index, &found, &mut out, &mut rest).map_err(|e| corrupt(py, e))
+                    answer_numbers(checker, view, index, &found, &mut out, &mut rest)
+                        .map_err(|e| corrupt(py, e))
                 })?;
             }
         }
@@ -217,7 +242,11 @@ fn finish(
     rest: Leftover,
 ) -> PyResult<()> {
     if rest.unknown > 0 {
-        checker.unknown(py, "customer", format!("{} of a batch", rest.unknown).as_bytes())?;
+        checker.unknown(
+            py,
+            "customer",
+            format!("{} of a batch", rest.unknown).as_bytes(),
+        )?;
     }
     // SAFETY: the object outlives the call.
     let key = unsafe { utf8(py, feature.as_ptr())? };
@@ -231,11 +260,14 @@ fn finish(
         };
         // SAFETY: `name` is alive for this round of the loop.
         let bytes = unsafe { utf8(py, name.as_ptr())? };
-        let answer = checker.settle(py, &name, |view| match amounts {
-            None => checker.check_step(py, view, bytes, key),
-            Some(amounts) => checker.burn_step(py, view, bytes, key, &Amount::Plain(amounts[i])),
-        })?;
-        out[i] = answer.allowed();
+        out[i] = match amounts {
+            None => checker
+                .settle(py, &name, |view| checker.check_step(py, view, bytes, key))?
+                .allowed(),
+            Some(amounts) => {
+                checker.consume_any(py, &name, key, &Amount::Plain(amounts[i]), None)?
+            }
+        };
     }
     Ok(())
 }
@@ -244,7 +276,9 @@ fn finish(
 fn id_of(checker: &Checker, py: Python<'_>, number: u32) -> PyResult<String> {
     checker.with_view(py, |view| {
         let id = || -> Result<String, Corrupt> {
-            let Some(row) = view.rows.by_number(number)? else { return Ok(String::new()) };
+            let Some(row) = view.rows.by_number(number)? else {
+                return Ok(String::new());
+            };
             let parts = row.parts(view.rows.region(), view.rows.pools())?;
             String::from_utf8(parts.key).map_err(|_| Corrupt)
         };
@@ -284,7 +318,8 @@ pub fn consume_many<'py>(
                 }
             };
             // Costs first: an amount that can't be burned is an error before anything is.
-            let unknown_row = check::found(&view.rows, None, index, &checker.time).map_err(|e| corrupt(py, e))?;
+            let unknown_row =
+                check::found(&view.rows, None, index, &checker.time).map_err(|e| corrupt(py, e))?;
             for amount in &amounts {
                 amounts::cost(py, &view.rows, &unknown_row, &Amount::Plain(*amount))?;
             }
@@ -309,19 +344,37 @@ pub fn consume_many<'py>(
             }
             Ok(())
         })?;
-        finish(checker, py, &customers, feature, Some(&amounts), &mut out, rest)?;
+        finish(
+            checker,
+            py,
+            &customers,
+            feature,
+            Some(&amounts),
+            &mut out,
+            rest,
+        )?;
     }
     Ok(PyArray1::from_vec(py, out))
 }
 
 /// One amount for all, or one for each.
-fn read_amounts(py: Python<'_>, amounts: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Vec<u64>> {
-    let Some(amounts) = amounts else { return Ok(vec![1; count]) };
+fn read_amounts(
+    py: Python<'_>,
+    amounts: Option<&Bound<'_, PyAny>>,
+    count: usize,
+) -> PyResult<Vec<u64>> {
+    let Some(amounts) = amounts else {
+        return Ok(vec![1; count]);
+    };
     let plain = |object: &Bound<'_, PyAny>| -> PyResult<u64> {
         // SAFETY: `object` outlives the call.
         match unsafe { amounts::amount(py, object.as_ptr()) }? {
             Amount::Plain(n) => Ok(n),
-            Amount::Named(_) => Err(raise(py, "WrongType", "amounts must be ints here, not dicts")),
+            Amount::Named(_) => Err(raise(
+                py,
+                "WrongType",
+                "amounts must be ints here, not dicts",
+            )),
         }
     };
     // SAFETY: `amounts` is a live object.
@@ -329,22 +382,37 @@ fn read_amounts(py: Python<'_>, amounts: Option<&Bound<'_, PyAny>>, count: usize
         return Ok(vec![plain(amounts)?; count]);
     }
     let all = if let Ok(array) = amounts.cast::<PyArray1<i64>>() {
-        array.readonly().as_array().iter().map(|n| u64::try_from(*n).map_err(|_| negative(py))).collect::<PyResult<Vec<_>>>()?
+        array
+            .readonly()
+            .as_array()
+            .iter()
+            .map(|n| u64::try_from(*n).map_err(|_| negative(py)))
+            .collect::<PyResult<Vec<_>>>()?
     } else if let Ok(array) = amounts.cast::<PyArray1<u64>>() {
         array.readonly().as_array().to_vec()
     } else {
-        amounts.try_iter()?.map(|n| plain(&n?)).collect::<PyResult<Vec<_>>>()?
+        amounts
+            .try_iter()?
+            .map(|n| plain(&n?))
+            .collect::<PyResult<Vec<_>>>()?
     };
     if all.len() != count {
         return Err(raise(
             py,
             "AmountError",
-            format!("{} amounts for {count} customers: give one for each, or one int for all", all.len()),
+            format!(
+                "{} amounts for {count} customers: give one for each, or one int for all",
+                all.len()
+            ),
         ));
     }
     Ok(all)
 }
 
 fn negative(py: Python<'_>) -> PyErr {
-    raise(py, "AmountError", "an amount is negative: give zero or more")
+    raise(
+        py,
+        "AmountError",
+        "an amount is negative: give zero or more",
+    )
 }

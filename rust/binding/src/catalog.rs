@@ -30,7 +30,10 @@ fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
         Value::Int(n) => n.into_pyobject(py)?.into_any(),
         Value::Text(t) => t.into_pyobject(py)?.into_any(),
         Value::List(items) => {
-            let items = items.iter().map(|v| to_python(py, v)).collect::<PyResult<Vec<_>>>()?;
+            let items = items
+                .iter()
+                .map(|v| to_python(py, v))
+                .collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, items)?.into_any()
         }
         Value::Map(map) => {
@@ -76,7 +79,9 @@ fn why(c: &Considered, at_ms: i64) -> &'static str {
         (true, true) if c.source == Source::Override => "an override decides alone",
         (true, true) if c.source == Source::Default => "nobody else says anything",
         (true, true) => "the strongest or most generous source",
-        (true, false) if c.source == Source::Default => "only counts where nobody else says anything",
+        (true, false) if c.source == Source::Default => {
+            "only counts where nobody else says anything"
+        }
         (true, false) => "a stronger or more generous source decides",
     }
 }
@@ -109,9 +114,17 @@ impl PyCatalog {
 
     /// A Pricing2Yaml file as (catalog text, notes).
     #[staticmethod]
-    fn import_pricing2yaml(py: Python<'_>, text: &[u8], filename: &str) -> PyResult<(String, Vec<String>)> {
-        let imported = fastcheck_catalog::import(text, filename).map_err(|found| problems(py, found))?;
-        Ok((imported.yaml, imported.notes.iter().map(ToString::to_string).collect()))
+    fn import_pricing2yaml(
+        py: Python<'_>,
+        text: &[u8],
+        filename: &str,
+    ) -> PyResult<(String, Vec<String>)> {
+        let imported =
+            fastcheck_catalog::import(text, filename).map_err(|found| problems(py, found))?;
+        Ok((
+            imported.yaml,
+            imported.notes.iter().map(ToString::to_string).collect(),
+        ))
     }
 
     #[getter]
@@ -125,12 +138,20 @@ impl PyCatalog {
     }
 
     /// feature -> (setting, source), at an instant.
-    fn resolve<'py>(&self, py: Python<'py>, record: &[u8], at_ms: i64) -> PyResult<Bound<'py, PyDict>> {
+    fn resolve<'py>(
+        &self,
+        py: Python<'py>,
+        record: &[u8],
+        at_ms: i64,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let sources = self.sources(py, record)?;
         let all = PyDict::new(py);
         for (i, feature) in self.catalog.features.iter().enumerate() {
             let resolved = sources.resolve(&self.catalog, i, at_ms);
-            all.set_item(&feature.name, (setting(py, &resolved.setting)?, resolved.source.as_str()))?;
+            all.set_item(
+                &feature.name,
+                (setting(py, &resolved.setting)?, resolved.source.as_str()),
+            )?;
         }
         Ok(all)
     }
@@ -150,7 +171,11 @@ impl PyCatalog {
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let sources = self.sources(py, record)?;
         let index = self.catalog.feature(feature).ok_or_else(|| {
-            raise(py, "UnknownFeature", format!("the catalog has no feature {feature:?}; check the spelling"))
+            raise(
+                py,
+                "UnknownFeature",
+                format!("the catalog has no feature {feature:?}; check the spelling"),
+            )
         })?;
         let mut all = Vec::new();
         for c in sources.consider(&self.catalog, index, at_ms) {

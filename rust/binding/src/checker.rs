@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fastcheck_core::arena::View;
 use fastcheck_core::catalog::Kind;
@@ -12,15 +12,15 @@ use fastcheck_core::control::Field;
 use fastcheck_core::current::Current;
 use fastcheck_core::entry::{self, Value};
 use fastcheck_core::error::Corrupt;
-use fastcheck_core::hold::Holder;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::amounts::{self, Amount};
 use crate::answers::{Decision, Estimate};
 use crate::errors::{corrupt, from_core, raise};
+use crate::events::Events;
 use crate::handle::Handle;
-use crate::process;
+use crate::identity::Identities;
 use crate::reservation::Reservation;
 use crate::strings::utf8;
 use crate::time::Time;
@@ -40,8 +40,8 @@ pub struct Checker {
     closed: AtomicBool,
     /// Where this process found its last hold slot.
     pub near: AtomicUsize,
-    pid: AtomicU32,
-    started: AtomicU64,
+    pub identities: Identities,
+    pub events: Events,
     unknown: Mutex<HashSet<String>>,
     unknown_count: AtomicU64,
     pub panics: AtomicU64,
@@ -61,7 +61,11 @@ impl Checker {
     /// after it ran Python code, which may release the lock; making an error and returning it is fine. Without a
     /// global lock the view is pinned.
     #[inline(always)]
-    pub fn with_view<T>(&self, py: Python<'_>, read: impl FnOnce(&View) -> PyResult<T>) -> PyResult<T> {
+    pub fn with_view<T>(
+        &self,
+        py: Python<'_>,
+        read: impl FnOnce(&View) -> PyResult<T>,
+    ) -> PyResult<T> {
         // Relaxed: a flag of this process; whoever closes while others check gets no promise about them.
         if self.closed.load(Ordering::Relaxed) {
             return Err(closed(py));
@@ -84,6 +88,23 @@ impl Checker {
                 self.refresh(py)?;
             }
             read(&self.current.pin(stripe))
+        }
+    }
+
+    /// The view, where it can be had without any ado: open, current, and kept alive by the global lock.
+    ///
+    /// # Safety
+    /// The caller holds the interpreter and does not use the view after it ran Python code.
+    #[inline(always)]
+    pub unsafe fn view_fast(&self) -> Option<&View> {
+        #[cfg(Py_GIL_DISABLED)]
+        return None;
+        #[cfg(not(Py_GIL_DISABLED))]
+        {
+            // SAFETY: as in `with_view`, by the caller's promise.
+            let view = unsafe { self.current.unpinned() };
+            // Relaxed: see `with_view`.
+            (view.is_current() && !self.closed.load(Ordering::Relaxed)).then_some(view)
         }
     }
 
@@ -134,17 +155,6 @@ impl Checker {
         }
     }
 
-    pub fn holder(&self) -> Holder {
-        // A fork leaves the parent's numbers here; comparing is cheaper than a hook that could be missed.
-        let pid = std::process::id();
-        // Relaxed: both are facts of this process; a race writes the same values.
-        if self.pid.load(Ordering::Relaxed) != pid {
-            self.started.store(process::started(pid), Ordering::Relaxed);
-            self.pid.store(pid, Ordering::Relaxed);
-        }
-        Holder { pid, started: self.started.load(Ordering::Relaxed) }
-    }
-
     /// A name that nobody knows: counted, logged once, an error if strict.
     #[cold]
     pub fn unknown(&self, py: Python<'_>, what: &str, name: &[u8]) -> PyResult<()> {
@@ -158,7 +168,9 @@ impl Checker {
             return Err(raise(
                 py,
                 "UnknownFeature",
-                format!("the catalog has no feature {shown:?}; check the spelling, or open without strict=True"),
+                format!(
+                    "the catalog has no feature {shown:?}; check the spelling, or open without strict=True"
+                ),
             ));
         }
         let fresh = {
@@ -166,20 +178,32 @@ impl Checker {
             unknown.len() < UNKNOWN_NAMES_MAX && unknown.insert(format!("{what} {shown}"))
         };
         if fresh {
-            py.import("logging")?.call_method1("getLogger", ("fastcheck",))?.call_method1(
-                "warning",
-                (format!("nobody knows the {what} {shown:?}: its checks answer with the default"),),
-            )?;
+            py.import("logging")?
+                .call_method1("getLogger", ("fastcheck",))?
+                .call_method1(
+                    "warning",
+                    (format!(
+                        "nobody knows the {what} {shown:?}: its checks answer with the default"
+                    ),),
+                )?;
         }
         Ok(())
     }
 
     /// Notes what an answer says about names.
     #[inline(always)]
-    pub fn note(&self, py: Python<'_>, answer: Answer, customer: &[u8], feature: &[u8]) -> PyResult<()> {
+    pub fn note(
+        &self,
+        py: Python<'_>,
+        answer: Answer,
+        customer: &[u8],
+        feature: &[u8],
+    ) -> PyResult<()> {
         match answer {
             Answer::UnknownFeature => self.unknown(py, "feature", feature),
-            Answer::UnknownCustomer | Answer::AllowedUnknown => self.unknown(py, "customer", customer),
+            Answer::UnknownCustomer | Answer::AllowedUnknown => {
+                self.unknown(py, "customer", customer)
+            }
             _ => Ok(()),
         }
     }
@@ -194,7 +218,11 @@ fn thread_stripe() -> usize {
 }
 
 pub fn closed(py: Python<'_>) -> PyErr {
-    raise(py, "Closed", "this Entitlements is closed; open or attach again")
+    raise(
+        py,
+        "Closed",
+        "this Entitlements is closed; open or attach again",
+    )
 }
 
 /// What remains of a pool, and whether to ask the owner first.
@@ -207,7 +235,9 @@ fn view_or_touch(
 }
 
 pub fn pool_name(py: Python<'_>, view: &View, found: &Found) -> PyResult<String> {
-    view.rows.pool_name(found.entry.pool()).map_err(|e| corrupt(py, e))
+    view.rows
+        .pool_name(found.entry.pool())
+        .map_err(|e| corrupt(py, e))
 }
 
 /// Whether an answer is one that the owner could change by lending.
@@ -216,7 +246,13 @@ pub fn needs_lease(answer: Answer) -> bool {
 }
 
 impl Checker {
-    pub fn find(&self, py: Python<'_>, view: &View, customer: &[u8], feature: &[u8]) -> PyResult<Option<Found>> {
+    pub fn find(
+        &self,
+        py: Python<'_>,
+        view: &View,
+        customer: &[u8],
+        feature: &[u8],
+    ) -> PyResult<Option<Found>> {
         check::find(&view.rows, customer, feature, &self.time).map_err(|e| corrupt(py, e))
     }
 
@@ -228,9 +264,13 @@ impl Checker {
         amount: Option<&Amount<'_>>,
     ) -> PyResult<Decision> {
         // SAFETY: both objects outlive the call.
-        let (name, feature) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
+        let (name, feature) =
+            unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
         let decision = self.settle(py, customer, |view| {
-            let as_of_ms = view.control().get(Field::HeartbeatAtMs).map_err(|e| corrupt(py, e))?;
+            let as_of_ms = view
+                .control()
+                .get(Field::HeartbeatAtMs)
+                .map_err(|e| corrupt(py, e))?;
             let mut d = Decision {
                 answer: Answer::UnknownFeature,
                 source: None,
@@ -240,7 +280,9 @@ impl Checker {
                 as_of_ms,
                 cost: 0,
             };
-            let Some(found) = self.find(py, view, name, feature)? else { return Ok(Step::Done(d)) };
+            let Some(found) = self.find(py, view, name, feature)? else {
+                return Ok(Step::Done(d));
+            };
             d.source = found.entry.source();
             let countable = found.entry.flags & entry::COUNTABLE != 0;
             if !countable {
@@ -253,7 +295,10 @@ impl Checker {
             d.cost = match amount {
                 Some(amount) => amounts::cost(py, &view.rows, &found, amount)?,
                 None => {
-                    let unit = found.entry.cost(view.rows.region()).map_err(|e| corrupt(py, e))?;
+                    let unit = found
+                        .entry
+                        .cost(view.rows.region())
+                        .map_err(|e| corrupt(py, e))?;
                     if unit == entry::NO_COST { 1 } else { unit }
                 }
             };
@@ -261,7 +306,11 @@ impl Checker {
                 d.answer = answer;
                 return Ok(Step::Done(d));
             }
-            d.scale = view.rows.pool_info(found.entry.pool()).map_err(|e| corrupt(py, e))?.scale;
+            d.scale = view
+                .rows
+                .pool_info(found.entry.pool())
+                .map_err(|e| corrupt(py, e))?
+                .scale;
             match view_or_touch(view, &found, &self.time).map_err(|e| corrupt(py, e))? {
                 None => {
                     d.answer = Answer::NoLease;
@@ -287,7 +336,7 @@ impl Checker {
         Ok(decision)
     }
 
-    /// One attempt at a burn.
+    /// One attempt at a burn: the answer and the cost.
     pub fn burn_step(
         &self,
         py: Python<'_>,
@@ -295,17 +344,39 @@ impl Checker {
         customer: &[u8],
         feature: &[u8],
         amount: &Amount<'_>,
-    ) -> PyResult<Step<Answer>> {
+    ) -> PyResult<Step<(Answer, u64)>> {
         let Some(found) = self.find(py, view, customer, feature)? else {
-            return Ok(Step::Done(Answer::UnknownFeature));
+            return Ok(Step::Done((Answer::UnknownFeature, 0)));
         };
         let cost = amounts::cost(py, &view.rows, &found, amount)?;
-        let answer =
-            found.burn(&view.rows, &*view.cells, cost, &self.time).map_err(|e| corrupt(py, e))?;
+        let answer = found
+            .burn(&view.rows, &*view.cells, cost, &self.time)
+            .map_err(|e| corrupt(py, e))?;
         if needs_lease(answer) {
-            return Ok(Step::Touch(pool_name(py, view, &found)?, answer));
+            return Ok(Step::Touch(pool_name(py, view, &found)?, (answer, cost)));
         }
-        Ok(Step::Done(answer))
+        Ok(Step::Done((answer, cost)))
+    }
+
+    /// A burn, asking the owner where it must be asked, and its record.
+    pub fn consume_any(
+        &self,
+        py: Python<'_>,
+        customer: &Bound<'_, PyAny>,
+        feature: &[u8],
+        amount: &Amount<'_>,
+        event: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<bool> {
+        // SAFETY: the object outlives the call.
+        let name = unsafe { utf8(py, customer.as_ptr()) }?;
+        let (answer, units) = self.settle(py, customer, |view| {
+            self.burn_step(py, view, name, feature, amount)
+        })?;
+        self.note(py, answer, name, feature)?;
+        if let (true, Some(event)) = (answer.allowed(), event) {
+            self.record(py, event, name, feature, amount, units)?;
+        }
+        Ok(answer.allowed())
     }
 
     /// One attempt at a check.
@@ -342,13 +413,17 @@ impl Checker {
         let view = View::attach(&directory).map_err(|e| from_core(py, e))?;
         Ok(Checker {
             current: Current::new(view),
-            time: if manual_clock { Time::Manual(AtomicU64::new(0)) } else { Time::System },
+            time: if manual_clock {
+                Time::Manual(AtomicU64::new(0))
+            } else {
+                Time::System
+            },
             touch,
             strict,
             closed: AtomicBool::new(false),
             near: AtomicUsize::new(std::process::id() as usize * 61),
-            pid: AtomicU32::new(0),
-            started: AtomicU64::new(0),
+            identities: Identities::new(),
+            events: Events::new(directory),
             unknown: Mutex::new(HashSet::new()),
             unknown_count: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -367,7 +442,12 @@ impl Checker {
         // SAFETY: `amount` outlives the call.
         let amount = unsafe { amounts::amount(py, amount.as_ptr()) }?;
         let d = self.decide_any(py, customer, feature, Some(&amount))?;
-        Ok(Estimate { answer: d.answer, cost: d.cost, balance: d.remaining.unwrap_or(0), scale: d.scale })
+        Ok(Estimate {
+            answer: d.answer,
+            cost: d.cost,
+            balance: d.remaining.unwrap_or(0),
+            scale: d.scale,
+        })
     }
 
     /// The customer's value of a feature, or `default` where it has none.
@@ -382,8 +462,13 @@ impl Checker {
         // SAFETY: both objects outlive the call.
         let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
         let (value, kind, known) = self.with_view(py, |view| {
-            let Some(found) = self.find(py, view, name, key)? else { return Ok((Value::None, None, true)) };
-            let value = found.entry.value(view.rows.region()).map_err(|e| corrupt(py, e))?;
+            let Some(found) = self.find(py, view, name, key)? else {
+                return Ok((Value::None, None, true));
+            };
+            let value = found
+                .entry
+                .value(view.rows.region())
+                .map_err(|e| corrupt(py, e))?;
             let on = found.entry.flags & entry::ALLOWED != 0;
             let value = match found.entry.kind() {
                 Some(Kind::Switch | Kind::Credit) => Value::Bool(on),
@@ -400,7 +485,10 @@ impl Checker {
             Value::None => default.unwrap_or_else(|| py.None()),
             Value::Unlimited => py.None(),
             Value::Number(n) => n.into_pyobject(py)?.into_any().unbind(),
-            Value::Bool(b) => pyo3::types::PyBool::new(py, b).to_owned().into_any().unbind(),
+            Value::Bool(b) => pyo3::types::PyBool::new(py, b)
+                .to_owned()
+                .into_any()
+                .unbind(),
             Value::Text(t) => PyString::new(py, &t).into_any().unbind(),
         })
     }
@@ -415,8 +503,13 @@ impl Checker {
         // SAFETY: both objects outlive the call.
         let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
         let found = self.with_view(py, |view| {
-            let Some(found) = self.find(py, view, name, key)? else { return Ok(None) };
-            let value = found.entry.value(view.rows.region()).map_err(|e| corrupt(py, e))?;
+            let Some(found) = self.find(py, view, name, key)? else {
+                return Ok(None);
+            };
+            let value = found
+                .entry
+                .value(view.rows.region())
+                .map_err(|e| corrupt(py, e))?;
             Ok(Some((value, found.entry.kind(), found.row.is_some())))
         })?;
         let Some((value, kind, known)) = found else {
@@ -476,11 +569,19 @@ impl Checker {
         self.with_view(py, |view| {
             let totals = || -> Result<Option<(u64, u64, u64)>, Corrupt> {
                 let rows = &view.rows;
-                let Some(key) = fastcheck_core::key::Key::new(name) else { return Ok(None) };
-                let Some(row) = rows.customer(key)? else { return Ok(None) };
+                let Some(key) = fastcheck_core::key::Key::new(name) else {
+                    return Ok(None);
+                };
+                let Some(row) = rows.customer(key)? else {
+                    return Ok(None);
+                };
                 let id = fastcheck_core::key::hash_bytes(pool.as_bytes());
-                let Some(index) = rows.pool_by_id(id)? else { return Ok(None) };
-                let Some(word) = row.lease_of(rows.region(), index, rows.pools())? else { return Ok(None) };
+                let Some(index) = rows.pool_by_id(id)? else {
+                    return Ok(None);
+                };
+                let Some(word) = row.lease_of(rows.region(), index, rows.pools())? else {
+                    return Ok(None);
+                };
                 let cell = fastcheck_core::check::Cells::cell(&*view.cells, word as u32)?;
                 Ok(cell
                     .totals()?
@@ -506,7 +607,10 @@ impl Checker {
                 // Relaxed: counters.
                 ("unknown_names", self.unknown_count.load(Ordering::Relaxed)),
                 ("panics", self.panics.load(Ordering::Relaxed)),
-                ("journal_dropped", 0),
+                (
+                    "journal_dropped",
+                    self.events.dropped.load(Ordering::Relaxed),
+                ),
             ])
         })?;
         let status = PyDict::new(py);
@@ -524,13 +628,18 @@ impl Checker {
                 at.store(now_ms, Ordering::Relaxed);
                 Ok(())
             }
-            Time::System => Err(raise(py, "Conflict", "this checker runs on the system's clock")),
+            Time::System => Err(raise(
+                py,
+                "Conflict",
+                "this checker runs on the system's clock",
+            )),
         }
     }
 
     fn _close(&self) {
         // Relaxed: see `with_view`.
         self.closed.store(true, Ordering::Relaxed);
+        self.events.seal();
     }
 
     #[getter]

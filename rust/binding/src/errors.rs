@@ -29,13 +29,21 @@ fn directory(py: Python<'_>, path: &std::path::Path, what: String, what_to_do: &
 pub fn from_core(py: Python<'_>, error: Error) -> PyErr {
     use std::io::ErrorKind;
     match error {
-        Error::Io { path, doing, source } => {
+        Error::Io {
+            path,
+            doing,
+            source,
+        } => {
             let hint = match source.kind() {
-                ErrorKind::NotFound => "open it first with Entitlements.open(directory, catalog=...)",
+                ErrorKind::NotFound => {
+                    "open it first with Entitlements.open(directory, catalog=...)"
+                }
                 ErrorKind::PermissionDenied => {
                     "run as the user that owns the directory, or change its owner"
                 }
-                ErrorKind::ReadOnlyFilesystem => "put the directory on a filesystem that can be written",
+                ErrorKind::ReadOnlyFilesystem => {
+                    "put the directory on a filesystem that can be written"
+                }
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     "free some space; nothing was changed"
                 }
@@ -44,7 +52,9 @@ pub fn from_core(py: Python<'_>, error: Error) -> PyErr {
             };
             directory(py, &path, format!("cannot {doing} it: {source}"), hint)
         }
-        e @ (Error::Corrupt(_) | Error::Layout { .. } | Error::Full(_)) => raise(py, "ArenaError", e.to_string()),
+        e @ (Error::Corrupt(_) | Error::Layout { .. } | Error::Full(_)) => {
+            raise(py, "ArenaError", e.to_string())
+        }
         e @ Error::Invalid(_) => raise(py, "RecordError", e.to_string()),
         e @ Error::Lease(_) => raise(py, "Conflict", e.to_string()),
     }

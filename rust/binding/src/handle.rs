@@ -1,10 +1,11 @@
 //! A handle: one customer and one feature, found once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::UnsafeCell;
 
 use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Answer, Found};
+use fastcheck_core::check::{self, Answer, Found, Till};
 use fastcheck_core::key::Key;
+use fastcheck_core::row::RowKind;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -19,16 +20,24 @@ pub struct Handle {
     checker: Py<Checker>,
     customer: Py<PyString>,
     feature: Py<PyString>,
-    /// [generation:20 | feature:12 | number:32] of the generation in which they were found; zero: not found yet.
-    place: AtomicU64,
+    seen: UnsafeCell<Seen>,
 }
 
-const FEATURE_BITS: u32 = 12;
-const _: () = assert!(fastcheck_core::catalog::bounds::FEATURES_MAX <= 1 << FEATURE_BITS);
+// SAFETY: `seen` is only touched with the global lock held; a build without one never touches it (`Handle::seen`).
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
 
-/// The part of a generation's number that a place remembers. Two that are equal in it are a million apart.
-fn era(view: &View) -> u64 {
-    view.rows.generation & 0xf_ffff
+/// What was found, and what it is bound to: the generation, and the slot's word. While both are the same, the row is.
+#[derive(Clone, Copy, Default)]
+pub struct Seen {
+    generation: u64,
+    slot: usize,
+    word: u64,
+    /// The answer of a check that needs neither a clock nor a cell.
+    pub answer: Option<bool>,
+    /// What a burn takes.
+    pub till: Option<Till>,
 }
 
 impl Handle {
@@ -44,7 +53,7 @@ impl Handle {
             checker: checker.unbind(),
             customer: customer.unbind(),
             feature: feature.unbind(),
-            place: AtomicU64::new(0),
+            seen: UnsafeCell::new(Seen::default()),
         })
     }
 
@@ -53,46 +62,69 @@ impl Handle {
         self.checker.get()
     }
 
-    /// Finds the entry, by number if this generation has been asked before.
+    /// What was found before, if it still holds.
+    ///
+    /// # Safety
+    /// There is a global lock and it is held (`Checker::view_fast` gives no view where there is none).
     #[inline(always)]
-    fn find(&self, py: Python<'_>, view: &View) -> PyResult<Option<Found>> {
-        // Relaxed: a hint that is checked against the generation.
-        let place = self.place.load(Ordering::Relaxed);
-        if place >> 44 == era(view) && place != 0 {
-            let feature = (place >> 32) as usize & ((1 << FEATURE_BITS) - 1);
-            let row = view.rows.by_number(place as u32).map_err(|e| corrupt(py, e))?;
-            if row.is_some() {
-                return check::found(&view.rows, row, feature, &self.checker().time)
-                    .map(Some)
-                    .map_err(|e| corrupt(py, e));
-            }
+    pub unsafe fn seen(&self, view: &View) -> Option<&Seen> {
+        // SAFETY: the caller's promise: nobody else touches it.
+        let seen = unsafe { &*self.seen.get() };
+        if seen.generation == view.rows.generation
+            && view.rows.slot_word(seen.slot) == Ok(seen.word)
+        {
+            return Some(seen);
         }
-        self.find_slow(py, view)
+        self.look(view)
     }
 
-    #[cold]
-    fn find_slow(&self, py: Python<'_>, view: &View) -> PyResult<Option<Found>> {
+    /// Finds the row and remembers what it says. `None`: unknown names, or an alias, which may be given to another
+    /// customer and is looked up each time.
+    #[inline(never)]
+    fn look(&self, view: &View) -> Option<&Seen> {
+        Python::attach(|py| {
+            // SAFETY: the strings live as long as the handle.
+            let (name, feature) = unsafe {
+                (
+                    utf8(py, self.customer.as_ptr()).ok()?,
+                    utf8(py, self.feature.as_ptr()).ok()?,
+                )
+            };
+            let rows = &view.rows;
+            let key = Key::new(name)?;
+            let feature = rows.feature(Key::new(feature)?).ok()??;
+            let (slot, word, row) = rows.find_slot(key, rows.hash(key)).ok()??;
+            if row.kind() != RowKind::Customer as u64 {
+                return None;
+            }
+            let seen = Seen {
+                generation: rows.generation,
+                slot,
+                word,
+                answer: row
+                    .entries_at(rows.heap_at())
+                    .and_then(|at| check::check_fast(rows, at, feature)),
+                till: check::till(rows, row, feature),
+            };
+            // SAFETY: as in `seen`; no reference to the old value is used any more.
+            unsafe {
+                *self.seen.get() = seen;
+                Some(&*self.seen.get())
+            }
+        })
+    }
+
+    fn find(&self, py: Python<'_>, view: &View) -> PyResult<Option<Found>> {
         // SAFETY: the strings live as long as the handle.
         let (name, key) = unsafe {
-            (utf8(py, self.customer.as_ptr())?, utf8(py, self.feature.as_ptr())?)
+            (
+                utf8(py, self.customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
         };
-        let found = self.checker().find(py, view, name, key)?;
-        let aliased = Key::new(name)
-            .map(|key| view.rows.find(key, view.rows.hash(key)))
-            .transpose()
-            .map_err(|e| corrupt(py, e))?
-            .flatten()
-            .is_some_and(|row| row.kind() == fastcheck_core::row::RowKind::Alias as u64);
-        // An alias may be given to another customer without a new generation: it is looked up each time.
-        if let (Some(Found { row: Some(row), feature, .. }), false) = (found, aliased) {
-            let place = era(view) << 44 | (feature as u64) << 32 | u64::from(row.number());
-            // Relaxed: as above.
-            self.place.store(place, Ordering::Relaxed);
-        }
-        Ok(found)
+        self.checker().find(py, view, name, key)
     }
 
-    #[inline(always)]
     pub fn check(&self, py: Python<'_>) -> PyResult<bool> {
         let checker = self.checker();
         let answer = checker.with_view(py, |view| match self.find(py, view)? {
@@ -107,13 +139,16 @@ impl Handle {
         }
     }
 
-    #[inline(always)]
     pub fn consume(&self, py: Python<'_>, amount: &Amount<'_>) -> PyResult<bool> {
         let checker = self.checker();
         let answer = checker.with_view(py, |view| {
-            let Some(found) = self.find(py, view)? else { return Ok(Answer::UnknownFeature) };
+            let Some(found) = self.find(py, view)? else {
+                return Ok(Answer::UnknownFeature);
+            };
             let cost = amounts::cost(py, &view.rows, &found, amount)?;
-            found.burn(&view.rows, &*view.cells, cost, &checker.time).map_err(|e| corrupt(py, e))
+            found
+                .burn(&view.rows, &*view.cells, cost, &checker.time)
+                .map_err(|e| corrupt(py, e))
         })?;
         match answer {
             Answer::Allowed => Ok(true),
@@ -127,12 +162,17 @@ impl Handle {
         let checker = self.checker();
         // SAFETY: the strings live as long as the handle.
         let (name, key) = unsafe {
-            (utf8(py, self.customer.as_ptr())?, utf8(py, self.feature.as_ptr())?)
+            (
+                utf8(py, self.customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
         };
-        let answer = checker.settle(py, self.customer.bind(py).as_any(), |view| match amount {
-            None => checker.check_step(py, view, name, key),
-            Some(amount) => checker.burn_step(py, view, name, key, amount),
-        })?;
+        let customer = self.customer.bind(py).as_any();
+        if let Some(amount) = amount {
+            return checker.consume_any(py, customer, key, amount, None);
+        }
+        let answer =
+            checker.settle(py, customer, |view| checker.check_step(py, view, name, key))?;
         checker.note(py, answer, name, key)?;
         Ok(answer.allowed())
     }
@@ -151,6 +191,10 @@ impl Handle {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Handle({}, {})", self.customer.bind(py).repr()?, self.feature.bind(py).repr()?))
+        Ok(format!(
+            "Handle({}, {})",
+            self.customer.bind(py).repr()?,
+            self.feature.bind(py).repr()?
+        ))
     }
 }

@@ -8,8 +8,10 @@ mod batch;
 mod catalog;
 mod checker;
 mod errors;
+mod events;
 mod handle;
 mod hot;
+mod identity;
 mod owner;
 mod process;
 mod reservation;
@@ -19,6 +21,7 @@ mod time;
 /// The native module: the arena, the resolver, the burn.
 #[pymodule(gil_used = false)]
 fn _fastcheck(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    process::watch_forks();
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_class::<catalog::PyCatalog>()?;
     m.add_class::<owner::PyOwner>()?;

@@ -16,12 +16,16 @@ use crate::time;
 
 /// (key, customer number, pool, lease, units)
 type Late = (String, u32, String, u32, u64);
+/// (at_ms, event, customer, feature, units, [(quantity, n)])
+type UsageRecord = (u64, String, String, String, u64, Vec<(String, u64)>);
 /// (customer number, pool, lease, spent, returned, granted, closed)
 type CellTotals = (u32, String, u32, u64, u64, u64, bool);
 
 fn cell_totals(named: NamedTotals) -> CellTotals {
     let t = named.totals;
-    (t.number, named.pool, t.lease, t.spent, t.returned, t.granted, t.closed)
+    (
+        t.number, named.pool, t.lease, t.spent, t.returned, t.granted, t.closed,
+    )
 }
 
 /// The writing side of an arena. One per directory; the caller holds the owner lock.
@@ -54,12 +58,20 @@ impl PyOwner {
 #[pymethods]
 impl PyOwner {
     #[new]
-    fn new(py: Python<'_>, directory: PathBuf, catalog: &Bound<'_, PyCatalog>, now_ms: u64) -> PyResult<PyOwner> {
+    fn new(
+        py: Python<'_>,
+        directory: PathBuf,
+        catalog: &Bound<'_, PyCatalog>,
+        now_ms: u64,
+    ) -> PyResult<PyOwner> {
         let (hash, content) = (catalog.get().hash(), catalog.get().catalog.clone());
         let owner = py
             .detach(|| Owner::open(&directory, content, hash, process::environment(now_ms)))
             .map_err(|e| from_core(py, e))?;
-        Ok(PyOwner { owner: Mutex::new(Some(owner)), late: Mutex::new(Vec::new()) })
+        Ok(PyOwner {
+            owner: Mutex::new(Some(owner)),
+            late: Mutex::new(Vec::new()),
+        })
     }
 
     /// Whether the arena found has rows of this very catalog, intact.
@@ -85,7 +97,13 @@ impl PyOwner {
     }
 
     /// Replaces all rows by these chunks of records.
-    fn load(&self, py: Python<'_>, records: &Bound<'_, PyAny>, seq: u64, now_ms: i64) -> PyResult<u64> {
+    fn load(
+        &self,
+        py: Python<'_>,
+        records: &Bound<'_, PyAny>,
+        seq: u64,
+        now_ms: i64,
+    ) -> PyResult<u64> {
         let chunks = records
             .try_iter()?
             .map(|c| c?.extract::<PyBackedBytes>().map_err(PyErr::from))
@@ -112,7 +130,17 @@ impl PyOwner {
     ) -> PyResult<()> {
         let valid_until_ms = valid_until_ms.unwrap_or(NO_INSTANT);
         self.with(py, |o| {
-            o.open_cell(pool, Lease { number, lease, pool: 0, granted, valid_until_ms, full })
+            o.open_cell(
+                pool,
+                Lease {
+                    number,
+                    lease,
+                    pool: 0,
+                    granted,
+                    valid_until_ms,
+                    full,
+                },
+            )
         })
     }
 
@@ -130,17 +158,32 @@ impl PyOwner {
     }
 
     /// Closes a lease for good.
-    fn close_cell(&self, py: Python<'_>, number: u32, pool: &str, lease: u32) -> PyResult<Option<CellTotals>> {
+    fn close_cell(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        pool: &str,
+        lease: u32,
+    ) -> PyResult<Option<CellTotals>> {
         self.with(py, |o| {
             let totals = o.close_cell(number, pool, lease)?;
-            Ok(totals.map(|totals| cell_totals(NamedTotals { pool: pool.to_owned(), totals })))
+            Ok(totals.map(|totals| {
+                cell_totals(NamedTotals {
+                    pool: pool.to_owned(),
+                    totals,
+                })
+            }))
         })
     }
 
     /// All leases, or those that moved since the last such call.
     #[pyo3(signature = (changed_only = false))]
     fn cells(&self, py: Python<'_>, changed_only: bool) -> PyResult<Vec<CellTotals>> {
-        Ok(self.with(py, |o| o.cells(changed_only))?.into_iter().map(cell_totals).collect())
+        Ok(self
+            .with(py, |o| o.cells(changed_only))?
+            .into_iter()
+            .map(cell_totals)
+            .collect())
     }
 
     /// Ends reservations that expired or whose process died. Returns how many.
@@ -173,7 +216,42 @@ impl PyOwner {
     /// The late returns listed last are in the ledger: forget them.
     fn late_returns_booked(&self, py: Python<'_>) -> PyResult<()> {
         let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(|e| e.into_inner()));
-        self.with(py, |o| late.iter().try_for_each(|(segment, l)| o.booked(*segment, l)))
+        self.with(py, |o| {
+            late.iter()
+                .try_for_each(|(segment, l)| o.booked(*segment, l))
+        })
+    }
+
+    /// Usage records of all processes of the host; they come again until `ack_journal`.
+    fn drain_journal(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<UsageRecord>> {
+        let records = self.with(py, |o| {
+            let mut alive = Alive::default();
+            o.drain_journal(limit, |pid, started| alive.is(pid, started))
+        })?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(records
+            .into_iter()
+            .map(|r| {
+                let quantities = r
+                    .quantities
+                    .into_iter()
+                    .map(|(name, n)| (text(name), n))
+                    .collect();
+                (
+                    r.at_ms,
+                    text(r.event),
+                    text(r.customer),
+                    text(r.feature),
+                    r.units,
+                    quantities,
+                )
+            })
+            .collect())
+    }
+
+    /// The records drained last are stored: forget them.
+    fn ack_journal(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |o| o.ack_journal())
     }
 
     /// Whether the files in the directory are no longer the ones in use.
@@ -184,7 +262,11 @@ impl PyOwner {
 
     /// Closes all leases and tells readers to attach again; the totals are final.
     fn retire(&self, py: Python<'_>) -> PyResult<Vec<CellTotals>> {
-        Ok(self.with(py, |o| o.retire())?.into_iter().map(cell_totals).collect())
+        Ok(self
+            .with(py, |o| o.retire())?
+            .into_iter()
+            .map(cell_totals)
+            .collect())
     }
 
     fn heartbeat(&self, py: Python<'_>, now_ms: u64) -> PyResult<()> {

@@ -1,15 +1,21 @@
 //! What the operating system says of processes and boots: facts that the core takes as arguments.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use fastcheck_core::hold::Holder;
 use fastcheck_core::key::hash_bytes;
 use fastcheck_core::owner::Environment;
 
 /// When a process started, in clock ticks since boot; zero if there is no such process.
 pub fn started(pid: u32) -> u64 {
-    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return 0 };
+    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else {
+        return 0;
+    };
     // The command name may hold anything but ends at the last parenthesis; field 22 is the 20th after it.
-    let Some(end) = stat.iter().rposition(|b| *b == b')') else { return 0 };
+    let Some(end) = stat.iter().rposition(|b| *b == b')') else {
+        return 0;
+    };
     let fields = String::from_utf8_lossy(&stat[end + 1..]);
     let mut fields = fields.split_ascii_whitespace();
     // A zombie has died; its parent just has not looked yet.
@@ -30,6 +36,38 @@ impl Alive {
     pub fn is(&mut self, pid: u32, start: u64) -> bool {
         let found = *self.seen.entry(pid).or_insert_with(|| started(pid));
         found != 0 && (start == 0 || found == start)
+    }
+}
+
+/// This process, once known; zero after a fork, until asked again.
+static PID: AtomicU32 = AtomicU32::new(0);
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn forked() {
+    // Relaxed: the child has one thread. A store is all that a child of a threaded process may do here.
+    PID.store(0, Ordering::Relaxed);
+}
+
+/// Has forks noticed: asking the kernel for the pid at each reservation costs more than the reservation.
+pub fn watch_forks() {
+    // SAFETY: the handler only stores to an atomic.
+    unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+}
+
+/// This process as the holder of reservations.
+pub fn holder() -> Holder {
+    // Acquire: pairs with the Release below, so that the start time belongs to the pid.
+    let mut pid = PID.load(Ordering::Acquire);
+    if pid == 0 {
+        pid = std::process::id();
+        // Relaxed: published by the Release store.
+        STARTED.store(started(pid), Ordering::Relaxed);
+        PID.store(pid, Ordering::Release);
+    }
+    // Relaxed: see above.
+    Holder {
+        pid,
+        started: STARTED.load(Ordering::Relaxed),
     }
 }
 

@@ -11,8 +11,9 @@ use fastcheck_core::hold::{Ask, Hold, Reserve, Settle};
 use fastcheck_core::segment::CELL_BITS;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use smallvec::SmallVec;
 
-use crate::amounts::{self, amount, credits};
+use crate::amounts::{self, Amount, amount, credits};
 use crate::answers::{Settlement, reason};
 use crate::checker::{Checker, Step, pool_name};
 use crate::errors::{corrupt, raise};
@@ -55,12 +56,20 @@ impl Reservation {
         ttl: f64,
     ) -> PyResult<Reservation> {
         if !(ttl > 0.0 && ttl <= TTL_S_MAX) {
-            return Err(raise(py, "AmountError", "ttl must be more than 0 and at most 604800 seconds (a week)"));
+            return Err(raise(
+                py,
+                "AmountError",
+                "ttl must be more than 0 and at most 604800 seconds (a week)",
+            ));
         }
         let this = checker.get();
         // SAFETY: all objects outlive the call.
         let (name, key, wanted) = unsafe {
-            (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?, amount(py, wanted.as_ptr())?)
+            (
+                utf8(py, customer.as_ptr())?,
+                utf8(py, feature.as_ptr())?,
+                amount(py, wanted.as_ptr())?,
+            )
         };
         let ends_at_ms = this.time.steady_ms().saturating_add((ttl * 1000.0) as u64);
         let (answer, held, cost, scale) = this.settle(py, customer.as_any(), |view| {
@@ -78,7 +87,7 @@ impl Reservation {
                 pool,
                 amount: cost,
                 ends_at_ms,
-                holder: this.holder(),
+                holder: crate::process::holder(),
                 // Relaxed: a hint.
                 near: this.near.load(Ordering::Relaxed),
             };
@@ -114,13 +123,23 @@ impl Reservation {
             return Err(raise(
                 py,
                 "Conflict",
-                format!("the reservation was denied ({}): there is nothing to settle", reason(self.answer)),
+                format!(
+                    "the reservation was denied ({}): there is nothing to settle",
+                    reason(self.answer)
+                ),
             ));
         };
         // AcqRel: one winner among the threads of this process.
-        match self.state.compare_exchange(OPEN, SETTLED, Ordering::AcqRel, Ordering::Acquire) {
+        match self
+            .state
+            .compare_exchange(OPEN, SETTLED, Ordering::AcqRel, Ordering::Acquire)
+        {
             Ok(_) => Ok(held),
-            Err(_) => Err(raise(py, "Conflict", "the reservation is settled already: commit or release it once")),
+            Err(_) => Err(raise(
+                py,
+                "Conflict",
+                "the reservation is settled already: commit or release it once",
+            )),
         }
     }
 
@@ -133,7 +152,9 @@ impl Reservation {
                 }
                 view.cells.get(held.segment)?.holds()?.release(held.hold)
             };
-            release().map(|s| s != Settle::Gone).map_err(|e| corrupt(py, e))
+            release()
+                .map(|s| s != Settle::Gone)
+                .map_err(|e| corrupt(py, e))
         })
     }
 
@@ -142,11 +163,18 @@ impl Reservation {
         let checker = self.checker.get();
         let customer = self.customer.bind(py);
         // SAFETY: the strings live as long as the reservation.
-        let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, self.feature.as_ptr())?) };
+        let (name, key) = unsafe {
+            (
+                utf8(py, customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
+        };
         let mut taken = 0;
         checker.settle(py, customer.as_any(), |view| {
             // The customer may be without the feature by now; what was used is still to be paid from the same pool.
-            let Some(found) = checker.find(py, view, name, key)? else { return Ok(Step::Done(())) };
+            let Some(found) = checker.find(py, view, name, key)? else {
+                return Ok(Step::Done(()));
+            };
             let lease = found.lease(&view.rows).map_err(|e| corrupt(py, e))?;
             let burn = |lease: u32, identity: u64, taken: u64| -> Result<(u64, bool), Corrupt> {
                 let cell = view.cells.cell(lease)?;
@@ -154,14 +182,17 @@ impl Reservation {
                     fastcheck_core::check::Clock::now_ms(&checker.time)
                 })?;
                 let full = cell
-                    .view(identity, || fastcheck_core::check::Clock::now_ms(&checker.time))?
+                    .view(identity, || {
+                        fastcheck_core::check::Clock::now_ms(&checker.time)
+                    })?
                     .is_some_and(|v| v.full);
                 Ok((more, full))
             };
             let full = match lease {
                 None => false,
                 Some(l) => {
-                    let (more, full) = burn(l.cell, l.identity, taken).map_err(|e| corrupt(py, e))?;
+                    let (more, full) =
+                        burn(l.cell, l.identity, taken).map_err(|e| corrupt(py, e))?;
                     taken += more;
                     full
                 }
@@ -189,22 +220,33 @@ fn attempt(
     ask: impl Fn(u64, u64) -> Ask,
     checker: &Checker,
 ) -> Result<Attempt, Corrupt> {
-    let Some(lease) = found.lease(&view.rows)? else { return Ok(Attempt::NoLease) };
+    let Some(lease) = found.lease(&view.rows)? else {
+        return Ok(Attempt::NoLease);
+    };
     let segment = lease.cell as usize >> CELL_BITS;
     let of = view.cells.get(segment)?;
     let cell = of.cell(lease.cell as usize & ((1 << CELL_BITS) - 1))?;
     let pool = view.rows.pool_info(found.entry.pool())?.id;
     let now = || fastcheck_core::check::Clock::now_ms(&checker.time);
-    Ok(match of.holds()?.reserve(&cell, &ask(lease.identity, pool), now)? {
-        Reserve::Held(hold) => {
-            // Relaxed: a hint: the next search starts behind this slot, where slots are likely to be free.
-            checker.near.store(hold.slot, Ordering::Relaxed);
-            Attempt::Held(Held { hold, arena: view.arena, segment })
-        }
-        Reserve::Denied(cell::Burn::Short { full: true, .. }) => Attempt::Exhausted,
-        Reserve::Denied(_) => Attempt::NoLease,
-        Reserve::NoSlot => Attempt::NoSlot,
-    })
+    Ok(
+        match of
+            .holds()?
+            .reserve(&cell, &ask(lease.identity, pool), now)?
+        {
+            Reserve::Held(hold) => {
+                // Relaxed: a hint: the next search starts behind this slot, where slots are likely to be free.
+                checker.near.store(hold.slot, Ordering::Relaxed);
+                Attempt::Held(Held {
+                    hold,
+                    arena: view.arena,
+                    segment,
+                })
+            }
+            Reserve::Denied(cell::Burn::Short { full: true, .. }) => Attempt::Exhausted,
+            Reserve::Denied(_) => Attempt::NoLease,
+            Reserve::NoSlot => Attempt::NoSlot,
+        },
+    )
 }
 
 #[pymethods]
@@ -226,23 +268,32 @@ impl Reservation {
     }
 
     /// Settles: keeps what was used (the whole estimate if not said), gives the rest back. What was used beyond
-    /// the estimate is burned as far as the balance has it; the rest is the settlement's `shortfall`.
-    #[pyo3(signature = (actual = None, /))]
-    fn commit(&self, py: Python<'_>, actual: Option<&Bound<'_, PyAny>>) -> PyResult<Settlement> {
+    /// the estimate is burned as far as the balance has it; the rest is the settlement's `shortfall`. `event` records it
+    /// under an id.
+    #[pyo3(signature = (actual = None, /, *, event = None))]
+    fn commit(
+        &self,
+        py: Python<'_>,
+        actual: Option<&Bound<'_, PyAny>>,
+        event: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<Settlement> {
         let checker = self.checker.get();
-        let used = match actual {
+        // SAFETY: the strings live as long as the reservation.
+        let (name, key) = unsafe {
+            (
+                utf8(py, self.customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
+        };
+        // SAFETY: the argument outlives the call.
+        let actual = actual
+            .map(|a| unsafe { amount(py, a.as_ptr()) })
+            .transpose()?;
+        let used = match &actual {
             None => self.amount,
             Some(actual) => {
-                // SAFETY: all objects outlive the call.
-                let (name, key, actual) = unsafe {
-                    (
-                        utf8(py, self.customer.as_ptr())?,
-                        utf8(py, self.feature.as_ptr())?,
-                        amount(py, actual.as_ptr())?,
-                    )
-                };
                 checker.with_view(py, |view| match checker.find(py, view, name, key)? {
-                    Some(found) => amounts::cost(py, &view.rows, &found, &actual),
+                    Some(found) => amounts::cost(py, &view.rows, &found, actual),
                     None => Ok(self.amount), // The catalog lost the feature meanwhile: the estimate stands.
                 })?
             }
@@ -254,15 +305,37 @@ impl Reservation {
                 if view.arena != held.arena {
                     return Ok(Settle::Gone);
                 }
-                view.cells.get(held.segment)?.holds()?.commit(held.hold, kept)
+                view.cells
+                    .get(held.segment)?
+                    .holds()?
+                    .commit(held.hold, kept)
             };
             commit().map_err(|e| corrupt(py, e))
         })?;
         // A hold that expired before it was settled has been given back: all that was used is burned anew.
         let kept = if settled == Settle::Gone { 0 } else { kept };
-        let more = if used > kept { self.burn_more(py, used - kept)? } else { 0 };
+        let more = if used > kept {
+            self.burn_more(py, used - kept)?
+        } else {
+            0
+        };
         let charged = kept + more;
-        Ok(Settlement { charged, shortfall: used - charged, scale: self.scale })
+        if let Some(event) = event {
+            let estimated = Amount::Named(SmallVec::new());
+            checker.record(
+                py,
+                event,
+                name,
+                key,
+                actual.as_ref().unwrap_or(&estimated),
+                charged,
+            )?;
+        }
+        Ok(Settlement {
+            charged,
+            shortfall: used - charged,
+            scale: self.scale,
+        })
     }
 
     /// Gives all back. Nothing happens if it has expired.

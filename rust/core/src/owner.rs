@@ -16,6 +16,7 @@ use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::{Capacity, Generation, Plan};
 use crate::hold::{self, LateReturn};
+use crate::journal;
 use crate::key::{Key, hash_bytes};
 use crate::map::{Access, MapRegion};
 use crate::region::Words;
@@ -75,6 +76,7 @@ pub struct Owner {
     reported: HashMap<u32, (u64, u64, bool)>,
     digest: u64,
     customers: u64,
+    drain: journal::Drain,
 }
 
 /// A lease's totals with the pool's name.
@@ -144,6 +146,7 @@ impl Owner {
             reported: HashMap::new(),
             digest: 0,
             customers: 0,
+            drain: journal::Drain::default(),
             control,
         };
         if owner.scan_cells().is_err() {
@@ -866,6 +869,20 @@ impl Owner {
             all.extend(late.into_iter().map(|l| (segment, l)));
         }
         Ok((ended, all))
+    }
+
+    /// Usage records of all processes of the host, at most `limit`; they come again until acknowledged.
+    pub fn drain_journal(
+        &mut self,
+        limit: usize,
+        alive: impl FnMut(u32, u64) -> bool,
+    ) -> Result<Vec<journal::Record>> {
+        self.drain.read(&self.dir, self.arena, limit, alive)
+    }
+
+    /// The records drained last are stored.
+    pub fn ack_journal(&mut self) -> Result<()> {
+        self.drain.ack(self.arena)
     }
 
     /// The late return is in the ledger.
