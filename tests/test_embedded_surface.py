@@ -200,3 +200,16 @@ def test_a_new_catalog_is_in_force_for_those_who_run(ents: Entitlements) -> None
     assert ents.admin.set_catalog(QUICKSTART.read_text().replace("api_calls: 100_000", "api_calls: 15"))
     assert ents.consume("acme", "api_calls", 5)
     assert not ents.consume("acme", "api_calls", 1)
+
+
+def test_usage_records_with_event_ids_reach_the_ledger_once(ents: Entitlements) -> None:
+    ents.admin.grant("acme", "ai_credits", 100)
+    for number in range(10):
+        assert ents.consume("acme", "gpt-4o", 2, event=f"req_{number}")
+    began = time.monotonic()
+    while len(ents.admin.list_usage().items) < 10:
+        assert time.monotonic() - began < 3, "the journal never arrived"
+        time.sleep(0.02)
+    items = ents.admin.list_usage().items
+    assert [one[1] for one in items] == [f"req_{number}" for number in range(10)]
+    assert sum(one[4] for one in items) == 20 * 10**6

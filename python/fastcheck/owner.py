@@ -653,7 +653,7 @@ class Owner:
                 self._reopen(keys[start : start + LEASES_PER_TRANSACTION], ())
 
     def _journal_round(self, arena: Arena) -> None:
-        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND) if hasattr(arena, "drain_journal") else []
+        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
         if records:
             self._service.record_usage(records)
             arena.ack_journal()
