@@ -68,7 +68,8 @@ def test_the_first_owns_and_the_others_ask(hosts: Callable[..., Host], tmp_path:
     assert admin(worker).balance("acme", "ai_credits") == admin(owner).balance("acme", "ai_credits")
     assert admin(worker).list_grants("acme")[0].id in {one.id for one in admin(owner).list_grants("acme")}
     assert admin(worker).void(id).voided_at is not None
-    assert worker.touch("acme", "ai_credits") and not worker.touch("nobody", "ai_credits")
+    assert worker.touch("acme", "ai_credits")
+    assert not worker.touch("nobody", "ai_credits")
     assert admin(worker).put_customers([{"id": f"c{n}", "plan": "free"} for n in range(4_001)]) == 4_001
     assert admin(worker).audit().items[0].author == "tests"
     for name in ("owner.lock", "owner.sock", "ledger.db"):
@@ -82,9 +83,9 @@ def test_errors_cross_the_socket_whole(hosts: Callable[..., Host]) -> None:
         admin(worker).balance("nobody", "ai_credits")
     with pytest.raises(errors.RecordError, match="no plan"):
         admin(worker).put_customer("acme", plan="gold")
+    admin(worker).put_customer("acme", plan="pro")
+    document = FakeCatalog().document() | {"plans": {}}
     with pytest.raises(errors.CatalogError) as caught:
-        admin(worker).put_customer("acme", plan="pro")
-        document = FakeCatalog().document() | {"plans": {}}
         admin(worker).set_catalog(FakeCatalog(document).source())
     assert any("plan pro version 1 is gone" in problem for problem in caught.value.problems)
     with pytest.raises(errors.ProtocolError):
@@ -246,10 +247,13 @@ def test_a_forked_child_takes_over_when_its_parent_is_killed(tmp_path: Path) -> 
 
 def test_the_lock_is_one(tmp_path: Path) -> None:
     first, second = OwnerLock(str(tmp_path / "owner.lock")), OwnerLock(str(tmp_path / "owner.lock"))
-    assert first.acquire() and first.acquire() and not second.acquire()
+    assert first.acquire()
+    assert first.acquire()
+    assert not second.acquire()
     first.release()
     first.release()
-    assert second.acquire() and second.held
+    assert second.acquire()
+    assert second.held
     second.release()
     with pytest.raises(errors.DirectoryError, match="write access"):
         OwnerLock(str(tmp_path / "missing" / "owner.lock")).acquire()

@@ -46,7 +46,8 @@ def test_the_record_is_what_the_contract_says(service: Service, clock: ManualClo
     record = unpack_record(b"".join(service.records()))
     assert record.overrides == (("seats", (2,), None, None),)
     assert record.addons == (("seats_pack", 2, None),)
-    assert record.trial is not None and record.trial.version == 1
+    assert record.trial is not None
+    assert record.trial.version == 1
     assert record.aliases == ("a1",)
 
 
@@ -97,7 +98,8 @@ def test_a_grant_raises_an_open_lease(service: Service) -> None:
     granted = service.grant(
         make_grant("acme", "ai_credits", 5, id="b"), totals=used(service, terms, 8 * MILLION)
     )
-    assert granted.terms is not None and not granted.reopen
+    assert granted.terms is not None
+    assert not granted.reopen
     assert (granted.terms.lease, granted.terms.lent) == (1, 15 * MILLION)
     service.settle([used(service, terms, 12 * MILLION, final=True)])
     assert [grant.remaining for grant in service.list_grants("acme", "ai_credits")] == [0, 3]
@@ -122,7 +124,8 @@ def test_a_grant_that_ends_sooner_asks_for_a_new_lease(service: Service, clock: 
     service.grant(make_grant("acme", "ai_credits", 10))
     terms = service.lend("acme", "ai_credits")
     granted = service.grant(make_grant("acme", "ai_credits", 5, expires_at=clock.now_ms() + 50))
-    assert granted.terms is None and granted.reopen
+    assert granted.terms is None
+    assert granted.reopen
     (again,) = service.relend([used(service, terms, 0, final=True)], [(terms.number, "ai_credits")])
     assert (again.lease, again.lent, again.valid_until) == (2, 15 * MILLION, clock.now_ms() + 50)
 
@@ -182,7 +185,8 @@ def test_an_unlimited_meter_is_counted_all_the_same(service: Service) -> None:
     put(service)
     service.put_override(put_override("acme", "api_calls", None))
     terms = service.lend("acme", "api_calls")
-    assert not terms.full and terms.lent == (1 << 47) - 1
+    assert not terms.full
+    assert terms.lent == (1 << 47) - 1
     service.settle([used(service, terms, 150_000)])
     balance = service.balance("acme", "api_calls")
     assert (balance.remaining, balance.used) == (None, 150_000)
@@ -233,7 +237,8 @@ def test_deleting_a_customer_frees_the_keys_and_ends_the_grants(service: Service
     service.grant(make_grant("acme", "ai_credits", 10))
     changed = service.delete_customer("key", reason="left")
     record = unpack_record(changed.records)
-    assert record.deleted and record.aliases == ()
+    assert record.deleted
+    assert record.aliases == ()
     with pytest.raises(errors.UnknownCustomer):
         service.get_customer("acme")
     put(service, "other", aliases=["key"])
@@ -262,7 +267,8 @@ def test_many_customers_are_all_put_or_none(service: Service) -> None:
     with pytest.raises(errors.UnknownCustomer):
         service.get_customer("new")
     page = service.list_customers(limit=1_000)
-    assert len(page.items) == 1_000 and page.cursor == "c00999"
+    assert len(page.items) == 1_000
+    assert page.cursor == "c00999"
     seen = len(page.items)
     while page.cursor is not None:
         page = service.list_customers(page.cursor, limit=1_000)
@@ -297,7 +303,8 @@ def test_a_catalog_that_takes_away_what_is_in_use_is_refused(
         service.set_catalog(FakeCatalog(document), b"{}", "next.json")
     assert any(expected in problem and "'acme'" in problem for problem in caught.value.problems)
     stored = service.stored_catalog()
-    assert stored is not None and stored.digest == FakeCatalog().digest
+    assert stored is not None
+    assert stored.digest == FakeCatalog().digest
 
 
 def test_a_catalog_may_change_what_nobody_uses(service: Service) -> None:
@@ -415,11 +422,13 @@ def test_bad_customers_are_refused(service: Service, clock: ManualClock) -> None
 def test_explain_and_audit(service: Service) -> None:
     put(service)
     text = str(service.explain("acme", "api_calls"))
-    assert "api_calls (meter) for acme" in text and "100000 left" in text
+    assert "api_calls (meter) for acme" in text
+    assert "100000 left" in text
     service.put_override(put_override("acme", "export", False, reason="abuse"), author="support")
     page = service.audit(limit=2)
     assert [entry.action for entry in page.items] == ["put_override", "put_customer"]
-    assert page.items[0].author == "support" and page.items[0].reason == "abuse"
+    assert page.items[0].author == "support"
+    assert page.items[0].reason == "abuse"
     assert page.cursor is not None
     assert service.audit(page.cursor).items[0].action == "set_catalog"
 

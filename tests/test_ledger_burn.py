@@ -40,10 +40,10 @@ def grant(draw: st.DrawFn, number: int = 0) -> Grant:
     recurrence = Recurrence(every, draw(st.sampled_from(Anchor)), effective_at) if every else None
     return new_grant(
         f"g{number}", 1, "credits", draw(st.integers(0, 200)), at=draw(st.integers(0, effective_at)),
-        priority=draw(st.integers(0, 3)), effective_at=effective_at,
-        expires_at=draw(st.one_of(st.none(), st.integers(effective_at + 1, HORIZON_MS + 1))),
-        kind=draw(st.sampled_from(GrantKind)), recurrence=recurrence,
-        rollover=draw(ROLLOVERS) if every else Rollover(), lasts=draw(st.one_of(st.none(), SPANS)) if every else None,
+        priority=draw(st.integers(0, 3)), effective_at=effective_at, expires_at=draw(st.one_of(st.none(),
+        st.integers(effective_at + 1, HORIZON_MS + 1))), kind=draw(st.sampled_from(GrantKind)),
+        recurrence=recurrence, rollover=draw(ROLLOVERS) if every else Rollover(),
+        lasts=draw(st.one_of(st.none(), SPANS)) if every else None,
     )  # fmt: skip
 
 

@@ -147,8 +147,8 @@ class Admin:
         # An id in any case, so that a request repeated to another owner is not granted twice.
         own = id if id is not None else f"g_{secrets.token_hex(12)}"
         request = requests.make_grant(
-            customer, pool, amount, id=own, priority=priority, effective_at=effective_at, expires_at=expires_at,
-            kind=kind, reason=reason,
+            customer, pool, amount, id=own, priority=priority, effective_at=effective_at,
+            expires_at=expires_at, kind=kind, reason=reason,
         )  # fmt: skip
         state: GrantState = self._call("grant", request, self._author)
         return state.id

@@ -198,8 +198,8 @@ class Status:
 _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
-        AddonState, TrialState, Customer, Override, GrantState, Balance, AuditEntry, Page, Consideration, Explanation,
-        Status,
+        AddonState, TrialState, Customer, Override, GrantState, Balance, AuditEntry, Page, Consideration,
+        Explanation, Status,
     )
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from .changes import KINDS, Change
 from .clock import Clock, ManualClock, SystemClock, instant_ms
 from .directory import prepare
 from .embedded import Host, read_catalog
-from .errors import NameInvalid, OwnerUnavailable, WrongType
+from .errors import NameInvalid, WrongType
 from .hub.requests import Instant
 from .listener import Listener
 from .wire import name

@@ -137,8 +137,8 @@ class Owner:
         *,
         manual_time: bool = False,
     ) -> None:
-        """`make_arena` adopts or makes the arena under a catalog; `parse` reads a stored catalog. `manual_time`: holds
-        end by `clock` too, and not by the machine's."""
+        """`make_arena` adopts or makes the arena under a catalog; `parse` reads a stored catalog.
+        `manual_time`: holds end by `clock` too, and not by the machine's."""
         self._manual_time = manual_time
         self._service = service
         self._make_arena = make_arena
@@ -334,7 +334,8 @@ class Owner:
                 self._reopen(keys, finals)
 
     def _raise(self, key: Key, terms: Terms | None, reopen: bool) -> None:
-        """After an account gained: raises its open lease, or lends it anew where more than the size changes."""
+        """After an account gained: raises its open lease, or lends it anew where more than the size
+        changes."""
         if terms is not None and self._need().raise_cell(*key, terms.lease, terms.lent, terms.full):
             self._remember(terms)
         elif terms is not None or reopen:
@@ -618,8 +619,8 @@ class Owner:
         return held.closed or (held.terms.valid_until is not None and held.terms.valid_until <= now)
 
     def _sweep_round(self, arena: Arena, now: int) -> None:
-        """Ends holds whose time ran out or whose process died. What a hold gives back after its lease was closed goes
-        to the grants, and is spendable again at once."""
+        """Ends holds whose time ran out or whose process died. What a hold gives back after its lease was
+        closed goes to the grants, and is spendable again at once."""
         arena.sweep(now if self._manual_time else None)
         late = arena.late_returns()
         for key, number, pool, lease, units in late:
@@ -631,8 +632,8 @@ class Owner:
             arena.late_returns_booked()
 
     def _replace_lost_files(self) -> None:
-        """Somebody deleted or replaced the mapped files. What was mapped lives on until here: it is settled, and
-        everybody attaches to new files."""
+        """Somebody deleted or replaced the mapped files. What was mapped lives on until here: it is settled,
+        and everybody attaches to new files."""
         with self._publication(), self._stripes.hold(None):
             old = self._need()
             finals = [Totals(*cell[:5], True) for cell in old.retire()]
@@ -652,7 +653,7 @@ class Owner:
                 self._reopen(keys[start : start + LEASES_PER_TRANSACTION], ())
 
     def _journal_round(self, arena: Arena) -> None:
-        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND) if hasattr(arena, "drain_journal") else []
+        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
         if records:
             self._service.record_usage(records)
             arena.ack_journal()
@@ -691,13 +692,15 @@ class Owner:
 _OWN: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
-        Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers, Owner.delete_customer, Owner.put_override,
+        Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
+        Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.grant, Owner.void, Owner.balance, Owner.list_grants, Owner.explain,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
-        Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit, Service.list_usage,
+        Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
+        Service.list_usage,
     )
 }  # fmt: skip

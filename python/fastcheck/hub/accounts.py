@@ -166,7 +166,8 @@ class Accounts:
         lease = 1 if last is None else last.lease + 1
         self.books.put_lease(
             Lease(
-                number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full, self.now
+                number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full,
+                self.now,
             )
         )  # fmt: skip
         self.books.forget_leases(number, pool.name, lease)

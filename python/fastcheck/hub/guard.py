@@ -35,14 +35,17 @@ def _offers(old: Product, new: Product, books: Books) -> Iterator[str]:
             )
     for addon, (count, id) in sorted(books.addons_in_use().items()):
         if addon not in new.addons:
-            yield f"add-on {addon} is gone but used by {_Use('customers', count, id)}: keep it, or remove it from them"
+            use = _Use("customers", count, id)
+            yield f"add-on {addon} is gone but used by {use}: keep it, or remove it from them"
 
 
 def _features(old: Product, new: Product, books: Books) -> Iterator[str]:
     for feature, use in sorted(_features_in_use(old, books).items()):
         before, after = old.features.get(feature), new.features.get(feature)
         if after is None:
-            yield f"feature {feature} is gone but in use through {use}: keep it, or take it out of there first"
+            yield (
+                f"feature {feature} is gone but in use through {use}: keep it, or take it out of there first"
+            )
         elif before is not None and before.kind != after.kind:
             yield (
                 f"feature {feature} changes from {before.kind} to {after.kind} while in use through {use}: "
@@ -50,8 +53,8 @@ def _features(old: Product, new: Product, books: Books) -> Iterator[str]:
             )
         elif before is not None and before.pool != after.pool:
             yield (
-                f"feature {feature} moves from pool {before.pool} to {after.pool} while in use through {use}: "
-                "give it another name"
+                f"feature {feature} moves from pool {before.pool} to {after.pool} while in use through "
+                f"{use}: give it another name"
             )
 
 

@@ -203,6 +203,6 @@ def make_grant(
     if not isinstance(kind, str) or kind not in kinds:
         raise RecordError(f"kind must be one of {', '.join(kinds)}, not {kind!r:.40}")
     return MakeGrant(
-        name(customer, "customer"), name(pool, "pool"), amount, None if id is None else name(id, "id"), checked,
-        starts, ends, kind, note(reason, "reason"),
+        name(customer, "customer"), name(pool, "pool"), amount, None if id is None else name(id, "id"),
+        checked, starts, ends, kind, note(reason, "reason"),
     )  # fmt: skip

@@ -337,8 +337,8 @@ class Service:
             trial_since = old_since.trial_ms if had else since_ms if old is None else now
         started = since_ms if old is None else now
         record = CustomerRecord(
-            number if stored is None else stored.record.number, request.id, False, request.plan, version, since_ms,
-            request.addons, () if old is None else old.overrides, request.aliases, trial,
+            number if stored is None else stored.record.number, request.id, False, request.plan, version,
+            since_ms, request.addons, () if old is None else old.overrides, request.aliases, trial,
         )  # fmt: skip
         since = Since(trial_since, {one: old_since.addons.get(one, started) for one, _, _ in request.addons})
         packed = pack_record(record)
@@ -528,7 +528,8 @@ class Service:
             id = books.customer(number).record.id
             return [
                 Override(
-                    id, one.feature, self._shown(setting_value(one.setting), one.feature), one.starts_at, one.expires_at, one.reason,
+                    id, one.feature, self._shown(setting_value(one.setting), one.feature), one.starts_at,
+                    one.expires_at, one.reason,
                     one.author, one.created_at,
                 )
                 for one in books.overrides(number)
@@ -694,8 +695,8 @@ class Service:
         unlimited = accounts.quota(customer, pool, account.as_of) is None
         remaining = None if unlimited else credits(max(0, account.remaining() - account.overage), pool.scale)
         return Balance(
-            customer.record.id, pool.name, remaining, credits(0 if unlimited else account.overage, pool.scale),
-            credits(account.used(), pool.scale), next_change(account), account.as_of,
+            customer.record.id, pool.name, remaining, credits(0 if unlimited else account.overage,
+            pool.scale), credits(account.used(), pool.scale), next_change(account), account.as_of,
         )  # fmt: skip
 
     # Leases.
@@ -734,8 +735,8 @@ class Service:
     def give_back(
         self, key: str, number: int, pool: str, lease: int, given: int, *, totals: Totals | None = None
     ) -> tuple[Terms | None, bool]:
-        """Books units that a hold gave back after its lease was closed; `key` is the hold's own, and booking it again
-        changes nothing. Answers like `Accounts.raise_lease`."""
+        """Books units that a hold gave back after its lease was closed; `key` is the hold's own, and booking
+        it again changes nothing. Answers like `Accounts.raise_lease`."""
 
         def job(books: Books) -> tuple[Terms | None, bool]:
             accounts = self._accounts(books)
@@ -916,8 +917,9 @@ def _grant_state(grant: Grant, customer: str, scale: int) -> GrantState:
 
 def _consideration(found: dict[str, Any]) -> Consideration:
     return Consideration(
-        str(found["source"]), str(found.get("name") or ""), str(found.get("setting")), bool(found.get("active")),
-        found.get("starts_at_ms"), found.get("ends_at_ms"), bool(found.get("won")), str(found.get("why") or ""),
+        str(found["source"]), str(found.get("name") or ""), str(found.get("setting")),
+        bool(found.get("active")), found.get("starts_at_ms"), found.get("ends_at_ms"), bool(found.get("won")),
+        str(found.get("why") or ""),
     )  # fmt: skip
 
 

@@ -49,6 +49,9 @@ class Rollover:
         return min(self.max, max(self.min, left))
 
 
+NOTHING_KEPT = Rollover()
+
+
 @dataclass(frozen=True)
 class Rules:
     """The settings of a pool that the arithmetic needs."""
@@ -85,7 +88,7 @@ class Grant:
     source: str | None = None
     """The plan, add-on or meter it comes from; None for a grant somebody made."""
     recurrence: Recurrence | None = None
-    rollover: Rollover = Rollover()
+    rollover: Rollover = NOTHING_KEPT
     lasts: Span | None = None
     """How long after each refill what is left ends, where that is sooner than the next refill."""
     refilled_at: int = 0
@@ -127,7 +130,7 @@ def new_grant(
     reason: str = "",
     source: str | None = None,
     recurrence: Recurrence | None = None,
-    rollover: Rollover = Rollover(),
+    rollover: Rollover = NOTHING_KEPT,
     lasts: Span | None = None,
 ) -> Grant:
     """A grant as it is made: full, and active from `effective_at` (default: now)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from . import periods
 from .burn import advance, settle_overage
-from .model import Account, Grant, GrantKind, Rollover, Rules, new_grant
+from .model import NOTHING_KEPT, Account, Grant, GrantKind, Rollover, Rules, new_grant
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Source:
     priority: int = 100
     kind: GrantKind = GrantKind.PLAN
     recurrence: periods.Recurrence | None = None
-    rollover: Rollover = Rollover()
+    rollover: Rollover = NOTHING_KEPT
     lasts: periods.Span | None = None
 
     def expires_at(self) -> int | None:

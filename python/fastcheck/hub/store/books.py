@@ -71,8 +71,8 @@ class Lease:
 
 
 _GRANT_COLUMNS = (
-    "id, number, pool, amount, remaining, priority, effective_at, expires_at, kind, created_at, reason, source, terms, "
-    "refilled_at, granted, burned, expired, voided, parked, voided_at"
+    "id, number, pool, amount, remaining, priority, effective_at, expires_at, kind, created_at, reason, "
+    "source, terms, refilled_at, granted, burned, expired, voided, parked, voided_at"
 )
 _LEASE_COLUMNS = "number, pool, lease, open, lent, spent, returned, folded, valid_until, whole, opened_at"
 LEASES_KEPT = 8
@@ -152,7 +152,10 @@ class Books:
         """(number, packed record) of customers changed after `since_seq`, deleted ones only if it is
         given."""
         if since_seq < 0:
-            query = "SELECT number, record FROM customers WHERE number > ? AND deleted = 0 ORDER BY number LIMIT ?"
+            query = (
+                "SELECT number, record FROM customers WHERE number > ? AND deleted = 0 "
+                "ORDER BY number LIMIT ?"
+            )
             return self._db.execute(query, (number, limit)).fetchall()
         query = "SELECT number, record FROM customers WHERE number > ? AND seq > ? ORDER BY number LIMIT ?"
         return self._db.execute(query, (number, since_seq, limit)).fetchall()
@@ -209,14 +212,16 @@ class Books:
     def overridden(self) -> dict[str, tuple[int, str]]:
         """Feature -> (how many overrides, one of their customers)."""
         rows = self._db.execute(
-            "SELECT o.feature, COUNT(*), MIN(c.id) FROM overrides o JOIN customers c USING (number) GROUP BY o.feature"
+            "SELECT o.feature, COUNT(*), MIN(c.id) FROM overrides o JOIN customers c USING (number) "
+            "GROUP BY o.feature"
         )
         return {feature: (count, id) for feature, count, id in rows}
 
     def pools_in_use(self) -> dict[str, tuple[int, str]]:
         """Pool -> (how many accounts, one of their customers)."""
         rows = self._db.execute(
-            "SELECT a.pool, COUNT(*), MIN(c.id) FROM accounts a JOIN customers c USING (number) GROUP BY a.pool"
+            "SELECT a.pool, COUNT(*), MIN(c.id) FROM accounts a JOIN customers c USING (number) "
+            "GROUP BY a.pool"
         )
         return {pool: (count, id) for pool, count, id in rows}
 
@@ -366,7 +371,8 @@ class Books:
     ) -> None:
         """Notes a change."""
         self._db.execute(
-            "INSERT INTO audit (at, author, action, subject, reason, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO audit (at, author, action, subject, reason, before, after) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 at, author, action, subject, reason, None if before is None else pack(before),
                 None if after is None else pack(after),
@@ -418,9 +424,10 @@ def _grant_row(grant: Grant) -> tuple[Any, ...]:
             None if lasts is None else (lasts.count, lasts.unit.value),
         ))  # fmt: skip
     return (
-        grant.id, grant.customer, grant.pool, grant.amount, grant.remaining, grant.priority, grant.effective_at,
-        grant.expires_at, grant.kind.value, grant.created_at, grant.reason, grant.source, terms, grant.refilled_at,
-        grant.granted, grant.burned, grant.expired, grant.voided, grant.parked, grant.voided_at,
+        grant.id, grant.customer, grant.pool, grant.amount, grant.remaining, grant.priority,
+        grant.effective_at, grant.expires_at, grant.kind.value, grant.created_at, grant.reason, grant.source,
+        terms, grant.refilled_at, grant.granted, grant.burned, grant.expired, grant.voided, grant.parked,
+        grant.voided_at,
     )  # fmt: skip
 
 

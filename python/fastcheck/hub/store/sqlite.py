@@ -193,11 +193,8 @@ class SqliteStore:
         if isinstance(error, DirectoryError) or not isinstance(error, (OSError, sqlite3.Error)):
             return error
         text = str(error)
-        for part, what_to_do in _REMEDIES:
-            if part in text:
-                break
-        else:
-            what_to_do = "nothing was changed; check the disk and the file, then try again"
+        unknown = "nothing was changed; check the disk and the file, then try again"
+        what_to_do = next((remedy for part, remedy in _REMEDIES if part in text), unknown)
         found = DirectoryError(self.path, text, what_to_do)
         found.__cause__ = error
         return found
