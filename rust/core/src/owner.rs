@@ -165,6 +165,10 @@ impl Owner {
             owner.aliases.clear();
             owner.found = Found::CellsOnly;
         }
+        if owner.found == Found::EarlierBoot {
+            // Before the arena is said to be of this boot: a successor of an owner that is killed here must not spend on.
+            owner.close_all()?;
+        }
         owner.control.set(Field::Boot, env.boot)?;
         owner.control.set(Field::OwnerPid, u64::from(env.pid))?;
         owner.control.set(Field::HeartbeatAtMs, env.now_ms)?;
@@ -823,6 +827,18 @@ impl Owner {
         }
     }
 
+    /// One lease. `None`: there is no cell for it.
+    pub fn totals(&self, number: u32, pool: &str, lease: u32) -> Result<Option<Totals>> {
+        let Some(index) = self.cells.get(&(number, self.pool_id(pool))) else {
+            return Ok(None);
+        };
+        Ok(self
+            .segments
+            .cell(*index)?
+            .totals()?
+            .filter(|t| t.lease == lease))
+    }
+
     /// All leases, or those whose totals moved since the last such call.
     pub fn cells(&mut self, changed_only: bool) -> Result<Vec<NamedTotals>> {
         let mut all = Vec::new();
@@ -877,12 +893,12 @@ impl Owner {
         limit: usize,
         alive: impl FnMut(u32, u64) -> bool,
     ) -> Result<Vec<journal::Record>> {
-        self.drain.read(&self.dir, self.arena, limit, alive)
+        self.drain.read(&self.dir, limit, alive)
     }
 
     /// The records drained last are stored.
     pub fn ack_journal(&mut self) -> Result<()> {
-        self.drain.ack(self.arena)
+        self.drain.ack()
     }
 
     /// The late return is in the ledger.
@@ -898,14 +914,19 @@ impl Owner {
         }
     }
 
-    /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
-    pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
+    fn close_all(&self) -> Result<()> {
         for index in 0..self.next_cell {
             let cell = self.segments.cell(index)?;
             if cell.totals()?.is_some() {
                 cell.close()?;
             }
         }
+        Ok(())
+    }
+
+    /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
+    pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
+        self.close_all()?;
         self.control.set(Field::Generation, RETIRED)?;
         self.cells(false)
     }
