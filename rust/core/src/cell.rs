@@ -111,7 +111,8 @@ impl<'a, R: Region> Cell<'a, R> {
     #[inline(always)]
     pub fn new(region: &'a R, at: usize) -> core::result::Result<Cell<'a, R>, Corrupt> {
         // One check for all eight words: the last one is in bounds.
-        region.word(at + CELL_WORDS - 1)?;
+        // `at` may come from a hold slot, so the sum is checked as well.
+        region.word(at.checked_add(CELL_WORDS - 1).ok_or(Corrupt)?)?;
         Ok(Cell { region, at })
     }
 
@@ -329,14 +330,13 @@ impl<'a, R: Region> Cell<'a, R> {
         // Relaxed: the owner's own words.
         let base_spent = self.at(6)?.load(Ordering::Relaxed);
         let base_returned = self.at(7)?.load(Ordering::Relaxed);
-        let target = (base_spent + granted)
-            .checked_sub(base_returned)
-            .ok_or(Corrupt)?;
-        if base_spent + granted > TOTAL_MAX {
+        let ceiling = base_spent.saturating_add(granted);
+        if ceiling > TOTAL_MAX {
             return Err(Error::Full(
                 "this cell's totals are nearly used up; close the lease and open another",
             ));
         }
+        let target = ceiling.checked_sub(base_returned).ok_or(Corrupt)?;
         let limits = self.at(4)?.load(Ordering::Relaxed) & !FLAG_FULL;
         // Release (all three): nobody depends on the order for safety; a spender that meets the old total is denied
         // once more than needed. "Full" is off while the total moves, so that such a denial is not called final.

@@ -25,8 +25,6 @@ use crate::sync::Ordering;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"FCROWS01");
 pub const HEADER_WORDS: usize = 64;
-/// Words of the header that never change; the rest is the owner's.
-const CONSTANT_WORDS: usize = 32;
 const FEATURE_WORDS: usize = 8;
 const POOL_WORDS: usize = 8;
 const TAG_SHIFT: u32 = 40;
@@ -404,7 +402,8 @@ impl<R: Words> Generation<R> {
 
     #[inline(always)]
     pub fn prefetch_row(&self, place: u64) {
-        self.region.prefetch(self.heap_at + place as usize);
+        self.region
+            .prefetch(self.heap_at.wrapping_add(place as usize));
     }
 
     #[inline(always)]
@@ -412,7 +411,8 @@ impl<R: Words> Generation<R> {
         if place == 0 {
             return Ok(None);
         }
-        let row = Row::load(&self.region, self.heap_at + place as usize)?;
+        let at = self.heap_at.checked_add(place as usize).ok_or(Corrupt)?;
+        let row = Row::load(&self.region, at)?;
         Ok((row.kind() == RowKind::Customer as u64).then_some(row))
     }
 
@@ -601,8 +601,8 @@ impl<R: Region> Generation<R> {
     pub fn append(&self, words: &[u64]) -> Result<u64> {
         // Relaxed (all): the owner's word, and words that nobody can reach yet.
         let used = self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize;
-        let start = self.heap_at + used;
-        if start + words.len() > self.region.words()
+        let start = self.heap_at.saturating_add(used);
+        if start.saturating_add(words.len()) > self.region.words()
             || used as u64 + words.len() as u64 > row::PROFILE_MAX
         {
             return Err(Error::Full("the rows file"));
@@ -628,9 +628,11 @@ impl<R: Region> Generation<R> {
         // Relaxed: the owner's words.
         let used = self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize;
         let slots = self.region.load(field::SLOTS_USED, Ordering::Relaxed)? as usize;
-        Ok(self.heap_at + used + words <= self.region.words()
-            && (slots + rows) * 8 <= self.slots * 7
-            && (number as usize) < self.numbers)
+        Ok(
+            self.heap_at.saturating_add(used).saturating_add(words) <= self.region.words()
+                && slots.saturating_add(rows).saturating_mul(8) <= self.slots * 7
+                && (number as usize) < self.numbers,
+        )
     }
 
     /// Makes the row at `place` what the key's slot points to.
@@ -653,8 +655,11 @@ impl<R: Region> Generation<R> {
                 if fresh {
                     // Relaxed: the owner's word.
                     let used = self.region.load(field::SLOTS_USED, Ordering::Relaxed)?;
-                    self.region
-                        .store(field::SLOTS_USED, used + 1, Ordering::Relaxed)?;
+                    self.region.store(
+                        field::SLOTS_USED,
+                        used.saturating_add(1),
+                        Ordering::Relaxed,
+                    )?;
                 }
                 return Ok(());
             }

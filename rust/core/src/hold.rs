@@ -261,7 +261,7 @@ impl<'a, R: Region> Table<'a, R> {
     ) -> Result<Option<(usize, u64)>, Corrupt> {
         let usable = self.count - 1;
         for probe in 0..usable.min(PROBES_MAX) {
-            let slot = 1 + (near + probe) % usable;
+            let slot = 1 + near.wrapping_add(probe) % usable;
             // Relaxed: a first look; the exchange decides.
             let seen = self.state(slot)?.load(Ordering::Relaxed);
             if state_of(seen) != FREE {
