@@ -291,8 +291,8 @@ impl<'a, R: Region> Cell<'a, R> {
             ));
         }
         // The tags are evidence (see `hold`): pass it on before it is overwritten.
-        holds.pass_on_debit(tag(word), self.at)?;
-        holds.pass_on_return(tag(returned), self.at)?;
+        holds.pass_on_debit(self, word)?;
+        holds.pass_on_return(self, returned)?;
         let spent = total(word) + 1;
         let given_back = total(returned) + 1;
         if lease.granted > self.headroom_after(spent) {
