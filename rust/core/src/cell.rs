@@ -149,12 +149,14 @@ impl<'a, R: Region> Cell<'a, R> {
         if word & CLOSED != 0 || !self.is(expected)? {
             return Ok(None);
         }
+        // `limits` before `granted`: whoever sees "full" then sees the total that it was said of, and never calls a denial
+        // against an older one final.
+        // Acquire: pairs with the last Release of `raise`.
+        let limits = self.at(4)?.load(Ordering::Acquire);
         // Relaxed: after the Acquire load of `word`; a stale value of either is a smaller one and can only deny.
         let granted = self.at(1)?.load(Ordering::Relaxed);
         // Acquire: pairs with the Release of `hold::give_back`, whose debit this process may have to see.
         let returned = total(self.at(2)?.load(Ordering::Acquire));
-        // Relaxed: written only while closed; ordered by the Acquire load of `word`.
-        let limits = self.at(4)?.load(Ordering::Relaxed);
         let valid_until_ms = limits >> 8;
         if valid_until_ms != NO_INSTANT && now_ms() >= valid_until_ms {
             return Ok(None);
@@ -359,8 +361,8 @@ impl<'a, R: Region> Cell<'a, R> {
         }
         let target = ceiling.checked_sub(base_returned).ok_or(Corrupt)?;
         let limits = self.at(4)?.load(Ordering::Relaxed) & !FLAG_FULL;
-        // Release (all three): nobody depends on the order for safety; a spender that meets the old total is denied
-        // once more than needed. "Full" is off while the total moves, so that such a denial is not called final.
+        // Release (all three): a spender that meets the old total is denied once more than needed. "Full" is off while the
+        // total moves and set after it, and spenders read it first, so that such a denial is not called final.
         self.at(4)?.store(limits, Ordering::Release);
         if target > self.at(1)?.load(Ordering::Relaxed) {
             self.at(1)?.store(target, Ordering::Release);

@@ -1,0 +1,45 @@
+//! What the models share: bounded exploration that counts, and the outcomes that must have been met.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Explores all executions with at most `preemptions` switches away from a thread that could go on.
+pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 100_000;
+    builder.check(move || {
+        // Relaxed: a tally, read after the exploration. Not loom's: it must outlive each execution.
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    // Relaxed: as above.
+    let executions = executions.load(Ordering::Relaxed);
+    println!("{executions} executions, at most {preemptions} preemptions each");
+}
+
+/// How often each outcome was met. A race that never happened proves nothing.
+#[derive(Clone, Default)]
+pub struct Outcomes(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Outcomes {
+    pub fn new() -> Outcomes {
+        Outcomes::default()
+    }
+
+    pub fn met(&self, outcome: impl Into<String>) {
+        *self.0.lock().unwrap().entry(outcome.into()).or_default() += 1;
+    }
+
+    /// Every one of these was met.
+    pub fn must_hold(&self, outcomes: &[&str]) {
+        let met = self.0.lock().unwrap();
+        println!("{met:?}");
+        for outcome in outcomes {
+            assert!(met.contains_key(*outcome), "never met {outcome:?}: {met:?}");
+        }
+    }
+}
