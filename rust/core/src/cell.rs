@@ -361,9 +361,8 @@ impl<'a, R: Region> Cell<'a, R> {
         }
         let target = ceiling.checked_sub(base_returned).ok_or(Corrupt)?;
         let limits = self.at(4)?.load(Ordering::Relaxed) & !FLAG_FULL;
-        // Release (all three): a spender that meets the old total is denied once more than needed. "Full" is off while the
-        // total moves and set after it, and spenders read it first, so that such a denial is not called final.
-        self.at(4)?.store(limits, Ordering::Release);
+        // Release (both): "full" is said after the total that it is said of, and spenders read it before, so that a denial
+        // against an older total is final only if it was at that time.
         if target > self.at(1)?.load(Ordering::Relaxed) {
             self.at(1)?.store(target, Ordering::Release);
         }

@@ -17,12 +17,11 @@ use fastcheck_core::current::Current;
 use fastcheck_core::entry;
 use fastcheck_core::generation::{Capacity, Generation, Plan};
 use fastcheck_core::key::Key;
-use fastcheck_core::region::HeapRegion;
 use fastcheck_core::resolve::Sources;
 use fastcheck_core::row::{self, Phase, RowKind};
 use loom::cell::UnsafeCell;
 use loom::thread;
-use loom_support::{Outcomes, explore};
+use loom_support::{Outcomes, Racing, explore};
 
 /// A value whose dropping is a write, so that loom reports a drop that races with a read.
 struct Value {
@@ -122,7 +121,7 @@ fn catalog() -> Catalog {
 
 const SEED: u64 = 3;
 
-fn generation(number: u64) -> Generation<HeapRegion> {
+fn generation(number: u64) -> Generation<Racing> {
     let capacity = Capacity {
         slots: 2,
         numbers: 2,
@@ -132,7 +131,7 @@ fn generation(number: u64) -> Generation<HeapRegion> {
     let plan = Plan::new(&catalog, SEED, capacity).unwrap();
     let none = Sources::default();
     let defaults = entry::profile(&catalog, |f| none.resolve(&catalog, f, 0));
-    Generation::format(HeapRegion::new(plan.words()), plan, 9, number, 8, &defaults).unwrap()
+    Generation::format(Racing::new(plan.words()), plan, 9, number, 8, &defaults).unwrap()
 }
 
 fn row_words(record: u64) -> Vec<u64> {
@@ -149,7 +148,7 @@ fn key() -> Key<'static> {
 }
 
 /// The record of the row that a reader finds, its check compared; zero for none.
-fn read_row(g: &Generation<HeapRegion>) -> u64 {
+fn read_row(g: &Generation<Racing>) -> u64 {
     match g.find(key(), g.hash(key())).unwrap() {
         None => 0,
         Some(row) => {
@@ -191,13 +190,13 @@ fn a_reader_that_remaps_finds_the_new_generation_whole() {
     struct Mapped {
         generation: u64,
         live: Value,
-        rows: Arc<Generation<HeapRegion>>,
+        rows: Arc<Generation<Racing>>,
     }
     let seen = Outcomes::new();
     let tally = seen.clone();
     explore(1, move || {
         loom::stop_exploring();
-        let control = Arc::new(Control::format(HeapRegion::new(WORDS), 9, 1).unwrap());
+        let control = Arc::new(Control::format(Racing::new(WORDS), 9, 1).unwrap());
         let old = Arc::new(generation(1));
         let place = old.append(&row_words(1)).unwrap();
         old.publish(key(), place).unwrap();

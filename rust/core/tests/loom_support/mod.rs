@@ -4,6 +4,48 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use fastcheck_core::error::Corrupt;
+use fastcheck_core::region::{HeapRegion, Region, Words};
+use fastcheck_core::sync;
+
+/// Words whose every access may be a switch to another thread.
+///
+/// Loom only tries another order of two accesses where it takes them to depend on each other, and for that it remembers
+/// the last access to each atomic alone: a thread that loads a word before it stores hides its store from a load that
+/// another thread made earlier. Here each access first touches one atomic that all share, so each is a switch
+/// point. The touch is relaxed and adds no ordering that the code under test does not have by itself.
+pub struct Racing {
+    words: HeapRegion,
+    turn: sync::AtomicU64,
+}
+
+impl Racing {
+    pub fn new(words: usize) -> Racing {
+        Racing {
+            words: HeapRegion::new(words),
+            turn: sync::AtomicU64::new(0),
+        }
+    }
+}
+
+impl Words for Racing {
+    fn words(&self) -> usize {
+        self.words.words()
+    }
+
+    fn load(&self, index: usize, ordering: sync::Ordering) -> Result<u64, Corrupt> {
+        Ok(self.word(index)?.load(ordering))
+    }
+}
+
+impl Region for Racing {
+    fn word(&self, index: usize) -> Result<&sync::AtomicU64, Corrupt> {
+        // Relaxed: see above.
+        self.turn.fetch_add(0, sync::Ordering::Relaxed);
+        self.words.word(index)
+    }
+}
+
 /// Explores all executions with at most `preemptions` switches away from a thread that could go on.
 pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let executions = Arc::new(AtomicU64::new(0));
