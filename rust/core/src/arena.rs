@@ -150,7 +150,8 @@ pub struct View {
 impl View {
     /// Attaches to the arena in `dir`.
     pub fn attach(dir: &Path) -> Result<View> {
-        let control = Control::open(MapRegion::open(&control_path(dir), Access::Read)?)?;
+        let path = control_path(dir);
+        let control = Control::open(MapRegion::open(&path, Access::Read)?, &path)?;
         let arena = control.get(Field::Arena)?;
         let rows = open_current(dir, &control, arena)?;
         Ok(View {
