@@ -1,159 +1,375 @@
-"""The native module: the arena, the resolver, the burn. Python moves bytes, this understands them."""
+"""The native module: the arena, the resolver, the burn. Python moves bytes, this understands them.
+
+`Checker` is the base of `fastcheck.Entitlements`; `Catalog`, `Decision`, `Estimate`, `Handle`, `Reservation` and `Settlement`
+are re-exported by `fastcheck`. `Owner` is for the runtime alone.
+
+The examples below run as tests. In them `ents` is an open `Entitlements` on `examples/quickstart/catalog.yaml`, where customer
+"acme" has plan `pro` and 50,000 `ai_credits`, and customer "tiny" has plan `free`.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, SupportsInt
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 __version__: str
+__all__ = [
+    "Catalog",
+    "Checker",
+    "Decision",
+    "Estimate",
+    "Handle",
+    "Owner",
+    "Reservation",
+    "Settlement",
+    "__version__",
+    "install",
+]
 
-Quantities = int | Mapping[str, int]
-CellTotals = tuple[int, str, int, int, int, int, bool]
-"""(customer number, pool name, lease, spent, returned, granted, closed); totals since the lease was opened, in pool units."""
-UsageRecord = tuple[int, str, str, str, int, list[tuple[str, int]]]
-"""(at_ms, event id, customer, feature, units burned, [(quantity, n)])."""
+_Credits: TypeAlias = int | Decimal
+_Quantities: TypeAlias = int | Mapping[str, int]
+_Customers: TypeAlias = Sequence[str] | npt.NDArray[np.uint32]
+_CellTotals: TypeAlias = tuple[int, str, int, int, int, int, bool]
+_UsageRecord: TypeAlias = tuple[str, int, str, str, str, int, list[tuple[str, int]]]
 
+@final
 class Catalog:
-    """A validated catalog."""
+    """A validated catalog.
+
+    >>> catalog = Catalog.parse(b"features: {export: {kind: switch}}", "tiny.yaml")
+    >>> catalog.document()["features"]["export"]["kind"]
+    'switch'
+    """
 
     @staticmethod
     def parse(text: bytes, filename: str) -> Catalog:
-        """Reads YAML or JSON. Raises `CatalogError` whose `problems` lists every mistake with file, line and hint."""
+        """Reads YAML or JSON (docs/catalog.md). Raises `CatalogError`, whose `problems` lists every mistake with file,
+        line and hint.
+
+        >>> Catalog.parse(b"features: {export: {kind: swich}}", "tiny.yaml")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        fastcheck.errors.CatalogError: the catalog has 1 problem:
+          tiny.yaml:1: ...
+        """
     @staticmethod
     def schema() -> str:
         """The JSON Schema of catalog files, as JSON text."""
     @staticmethod
     def import_pricing2yaml(text: bytes, filename: str) -> tuple[str, list[str]]:
-        """(catalog YAML text, notes on what the file itself contradicts). Raises `CatalogError`."""
+        """(catalog YAML text, notes on what could not be taken over). Raises `CatalogError`."""
     @property
     def digest(self) -> str:
         """Hex digest of the canonical content: equal for files that mean the same."""
     def document(self) -> dict[str, Any]:
-        """The canonical content with every default filled in; amounts in integer pool units. See docs/catalog.md."""
+        """The canonical content with every default filled in; amounts in integer pool units (docs/catalog.md)."""
     def resolve(self, record: bytes, at_ms: int) -> dict[str, tuple[bool | int | str | None, str]]:
         """What one customer record has at an instant: feature -> (setting, source). None = unlimited."""
     def boundaries(self, record: bytes) -> list[int]:
-        """The instants (ms) at which `resolve` may change, ascending."""
+        """The instants (ms since 1970) at which `resolve` may change, ascending."""
     def explain(self, record: bytes, feature: str, at_ms: int) -> list[dict[str, Any]]:
-        """Every source considered, strongest first: source, name, setting, active, starts_at_ms, ends_at_ms, won, why."""
+        """Every source considered, strongest first: source, name, setting, adds, active, starts_at_ms, ends_at_ms, won,
+        why. Raises `UnknownFeature`."""
     def customer_error(self, record: bytes) -> str | None:
         """What is wrong with a customer record under this catalog (unknown plan, wrong kind of override…), or None."""
 
+@final
 class Owner:
-    """The writing side of an arena. One per directory; the caller holds the owner lock."""
+    """The writing side of an arena. One per directory; the caller holds the owner lock.
 
-    def __init__(self, directory: str, catalog: Catalog, now_ms: int) -> None:
+    Numbers of customers are 1 to 2^32 - 2; amounts are pool units; a lease is named by (number, pool, lease).
+    Totals are (number, pool, lease, spent, returned, granted, closed), since the lease was opened."""
+
+    def __new__(cls, directory: str, catalog: Catalog, now_ms: int) -> Owner:
         """Adopts the arena in `directory`, or makes one. Raises `ArenaError`, `DirectoryError`."""
     @property
     def adopted(self) -> bool:
-        """Whether an arena of this boot was found intact, with rows of this very catalog (digest) and `seq`."""
+        """Whether an arena of this boot was found intact, with rows of this very catalog."""
     @property
     def previous_boot(self) -> bool:
         """Whether the cells found were from an earlier boot: settle and close them, never spend on."""
     @property
-    def seq(self) -> int: ...
+    def detached(self) -> bool:
+        """Whether the files in the directory are no longer the ones in use: deleted or replaced from outside."""
     @property
-    def customers(self) -> int: ...
-    def load(self, records: Iterable[bytes], seq: int) -> int:
+    def seq(self) -> int:
+        """Up to which sequence number the rows are current."""
+    @property
+    def customers(self) -> int:
+        """How many customers have rows."""
+    def load(self, records: Iterable[bytes], seq: int, now_ms: int) -> int:
         """Replaces all rows (new generation) by these chunks of records; nothing is visible before the end."""
-    def put(self, records: bytes, seq: int) -> int:
+    def put(self, records: bytes, seq: int, now_ms: int) -> int:
         """Upserts records, all or nothing; a record flagged deleted removes its customer. Returns how many."""
     def open_cell(
         self, number: int, pool: str, lease: int, granted: int, valid_until_ms: int | None, full: bool
     ) -> None:
-        """Opens the cell of (customer, pool) for `lease`, lending `granted` units until `valid_until_ms`. `full`: all
+        """Opens the cell of (number, pool) for `lease`, lending `granted` units until `valid_until_ms`. `full`: all
         there is has been lent, so a denial here is final. An open cell of another lease must be closed before."""
-    def raise_cell(self, number: int, pool: str, lease: int, granted: int) -> bool:
+    def raise_cell(self, number: int, pool: str, lease: int, granted: int, full: bool) -> bool:
         """Raises what is lent to an absolute total since the lease was opened; lower totals change nothing.
         False if that lease is not open."""
-    def close_cell(self, number: int, pool: str, lease: int) -> CellTotals | None:
+    def close_cell(self, number: int, pool: str, lease: int) -> _CellTotals | None:
         """Closes for good; the totals returned are final. None if there is no cell for that lease. Repeatable."""
-    def cells(self, changed_only: bool = False) -> list[CellTotals]:
+    def cell(self, number: int, pool: str, lease: int) -> _CellTotals | None:
+        """One lease. None if there is no cell for it."""
+    def cells(self, changed_only: bool = False) -> list[_CellTotals]:
         """All leases in the arena; `changed_only`: those whose totals moved since the last such call."""
-    def sweep(self, now_ms: int) -> int:
-        """Frees reservations that expired or whose process died. Returns how many."""
-    def drain_journal(self, limit: int) -> list[UsageRecord]:
-        """Usage records written by all processes of the host, oldest first per process; they stay until `ack_journal`."""
+    def retire(self) -> list[_CellTotals]:
+        """Closes all leases and tells readers to attach again; the totals are final."""
+    def sweep(self, manual_now_ms: int | None = None) -> int:
+        """Ends reservations that expired or whose process died. Returns how many."""
+    def late_returns(self) -> list[tuple[str, int, str, int, int]]:
+        """What the last sweep found to be given back to closed leases: (key, number, pool, lease, units). A key is
+        never used for another return."""
+    def late_returns_booked(self) -> None:
+        """The late returns listed last are in the ledger: forget them."""
+    def drain_journal(self, limit: int) -> list[_UsageRecord]:
+        """Usage records of all processes of the host, in order per process:
+        (position, at_ms, event, customer, feature, units, [(quantity, n)]). A position names a record for good. They come
+        again until `ack_journal`."""
     def ack_journal(self) -> None:
         """The records drained last are stored: forget them."""
-    def heartbeat(self, now_ms: int) -> None: ...
-    def close(self) -> None: ...
+    def heartbeat(self, now_ms: int) -> None:
+        """Says that the owner lives."""
+    def close(self) -> None:
+        """Lets go of the files. Leases stay open: other processes go on spending."""
 
+@disjoint_base
 class Checker:
-    """The reading and spending side. `fastcheck.Entitlements` derives from it."""
+    """The checking and spending side of one directory. `fastcheck.Entitlements` derives from it.
 
-    def __init__(
-        self,
+    Names are str of at most 512 bytes of UTF-8; longer or empty ones are known to nobody. A name that nobody knows answers
+    with the feature's default (deny), is counted in `status()` and logged once. All methods may be called from
+    any thread and after a fork. They raise `WrongType`, `NameInvalid` (a lone surrogate), `Closed` and, if the mapped files
+    are damaged, `ArenaError`; and where said, more."""
+
+    def __new__(
+        cls,
         directory: str,
         touch: Callable[[str, str], bool],
         *,
         strict: bool = False,
-        lease_timeout_s: float = 1.0,
         manual_clock: bool = False,
-    ) -> None:
+    ) -> Checker:
         """Attaches to the arena in `directory`. `touch(customer, pool)` asks the owner for a lease of a pool this host
-        holds none for; True: try again."""
-    def check(self, customer: str, feature: str, /) -> bool: ...
-    def consume(self, customer: str, feature: str, amount: Quantities = 1, /, *, event: str | None = None) -> bool: ...
-    def decide(self, customer: str, feature: str, amount: Quantities = 1, /) -> Decision: ...
+        holds none for; True: try again. `strict`: unknown features raise `UnknownFeature`."""
+    def check(self, customer: str, feature: str, /) -> bool:
+        """May the customer use the feature, and if it is countable, is one unit left? No side effect.
+
+        A feature that only has named quantities needs the smallest unit of its pool to be left.
+
+        >>> ents.check("acme", "export"), ents.check("tiny", "export"), ents.check("nobody", "export")
+        (True, False, False)
+        """
+    def consume(
+        self, customer: str, feature: str, amount: _Quantities = 1, /, *, event: str | None = None
+    ) -> bool:
+        """Decides and records a burn, atomically across all processes of the host. False: nothing was recorded.
+
+        `amount`: units of the feature, or {quantity: units} for one burn of several quantities. `event`: an id under which a
+        usage record is kept. Raises `NotCountable` for a feature without a pool, `AmountError` for an amount that is
+        negative, too large for one burn (2^48 - 1 pool units) or of an unknown quantity.
+
+        >>> ents.consume("acme", "gpt-4o", 12, event="req_8f2")
+        True
+        >>> ents.consume("acme", "gpt-4o", 1_000_000)
+        False
+        """
+    def decide(self, customer: str, feature: str, amount: _Quantities = 1, /) -> Decision:
+        """The answer with its reason. No side effect. Truthy if allowed. Raises as `consume`.
+
+        >>> ents.decide("acme", "gpt-4o", 1_000_000).reason
+        'exhausted'
+        """
     def reserve(
-        self, customer: str, feature: str, amount: Quantities, /, *, ttl: float = 60.0, event: str | None = None
-    ) -> Reservation: ...
-    def estimate(self, customer: str, feature: str, amount: Quantities, /) -> Estimate: ...
-    def value(self, customer: str, feature: str, default: Any = None) -> Any: ...
-    def limit(self, customer: str, feature: str) -> int | None: ...
-    def handle(self, customer: str, feature: str, /) -> Handle: ...
-    def ids(self, customers: Sequence[str], /) -> npt.NDArray[np.uint32]: ...
-    def check_many(self, customers: Sequence[str] | npt.NDArray[np.uint32], feature: str, /) -> npt.NDArray[np.bool_]: ...
+        self, customer: str, feature: str, amount: _Quantities, /, *, ttl: float = 60.0
+    ) -> Reservation:
+        """Holds an estimate before the work; `commit` the true amount after it, or `release`.
+
+        `ttl`: seconds after which the hold ends by itself, at most a week. Truthy if granted. Raises as `consume`, and
+        `TooManyReservations`.
+
+        >>> with ents.reserve("acme", "gpt-4o", 4000) as hold:
+        ...     hold.commit(1234).charged
+        1234
+        """
+    def estimate(self, customer: str, feature: str, amount: _Quantities, /) -> Estimate:
+        """What an amount would cost, in credits, and the balance before and after. No side effect. Raises as `consume`.
+
+        >>> ents.estimate("acme", "gpt-4o", 40).cost
+        40
+        """
+    def value(self, customer: str, feature: str, default: Any = None) -> Any:
+        """The customer's value of a feature (int, str or bool), or `default` where it has none.
+
+        >>> ents.value("acme", "retention_days"), ents.value("tiny", "retention_days", default=7)
+        (30, 7)
+        """
+    def limit(self, customer: str, feature: str) -> int | None:
+        """The bound of a limit, or the quota of a meter; None = unlimited, 0 = not entitled. Raises `WrongType` for features
+        of other kinds.
+
+        >>> ents.limit("acme", "seats"), ents.limit("tiny", "api_calls")
+        (25, 1000)
+        """
+    def handle(self, customer: str, feature: str, /) -> Handle:
+        """One feature of one customer, for the tightest loops.
+
+        >>> ents.handle("acme", "export").check()
+        True
+        """
+    def ids(self, customers: _Customers, /) -> npt.NDArray[np.uint32]:
+        """The customers' numbers, shape (n,), for the batch methods; 2^32 - 1 for unknown ones. They stay good for as
+        long as the customers exist.
+
+        >>> ents.check_many(ents.ids(["acme", "tiny"]), "export").tolist()
+        [True, False]
+        """
+    def check_many(self, customers: _Customers, feature: str, /) -> npt.NDArray[np.bool_]:
+        """`check` for many customers: a list of str, or what `ids` gave. Shape (n,).
+
+        >>> ents.check_many(["acme", "tiny", "nobody"], "export").tolist()
+        [True, False, False]
+        """
     def consume_many(
-        self, customers: Sequence[str] | npt.NDArray[np.uint32], feature: str, amounts: int | npt.NDArray[np.int64] = 1, /
-    ) -> npt.NDArray[np.bool_]: ...
-    def _pool_totals(self, customer: str, pool: str) -> tuple[int, int, int] | None:
-        """(spent, returned, granted) of the customer's open lease, or None."""
-    def _status(self) -> dict[str, Any]:
-        """generation, seq, customers, heartbeat_at_ms, arena uuid, unknown names counted, journal_dropped, panics, pid of owner."""
-    def _set_clock(self, now_ms: int) -> None:
-        """Sets the manual clock (tests)."""
+        self,
+        customers: _Customers,
+        feature: str,
+        amounts: int | Sequence[int] | npt.NDArray[np.int64] | npt.NDArray[np.uint64] | None = None,
+        /,
+    ) -> npt.NDArray[np.bool_]:
+        """`consume` for many customers, each burn by itself; `amounts` is one int, or one for each. Shape (n,). Raises as
+        `consume`, before anything is burned.
+
+        >>> ents.consume_many(["acme", "tiny"], "gpt-4o", [3, 4]).tolist()
+        [True, False]
+        """
+    def _pool_totals(self, customer: str, pool: str) -> tuple[int, int, int] | None: ...
+    def _status(self) -> dict[str, Any]: ...
+    def _set_clock(self, now_ms: int) -> None: ...
     def _close(self) -> None: ...
+    def _panic(self) -> bool: ...
+    def _floor(self, customer: str, feature: str, /) -> bool: ...
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether `close()` was called."""
 
+@final
 class Handle:
-    def check(self) -> bool: ...
-    def consume(self, amount: Quantities = 1, /) -> bool: ...
+    """`Entitlements.handle(customer, feature)`. Follows every change of the customer and of the catalog."""
 
+    @property
+    def customer(self) -> str:
+        """The id or alias it was made with."""
+    @property
+    def feature(self) -> str:
+        """The feature's name."""
+    def check(self, /) -> bool:
+        """As `Entitlements.check`."""
+    def consume(self, amount: _Quantities = 1, /) -> bool:
+        """As `Entitlements.consume`.
+
+        >>> ents.handle("acme", "api_calls").consume(5)
+        True
+        """
+
+@final
 class Decision:
-    @property
-    def allowed(self) -> bool: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def remaining(self) -> Any: ...
-    @property
-    def resets_at(self) -> Any: ...
-    @property
-    def as_of(self) -> Any: ...
-    def __bool__(self) -> bool: ...
+    """What `decide` answers. Truthy if allowed.
 
+    >>> decision = ents.decide("tiny", "export")
+    >>> bool(decision), decision.reason, decision.source
+    (False, 'not_entitled', 'default')
+    """
+
+    @property
+    def allowed(self) -> bool:
+        """The answer."""
+    @property
+    def reason(self) -> str:
+        """allowed; never: not_entitled, unknown_customer, unknown_feature; not now: exhausted (nothing left), no_lease (this
+        host has none, and the owner could not be asked)."""
+    @property
+    def source(self) -> str | None:
+        """What the entitlement comes from: override, trial, addon, plan or default."""
+    @property
+    def remaining(self) -> _Credits | None:
+        """Credits of the pool left on this host. None: not countable, unlimited, or not known."""
+    @property
+    def cost(self) -> _Credits:
+        """Credits that the amount would burn."""
+    @property
+    def resets_at(self) -> datetime | None:
+        """When the balance changes by itself: a refill, an expiry. UTC."""
+    @property
+    def as_of(self) -> datetime:
+        """When the owner last said that what this host knows is current. UTC."""
+    def __bool__(self, /) -> bool: ...
+
+@final
 class Estimate:
-    @property
-    def cost(self) -> Any: ...
-    @property
-    def balance_before(self) -> Any: ...
-    @property
-    def balance_after(self) -> Any: ...
-    @property
-    def allowed(self) -> bool: ...
+    """What `estimate` answers. Amounts are credits."""
 
-class Reservation:
     @property
-    def allowed(self) -> bool: ...
-    def commit(self, actual: Quantities | None = None, /) -> Any: ...
-    def release(self) -> None: ...
+    def allowed(self) -> bool:
+        """Whether a burn of that amount would be allowed now."""
+    @property
+    def reason(self) -> str:
+        """As `Decision.reason`."""
+    @property
+    def cost(self) -> _Credits:
+        """Credits that the amount would burn."""
+    @property
+    def balance_before(self) -> _Credits:
+        """Credits left on this host."""
+    @property
+    def balance_after(self) -> _Credits:
+        """Credits left after it; zero where they do not cover the cost."""
+
+@final
+class Reservation:
+    """`Entitlements.reserve(...)`: a hold on a pool. A `with` block releases what was not committed; so does dropping it."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the hold was granted."""
+    @property
+    def reason(self) -> str:
+        """As `Decision.reason`."""
+    @property
+    def amount(self) -> _Credits:
+        """Credits asked for."""
+    def commit(self, actual: _Quantities | None = None, /, *, event: str | None = None) -> Settlement:
+        """Settles: keeps what was used (the whole estimate if not said), gives the rest back. What was used beyond the
+        estimate is burned as far as the balance has it; the rest is the settlement's `shortfall`. A hold that expired
+        before is burned anew. `event`: an id under which a usage record is kept.
+
+        Raises `Conflict` if it was denied or is settled already, and as `consume`.
+
+        >>> ents.reserve("acme", "gpt-4o", 10).commit(4)
+        Settlement(charged=4, shortfall=0)
+        """
+    def release(self) -> None:
+        """Gives all back. Raises as `commit`."""
     def __enter__(self) -> Reservation: ...
-    def __exit__(self, *exc: object) -> None: ...
-    def __bool__(self) -> bool: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def __bool__(self, /) -> bool: ...
+
+@final
+class Settlement:
+    """What `Reservation.commit` answers. Amounts are credits."""
+
+    @property
+    def charged(self) -> _Credits:
+        """Credits burned for the work, all told."""
+    @property
+    def shortfall(self) -> _Credits:
+        """Credits that the work cost beyond what the balance had."""
+
+def install(class_: type[Checker], /) -> None:
+    """Gives a class derived from `Checker` the hot methods as its own: a method descriptor that belongs to the very class of
+    an object is called without a detour."""

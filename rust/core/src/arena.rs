@@ -12,7 +12,7 @@ use crate::check::Cells;
 use crate::control::{Control, Field};
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
-use crate::map::{Access, MapRegion};
+use crate::map::{Access, MapRegion, MappedWord};
 use crate::segment::{self, CELL_BITS, SEGMENTS_MAX, Segment};
 use crate::sync::{AtomicPtr, Ordering};
 
@@ -141,7 +141,9 @@ pub const RETIRED: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct View {
     dir: PathBuf,
-    control: Arc<Control<MapRegion>>,
+    control: Arc<Control<Arc<MapRegion>>>,
+    /// The control file's generation word.
+    newest: MappedWord,
     pub arena: u64,
     pub rows: Generation<MapRegion>,
     pub cells: Arc<Segments>,
@@ -151,12 +153,14 @@ impl View {
     /// Attaches to the arena in `dir`.
     pub fn attach(dir: &Path) -> Result<View> {
         let path = control_path(dir);
-        let control = Control::open(MapRegion::open(&path, Access::Read)?, &path)?;
+        let page = Arc::new(MapRegion::open(&path, Access::Read)?);
+        let control = Control::open(Arc::clone(&page), &path)?;
         let arena = control.get(Field::Arena)?;
         let rows = open_current(dir, &control, arena)?;
         Ok(View {
             dir: dir.to_path_buf(),
             control: Arc::new(control),
+            newest: MappedWord::new(page, Field::Generation as usize)?,
             arena,
             rows,
             cells: Arc::new(Segments::new(dir, arena)),
@@ -166,7 +170,8 @@ impl View {
     /// Whether these rows are still the newest.
     #[inline(always)]
     pub fn is_current(&self) -> bool {
-        self.control.get(Field::Generation) == Ok(self.rows.generation)
+        // Acquire: pairs with the Release of the owner's store; the file that it announces is complete.
+        self.newest.load(Ordering::Acquire) == self.rows.generation
     }
 
     /// The view that is current now. The cells stay mapped unless the arena itself is another one.
@@ -178,20 +183,24 @@ impl View {
         Ok(View {
             dir: self.dir.clone(),
             control: Arc::clone(&self.control),
+            newest: MappedWord::new(
+                Arc::clone(self.control.region()),
+                Field::Generation as usize,
+            )?,
             arena: self.arena,
             rows: open_current(&self.dir, &self.control, self.arena)?,
             cells: Arc::clone(&self.cells),
         })
     }
 
-    pub fn control(&self) -> &Control<MapRegion> {
+    pub fn control(&self) -> &Control<Arc<MapRegion>> {
         &self.control
     }
 }
 
 fn open_current(
     dir: &Path,
-    control: &Control<MapRegion>,
+    control: &Control<Arc<MapRegion>>,
     id: u64,
 ) -> Result<Generation<MapRegion>> {
     let mut last = Error::Corrupt("no rows file");

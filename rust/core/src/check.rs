@@ -7,6 +7,7 @@ use crate::generation::Generation;
 use crate::key::Key;
 use crate::region::{Region, Words};
 use crate::row::Row;
+use crate::sync::Ordering;
 
 /// Where cells are found.
 pub trait Cells {
@@ -242,6 +243,84 @@ pub fn check_found<W: Words, C: Cells>(
     }
 }
 
+/// The answer where neither a clock nor a cell is needed, from the entries of a plain row; all else is `None`.
+///
+/// This is the end of nearly every check. It does not panic: there is no indexing, no unwrapping, and arithmetic that
+/// wraps only leads to an index that is out of bounds.
+#[inline(always)]
+pub fn check_fast<W: Words>(g: &Generation<W>, entries_at: usize, feature: usize) -> Option<bool> {
+    let at = entries_at.wrapping_add(feature * entry::ENTRY_WORDS);
+    // Relaxed: blocks are immutable once published; the Acquire load of the slot that led here orders this.
+    let flags = g.region().load(at, Ordering::Relaxed).ok()?;
+    if flags & entry::ALLOWED == 0 {
+        return Some(false);
+    }
+    if flags & entry::COUNTABLE == 0 {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+/// What burning a feature's plain units takes, found once: the cell, the identity it must have, the cost of a unit.
+/// It holds as long as the row does, for a new lease means a new row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Till {
+    pub cell: u32,
+    pub unit: u64,
+    pub identity: u64,
+}
+
+/// Finds what a burn from a plain row takes. `None`: look again, with all there is.
+pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Till> {
+    let entries_at = row.entries_at(g.heap_at())?;
+    let at = entries_at.wrapping_add(feature * entry::ENTRY_WORDS);
+    let entry = Entry::load(g.region(), at, entries_at).ok()?;
+    if entry.flags & (entry::ALLOWED | entry::COUNTABLE) != entry::ALLOWED | entry::COUNTABLE {
+        return None;
+    }
+    let unit = entry.cost(g.region()).ok()?;
+    let word = row.lease_of(g.region(), entry.pool(), g.pools()).ok()??;
+    (unit <= cell::TOTAL_MAX).then_some(Till {
+        cell: word as u32,
+        unit,
+        identity: cell::identity(row.number(), (word >> 32) as u32),
+    })
+}
+
+impl Till {
+    /// Burns `amount` units. `None`: look again, with all there is. It does not panic, as [`check_fast`] does not.
+    #[inline(always)]
+    pub fn burn<C: Cells>(self, cells: &C, amount: u64, clock: &impl Clock) -> Option<bool> {
+        let cost = self.unit.checked_mul(amount)?;
+        // A cost above the largest total can never be available, so it is not worth a branch of its own.
+        match cells
+            .cell(self.cell)
+            .ok()?
+            .burn(self.identity, cost, || clock.now_ms())
+            .ok()?
+        {
+            Burn::Done => Some(true),
+            Burn::Short { full: true, .. } if cost <= cell::TOTAL_MAX => Some(false),
+            Burn::Short { .. } | Burn::Gone => None,
+        }
+    }
+
+    /// Whether one unit is left. `None`: look again, with all there is.
+    #[inline(always)]
+    pub fn check<C: Cells>(self, cells: &C, clock: &impl Clock) -> Option<bool> {
+        let view = cells
+            .cell(self.cell)
+            .ok()?
+            .view(self.identity, || clock.now_ms())
+            .ok()??;
+        if self.unit <= view.available {
+            return Some(true);
+        }
+        if view.full { Some(false) } else { None }
+    }
+}
+
 /// How many customers a batch looks ahead: enough to cover the latency of memory, few enough to stay in the
 /// processor's line-fill buffers.
 pub const AHEAD: usize = 16;
@@ -263,17 +342,23 @@ pub fn check_numbers<W: Words, C: Cells>(
     let mut start = 0;
     while start < count {
         let n = AHEAD.min(count - start);
-        for i in 0..n {
+        for (i, place) in places.iter_mut().enumerate().take(n) {
             // The words of the next block are on their way while this block's rows are.
             if start + AHEAD + i < count {
                 g.prefetch_number(number(start + AHEAD + i));
             }
-            places[i] = g.place(number(start + i))?;
-            g.prefetch_row(places[i]);
+            *place = g.place(number(start + i))?;
+            g.prefetch_row(*place);
         }
         for (i, place) in places.iter().enumerate().take(n) {
-            let found = found(g, g.row_at(*place)?, feature, clock)?;
-            each(start + i, check_found(g, cells, &found, clock)?);
+            let row = g.row_at(*place)?;
+            let plain = row.and_then(|row| row.entries_at(g.heap_at()));
+            let answer = match plain.and_then(|at| check_fast(g, at, feature)) {
+                Some(true) => Answer::Allowed,
+                Some(false) => Answer::NotEntitled,
+                None => check_found(g, cells, &found(g, row, feature, clock)?, clock)?,
+            };
+            each(start + i, answer);
         }
         start += n;
     }

@@ -83,7 +83,10 @@ impl<R: Region> Control<R> {
         Ok(c)
     }
 
-    #[inline(always)]
+    pub fn region(&self) -> &R {
+        &self.region
+    }
+
     pub fn get(&self, field: Field) -> std::result::Result<u64, Corrupt> {
         // Acquire: pairs with the owner's Release in `set`; what the word announces is complete.
         self.region.load(field as usize, Ordering::Acquire)

@@ -162,10 +162,10 @@ fn encode(catalog: &Catalog, feature: usize, resolved: &Resolved, words: &mut Ve
             (4, start as u64, text.len() as u64)
         }
     };
-    let mut flags = u64::from(allowed) * ALLOWED
-        | kind_code(f.kind) << KIND_SHIFT
-        | (resolved.source as u64) << SOURCE_SHIFT
-        | tag << VALUE_SHIFT;
+    let mut flags = (u64::from(allowed) * ALLOWED)
+        | (kind_code(f.kind) << KIND_SHIFT)
+        | ((resolved.source as u64) << SOURCE_SHIFT)
+        | (tag << VALUE_SHIFT);
     let mut cost = 0;
     if let (true, Some(pool)) = (f.kind.is_countable(), f.pool) {
         flags |= COUNTABLE | (pool as u64) << POOL_SHIFT;

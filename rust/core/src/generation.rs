@@ -211,7 +211,6 @@ impl<R: Words> Generation<R> {
     }
 
     /// A feature's index.
-    #[inline(always)]
     pub fn feature(&self, name: Key<'_>) -> std::result::Result<Option<usize>, Corrupt> {
         let hash = name.hash(self.seed);
         let mut i = hash as usize & self.index_mask;
@@ -351,26 +350,48 @@ impl<R: Words> Generation<R> {
     /// The row of a key of any kind.
     #[inline(always)]
     pub fn find(&self, key: Key<'_>, hash: u64) -> std::result::Result<Option<Row>, Corrupt> {
-        let tag = hash & 0xff_ffff;
-        let mut i = self.slot_start(hash);
+        Ok(self.find_slot(key, hash)?.map(|(_, _, row)| row))
+    }
+
+    /// The slot of a key, its word and its row, for callers that ask for the same key again: a slot belongs to its key for
+    /// the life of the file, and while its word is the same, so is the row.
+    #[inline(always)]
+    pub fn find_slot(
+        &self,
+        key: Key<'_>,
+        hash: u64,
+    ) -> std::result::Result<Option<(usize, u64, Row)>, Corrupt> {
+        let mut slot = self.slot_start(hash);
         for _ in 0..PROBES_MAX {
-            // Acquire: pairs with the owner's Release in `publish`; the row's words are complete.
-            let slot = self.region.load(self.slots_at + i, Ordering::Acquire)?;
-            if slot == 0 {
+            let word = self.slot_word(self.slots_at + slot)?;
+            if word == 0 {
                 return Ok(None);
             }
-            if slot >> TAG_SHIFT == tag {
-                let row = Row::load(&self.region, self.heap_at + (slot & ROW_MASK) as usize)?;
+            if word >> TAG_SHIFT == hash & 0xff_ffff {
+                let row = self.row_of(word)?;
                 if row.is(&self.region, key)? {
-                    return Ok(Some(row));
+                    return Ok(Some((self.slots_at + slot, word, row)));
                 }
             }
-            i += 1;
-            if i == self.slots {
-                i = 0;
+            slot += 1;
+            if slot == self.slots {
+                slot = 0;
             }
         }
         Err(Corrupt)
+    }
+
+    /// The word of a slot that [`Generation::find_slot`] found.
+    #[inline(always)]
+    pub fn slot_word(&self, slot: usize) -> std::result::Result<u64, Corrupt> {
+        // Acquire: as in `find`.
+        self.region.load(slot, Ordering::Acquire)
+    }
+
+    /// The row that a slot's word points to.
+    #[inline(always)]
+    pub fn row_of(&self, word: u64) -> std::result::Result<Row, Corrupt> {
+        Row::load(&self.region, self.heap_at + (word & ROW_MASK) as usize)
     }
 
     /// The customer that a key names, an alias followed.
@@ -457,8 +478,11 @@ impl<R: Words> Generation<R> {
     }
 }
 
+/// Words, and (header field, value) of what follows from them.
+type CatalogPart = (Vec<u64>, [(usize, u64); 6]);
+
 /// The words a catalog takes in a generation file, and the parts of the header that follow from them.
-fn catalog_part(catalog: &Catalog, seed: u64) -> Result<(Vec<u64>, [(usize, u64); 6])> {
+fn catalog_part(catalog: &Catalog, seed: u64) -> Result<CatalogPart> {
     let mut words: Vec<u64> = vec![0; HEADER_WORDS];
     let features_at = words.len();
     words.resize(features_at + catalog.features.len() * FEATURE_WORDS, 0);

@@ -8,21 +8,34 @@ use crate::error::Corrupt;
 use crate::region::Words;
 use crate::sync::Ordering;
 
-/// A name to look up.
+/// A name to look up. Its first two words are read once; few names have more.
 #[derive(Clone, Copy)]
 pub struct Key<'a> {
     bytes: &'a [u8],
+    first: u64,
+    second: u64,
 }
 
 impl<'a> Key<'a> {
     /// `None` for a name that no arena can hold: empty, or longer than any stored name.
     #[inline(always)]
     pub fn new(bytes: &'a [u8]) -> Option<Key<'a>> {
-        if bytes.is_empty() || bytes.len() > NAME_BYTES_MAX {
-            None
-        } else {
-            Some(Key { bytes })
+        let n = bytes.len();
+        if n.wrapping_sub(1) >= NAME_BYTES_MAX {
+            return None;
         }
+        let (first, second) = match bytes.first_chunk::<8>() {
+            Some(first) => (
+                u64::from_le_bytes(*first),
+                if n > 8 { second(bytes) } else { 0 },
+            ),
+            None => (short(bytes), 0),
+        };
+        Some(Key {
+            bytes,
+            first,
+            second,
+        })
     }
 
     #[inline(always)]
@@ -35,33 +48,14 @@ impl<'a> Key<'a> {
         self.bytes.len().div_ceil(8)
     }
 
-    /// The `index`-th word; `index < self.words()`.
+    /// The `index`-th word; zero past the end.
     #[inline(always)]
     pub fn word(self, index: usize) -> u64 {
-        let rest = &self.bytes[index * 8..];
-        match rest.first_chunk::<8>() {
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => self.tail(rest),
+        match index {
+            0 => self.first,
+            1 => self.second,
+            _ => far(self.bytes, index),
         }
-    }
-
-    /// The last, partial word. Reads overlap instead of looping: this is on the path of every check.
-    #[inline(always)]
-    fn tail(self, rest: &[u8]) -> u64 {
-        let n = rest.len();
-        if let Some(last) = self.bytes.last_chunk::<8>() {
-            // The last eight bytes of the name hold the tail in their upper part.
-            return u64::from_le_bytes(*last) >> (8 * (8 - n));
-        }
-        if n >= 4 {
-            let low = u32::from_le_bytes(*rest.first_chunk::<4>().expect("n >= 4"));
-            let high = u32::from_le_bytes(*rest.last_chunk::<4>().expect("n >= 4"));
-            return u64::from(low) | (u64::from(high) << (8 * (n - 4)));
-        }
-        // One to three bytes: first, middle and last cover them all, some twice with the same value.
-        u64::from(rest[0])
-            | u64::from(rest[n / 2]) << (8 * (n / 2))
-            | u64::from(rest[n - 1]) << (8 * (n - 1))
     }
 
     /// A 64-bit hash, keyed by the arena's random `seed` so that chosen names cannot be made to collide.
@@ -69,14 +63,20 @@ impl<'a> Key<'a> {
     pub fn hash(self, seed: u64) -> u64 {
         let n = self.bytes.len();
         if n <= 16 {
-            let a = self.word(0);
-            let b = if n > 8 { self.word(1) } else { 0 };
-            let mixed = fold(a ^ seed, b ^ K0 ^ n as u64);
-            return fold(mixed ^ seed, K1);
+            return fold(
+                self.first ^ seed,
+                self.second ^ seed.rotate_left(32) ^ K0 ^ n as u64,
+            );
         }
-        let mut h = seed ^ (n as u64).wrapping_mul(K2);
+        self.hash_long(seed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hash_long(self, seed: u64) -> u64 {
+        let mut h = seed ^ (self.bytes.len() as u64).wrapping_mul(K2);
         for i in 0..self.words() {
-            h = fold(h ^ self.word(i), K0);
+            h = fold(h ^ self.word(i), K0) ^ self.word(i).rotate_left(29);
         }
         fold(h ^ seed, K1)
     }
@@ -84,14 +84,70 @@ impl<'a> Key<'a> {
     /// Whether the words at `at` are this name's.
     #[inline(always)]
     pub fn equals<R: Words + ?Sized>(self, region: &R, at: usize) -> Result<bool, Corrupt> {
-        for i in 0..self.words() {
-            // Relaxed: rows are immutable once published; the Acquire load of the slot that led here orders this.
+        // Relaxed (all): rows are immutable once published; the Acquire load of the slot that led here orders this.
+        if region.load(at, Ordering::Relaxed)? != self.first {
+            return Ok(false);
+        }
+        if self.bytes.len() <= 8 {
+            return Ok(true);
+        }
+        if region.load(at + 1, Ordering::Relaxed)? != self.second {
+            return Ok(false);
+        }
+        if self.bytes.len() <= 16 {
+            Ok(true)
+        } else {
+            self.equals_far(region, at)
+        }
+    }
+
+    #[inline(never)]
+    fn equals_far<R: Words + ?Sized>(self, region: &R, at: usize) -> Result<bool, Corrupt> {
+        for i in 2..self.words() {
+            // Relaxed: as above.
             if region.load(at + i, Ordering::Relaxed)? != self.word(i) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+/// A name of one to seven bytes as a word. Reads overlap instead of looping: this is on the path of every check.
+#[inline(always)]
+fn short(bytes: &[u8]) -> u64 {
+    let n = bytes.len();
+    if let (Some(low), Some(high)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (low, high) = (u32::from_le_bytes(*low), u32::from_le_bytes(*high));
+        return u64::from(low) | (u64::from(high) << ((8 * (n - 4)) & 63));
+    }
+    // One to three bytes: first, middle and last cover them all, some twice with the same value.
+    let at = |i: usize| u64::from(bytes.get(i).copied().unwrap_or(0)) << ((8 * i) & 63);
+    at(0) | at(n / 2) | at(n.saturating_sub(1))
+}
+
+/// The second word of a name of more than eight bytes.
+#[inline(always)]
+fn second(bytes: &[u8]) -> u64 {
+    match bytes.get(8..16) {
+        Some(chunk) => chunk
+            .first_chunk::<8>()
+            .map_or(0, |c| u64::from_le_bytes(*c)),
+        // The last eight bytes hold the tail in their upper part.
+        None => bytes.last_chunk::<8>().map_or(0, |c| {
+            u64::from_le_bytes(*c) >> ((8 * (16 - bytes.len())) & 63)
+        }),
+    }
+}
+
+/// A word of a long name.
+fn far(bytes: &[u8], index: usize) -> u64 {
+    let rest = bytes.get(index * 8..).unwrap_or(&[]);
+    let mut word = [0u8; 8];
+    for (to, from) in word.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word)
 }
 
 /// Odd constants with about half their bits set, from the digits of pi.

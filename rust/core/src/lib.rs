@@ -12,6 +12,8 @@ pub mod entry;
 pub mod error;
 pub mod generation;
 pub mod hold;
+#[cfg(not(loom))]
+pub mod journal;
 pub mod key;
 #[cfg(not(loom))]
 pub mod map;

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -132,6 +133,34 @@ impl MapRegion {
             doing: "write back",
             source: e.into(),
         })
+    }
+}
+
+/// One word of a mapping that is looked at all the time, found once.
+#[derive(Debug)]
+pub struct MappedWord {
+    word: *const AtomicU64,
+    _region: Arc<MapRegion>,
+}
+
+// SAFETY: as for `MapRegion`, which it keeps alive.
+unsafe impl Send for MappedWord {}
+// SAFETY: as above.
+unsafe impl Sync for MappedWord {}
+
+impl MappedWord {
+    pub fn new(region: Arc<MapRegion>, index: usize) -> core::result::Result<MappedWord, Corrupt> {
+        let word: *const AtomicU64 = region.word(index)?;
+        Ok(MappedWord {
+            word,
+            _region: region,
+        })
+    }
+
+    #[inline(always)]
+    pub fn load(&self, ordering: Ordering) -> u64 {
+        // SAFETY: the word is inside the region, which lives as long as `self`.
+        unsafe { &*self.word }.load(ordering)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::{Capacity, Generation, Plan};
 use crate::hold::{self, LateReturn};
+use crate::journal;
 use crate::key::{Key, hash_bytes};
 use crate::map::{Access, MapRegion};
 use crate::region::Words;
@@ -81,6 +82,7 @@ pub struct Owner {
     reported: HashMap<u32, (u64, u64, bool)>,
     digest: u64,
     customers: u64,
+    drain: journal::Drain,
 }
 
 /// A lease's totals with the pool's name.
@@ -150,6 +152,7 @@ impl Owner {
             reported: HashMap::new(),
             digest: 0,
             customers: 0,
+            drain: journal::Drain::default(),
             control,
         };
         if let Err(e) = owner.scan_cells() {
@@ -174,6 +177,10 @@ impl Owner {
             owner.aliases.clear();
             owner.found = Found::CellsOnly;
         }
+        if owner.found == Found::EarlierBoot {
+            // Before the arena is said to be of this boot: a successor of an owner that is killed here must not spend on.
+            owner.close_all()?;
+        }
         owner.control.set(Field::Boot, env.boot)?;
         owner.control.set(Field::OwnerPid, u64::from(env.pid))?;
         owner.control.set(Field::HeartbeatAtMs, env.now_ms)?;
@@ -182,6 +189,11 @@ impl Owner {
 
     pub fn seq(&self) -> Result<u64> {
         Ok(self.control.get(Field::Seq)?)
+    }
+
+    /// The arena's id.
+    pub fn arena(&self) -> u64 {
+        self.arena
     }
 
     pub fn customers(&self) -> u64 {
@@ -917,6 +929,18 @@ impl Owner {
         }
     }
 
+    /// One lease. `None`: there is no cell for it.
+    pub fn totals(&self, number: u32, pool: &str, lease: u32) -> Result<Option<Totals>> {
+        let Some(index) = self.cells.get(&(number, self.pool_id(pool))) else {
+            return Ok(None);
+        };
+        Ok(self
+            .segments
+            .cell(*index)?
+            .totals()?
+            .filter(|t| t.lease == lease))
+    }
+
     /// All leases, or those whose totals moved since the last such call.
     pub fn cells(&mut self, changed_only: bool) -> Result<Vec<NamedTotals>> {
         let mut all = Vec::new();
@@ -965,6 +989,20 @@ impl Owner {
         Ok((ended, all))
     }
 
+    /// Usage records of all processes of the host, at most `limit`; they come again until acknowledged.
+    pub fn drain_journal(
+        &mut self,
+        limit: usize,
+        alive: impl FnMut(u32, u64) -> bool,
+    ) -> Result<Vec<journal::Record>> {
+        self.drain.read(&self.dir, limit, alive)
+    }
+
+    /// The records drained last are stored.
+    pub fn ack_journal(&mut self) -> Result<()> {
+        self.drain.ack()
+    }
+
     /// The late return is in the ledger.
     pub fn booked(&self, segment: usize, late: &LateReturn) -> Result<()> {
         Ok(self.segments.get(segment)?.holds()?.booked(late)?)
@@ -979,14 +1017,19 @@ impl Owner {
         }
     }
 
-    /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
-    pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
+    fn close_all(&self) -> Result<()> {
         for index in 0..self.next_cell {
             let cell = self.segments.cell(index)?;
             if cell.totals()?.is_some() {
                 cell.close()?;
             }
         }
+        Ok(())
+    }
+
+    /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
+    pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
+        self.close_all()?;
         self.control.set(Field::Generation, RETIRED)?;
         self.cells(false)
     }

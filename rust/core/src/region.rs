@@ -62,6 +62,24 @@ impl Region for HeapRegion {
     }
 }
 
+impl<R: Words + ?Sized> Words for std::sync::Arc<R> {
+    fn words(&self) -> usize {
+        (**self).words()
+    }
+
+    #[inline(always)]
+    fn load(&self, index: usize, ordering: Ordering) -> Result<u64, Corrupt> {
+        (**self).load(index, ordering)
+    }
+}
+
+impl<R: Region + ?Sized> Region for std::sync::Arc<R> {
+    #[inline(always)]
+    fn word(&self, index: usize) -> Result<&AtomicU64, Corrupt> {
+        (**self).word(index)
+    }
+}
+
 /// A row that was copied out of its file.
 impl Words for [u64] {
     fn words(&self) -> usize {

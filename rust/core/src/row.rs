@@ -222,6 +222,15 @@ impl Row {
         )?))
     }
 
+    /// Where the entries start, of a customer's row that has one phase and no overlay. `None`: look closer.
+    #[inline(always)]
+    pub fn entries_at(self, heap: usize) -> Option<usize> {
+        if self.w0 & (KIND_MASK | PHASED) != RowKind::Customer as u64 {
+            return None;
+        }
+        Some(heap + ((self.w1 >> PROFILE_SHIFT) & PROFILE_MAX) as usize + PROFILE_HEADER)
+    }
+
     /// The entry of a feature at the instant that `now_ms` tells; it is asked only if the answer depends on it.
     #[inline(always)]
     pub fn entry<R: Words + ?Sized>(

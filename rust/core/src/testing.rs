@@ -136,6 +136,7 @@ pub fn catalog() -> impl Strategy<Value = Catalog> {
                 version: *version,
                 entitlements,
                 grants: vec![],
+                trial: None,
             })
             .collect(),
         addons: ADDONS

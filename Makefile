@@ -1,0 +1,46 @@
+# Two commands on a fresh machine with Python >= 3.10, Rust and make:
+#   make demo    builds and runs the main job on a generated trace
+#   make test    builds, runs all tests, lints
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+STAMP  := $(VENV)/.installed
+
+.PHONY: help demo build test test-rust test-loom test-python lint bench bench-instructions fuzz kill-sweep mutants clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --group dev msgpack "numpy>=1.24"
+	@touch $@
+
+build: $(STAMP)  ## the package, built and installed into .venv
+	$(BIN)/maturin develop --release --quiet
+
+demo: build      ## the main job: a generated trace through entitlements
+	$(BIN)/fastcheck demo
+
+test: lint test-rust test-loom test-python   ## everything CI runs
+
+lint: build      ## rustfmt, clippy, ruff, mypy, stubtest
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fastcheck._fastcheck --ignore-missing-stub
+
+test-rust: build ## cargo's tests
+	cargo test --workspace --locked
+
+test-loom:       ## every interleaving of the lock-free parts, within bounds
+	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p fastcheck-core --tests loom
+
+test-python: build ## pytest
+	$(BIN)/pytest
+
+clean:           ## forgets all that was built
+	rm -rf target $(VENV)

@@ -1,0 +1,5 @@
+"""`python -m fastcheck`."""
+
+from fastcheck.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,240 @@
+"""What `admin`, `explain` and `status` answer with. Frozen; amounts are credits; instants are ms since
+1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+from .amounts import Credits
+from .clock import at_utc
+from .errors import ProtocolError
+from .wire import SettingValue
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class AddonState:
+    """An add-on of a customer."""
+
+    name: str
+    quantity: int
+    until_at: int | None
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """A plan with an end, on top of the customer's own."""
+
+    plan: str
+    version: int
+    until_at: int
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer as stored."""
+
+    id: str
+    plan: str | None
+    version: int | None
+    """The version bought; it stays until the customer is moved."""
+    since_at: int
+    """When the customer came to the plan; anniversaries count from here."""
+    addons: tuple[AddonState, ...]
+    aliases: tuple[str, ...]
+    trial: TrialState | None
+
+
+@dataclass(frozen=True)
+class Override:
+    """A per-customer exception to one feature."""
+
+    customer: str
+    feature: str
+    value: SettingValue | Decimal
+    """None = unlimited."""
+    starts_at: int | None
+    expires_at: int | None
+    reason: str
+    author: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class GrantState:
+    """A grant and what became of it."""
+
+    id: str
+    customer: str
+    pool: str
+    amount: Credits
+    remaining: Credits
+    priority: int
+    effective_at: int
+    expires_at: int | None
+    kind: str
+    reason: str
+    source: str | None
+    """The plan, add-on or meter it comes from; None for one made by hand."""
+    created_at: int
+    voided_at: int | None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a customer has in a pool, after everything used so far."""
+
+    customer: str
+    pool: str
+    remaining: Credits | None
+    """What may be spent without an overdraft; None = unlimited."""
+    overage: Credits
+    """Used beyond the grants, and not paid yet."""
+    used: Credits
+    """Net use ever."""
+    next_change_at: int | None
+    """When time alone changes it: an expiry, a start, a refill."""
+    as_of: int
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One change: who did what to what, why, and what it was before."""
+
+    number: int
+    at: int
+    author: str
+    action: str
+    subject: str
+    reason: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """Some of a list. `cursor` asks for the rest; None = that was all."""
+
+    items: tuple[Item, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class Consideration:
+    """One source that `explain` looked at."""
+
+    source: str
+    """override, trial, addon, plan or default."""
+    name: str
+    setting: str
+    active: bool
+    starts_at: int | None
+    ends_at: int | None
+    won: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a customer has what they have of a feature. `print` it."""
+
+    customer: str
+    feature: str
+    kind: str
+    at: int
+    value: SettingValue | Decimal
+    """What the sources come to; None = unlimited."""
+    source: str
+    """The source that won."""
+    considered: tuple[Consideration, ...]
+    """Strongest first."""
+    balance: Balance | None
+    """Of the pool behind a countable feature."""
+
+    def __str__(self) -> str:
+        value = "unlimited" if self.value is None else repr(self.value)
+        lines = [
+            f"{self.feature} ({self.kind}) for {self.customer} at {at_utc(self.at):%Y-%m-%d %H:%M:%S} UTC"
+        ]
+        lines.append(f"  = {value}, from {self.source}")
+        for one in self.considered:
+            mark = "*" if one.won else "+" if one.active else "-"
+            until = "" if one.ends_at is None else f", until {at_utc(one.ends_at):%Y-%m-%d %H:%M:%S}"
+            label = f"{one.source} {one.name}".rstrip()
+            lines.append(f"  {mark} {label}: {one.setting}{until} ({one.why})")
+        if self.balance is not None:
+            left = "unlimited" if self.balance.remaining is None else f"{self.balance.remaining} left"
+            lines.append(f"  {self.balance.pool}: {left}, {self.balance.used} used")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How this process is doing."""
+
+    role: str
+    """owner or worker."""
+    directory: str
+    owner_pid: int | None
+    seq: int
+    """The last change that checks see."""
+    customers: int
+    as_of: int
+    """The owner's last heartbeat."""
+    lag_ms: int
+    """How long ago that was."""
+    generation: int
+    unknown_names: int
+    """Checks that named a customer or feature nobody knows."""
+    journal_dropped: int
+    panics: int
+    notes: tuple[str, ...] = ()
+    """What an operator should know, such as leases whose arena was lost."""
+
+
+_TRAVELLERS: dict[str, type[Any]] = {
+    one.__name__: one
+    for one in (
+        AddonState, TrialState, Customer, Override, GrantState, Balance, AuditEntry, Page, Consideration,
+        Explanation, Status,
+    )
+}  # fmt: skip
+
+
+def travels(one: type[Item]) -> type[Item]:
+    """Lets a frozen dataclass of ours cross the owner's socket."""
+    _TRAVELLERS[one.__name__] = one
+    return one
+
+
+def to_plain(value: object) -> object:
+    """An answer as plain msgpack values: {"=": class, …fields}, {"=": "Decimal", "value": text}."""
+    if isinstance(value, Decimal):
+        return {"=": "Decimal", "value": str(value)}
+    if type(value).__name__ in _TRAVELLERS:
+        plain = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}  # type: ignore[arg-type]
+        return {"=": type(value).__name__, **plain}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    return value
+
+
+def from_plain(plain: Any) -> Any:
+    """The inverse of `to_plain`. Raises `ProtocolError` for a class that is not one of ours."""
+    if isinstance(plain, dict):
+        values = {key: from_plain(item) for key, item in plain.items() if key != "="}
+        name = plain.get("=")
+        if name is None:
+            return values
+        try:
+            return Decimal(values["value"]) if name == "Decimal" else _TRAVELLERS[name](**values)
+        except (KeyError, TypeError, ArithmeticError) as error:
+            raise ProtocolError(f"an answer of the owner is malformed: {error}") from error
+    if isinstance(plain, (tuple, list)):
+        return tuple(from_plain(item) for item in plain)
+    return plain

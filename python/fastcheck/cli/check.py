@@ -1,0 +1,50 @@
+"""`fastcheck check`: may this customer do this, and can they pay for it?"""
+
+import argparse
+from contextlib import closing
+
+from fastcheck.cli.arguments import Commands, add_command, amount
+from fastcheck.cli.screen import plain_data, print_json
+
+
+def add(commands: Commands) -> None:
+    """The arguments."""
+    parser = add_command(
+        commands,
+        "check",
+        "ask whether a customer may use a feature now; nothing is spent",
+        "fastcheck check ./state acme gpt-4o input=900,output=300",
+        "exit codes: 0 allowed, 1 denied, 2 error",
+    )
+    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
+    parser.add_argument("customer", metavar="CUSTOMER", help="id or alias key")
+    parser.add_argument("feature", metavar="FEATURE")
+    parser.add_argument(
+        "amount",
+        metavar="AMOUNT",
+        nargs="?",
+        type=amount,
+        default=1,
+        help="12, or input=900,output=300 (default 1)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Attaches, asks, prints the decision."""
+    from fastcheck import Entitlements
+
+    with closing(Entitlements.attach(args.directory)) as entitlements:
+        decision = entitlements.decide(args.customer, args.feature, args.amount)
+        allowed = bool(decision)
+        answer = plain_data(decision)
+    if args.json:
+        print_json(answer)
+    else:
+        told = [
+            f"{name} {answer[name]}"
+            for name in ("reason", "source", "remaining", "resets_at")
+            if answer.get(name)
+        ]
+        print("allowed" if allowed else "denied", *([f"({', '.join(told)})"] if told else []))
+    return 0 if allowed else 1

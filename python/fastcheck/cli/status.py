@@ -1,0 +1,32 @@
+"""`fastcheck status`: who owns a state directory, what it holds, how fresh it is."""
+
+import argparse
+from contextlib import closing
+
+from fastcheck.cli.arguments import Commands, add_command
+from fastcheck.cli.screen import plain_data, print_json, print_values
+
+
+def add(commands: Commands) -> None:
+    """The arguments."""
+    parser = add_command(
+        commands,
+        "status",
+        "show the owner, the content and the freshness of a state directory",
+        "fastcheck status ./state",
+    )
+    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Attaches and prints the status."""
+    from fastcheck import Entitlements
+
+    with closing(Entitlements.attach(args.directory)) as entitlements:
+        status = plain_data(entitlements.status())
+    if args.json:
+        print_json(status)
+    else:
+        print_values(status)
+    return 0

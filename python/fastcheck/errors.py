@@ -1,0 +1,138 @@
+"""Every error fastcheck raises, as one tree. Each message says what to do.
+
+::
+
+    FastcheckError
+    ├── CatalogError              the catalog is refused; `problems` lists every mistake
+    ├── UnknownFeature            (LookupError) no such feature in the catalog
+    ├── UnknownCustomer           (LookupError) no such customer, and no such alias
+    ├── UnknownPool               (LookupError) no such pool in the catalog
+    ├── UnknownGrant              (LookupError) no such grant
+    ├── NotCountable              (TypeError) the feature has nothing to spend or to count
+    ├── WrongType                 (TypeError) an argument of a type that cannot be meant
+    ├── NameInvalid               (ValueError) an id, alias or name outside the bounds
+    ├── AmountError               (ValueError) negative, too large, or not exact at the pool's scale
+    ├── InstantError              (ValueError) a time without a zone, out of range or in the wrong order
+    ├── RecordError               (ValueError) a customer record that the catalog refuses
+    ├── DirectoryError            (OSError) the directory or its ledger cannot be used; `path`, `what_to_do`
+    ├── ArenaError                the mapped files are damaged or of another version
+    ├── Closed                    used after `close()`, or before `open()`
+    ├── OwnerUnavailable          (TimeoutError) the owner process did not answer in time
+    ├── Conflict                  the request contradicts what is stored
+    ├── StaleIds                  ids from before the table was rebuilt; ask for them again
+    ├── TooManyReservations       every place for a hold is taken
+    └── ProtocolError             a frame on the owner's socket that is not one of ours
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class FastcheckError(Exception):
+    """Base of every error of this package."""
+
+
+class CatalogError(FastcheckError):
+    """The catalog is refused. `problems` lists every mistake, each with its place and a hint."""
+
+    def __init__(self, problems: list[str] | str) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"the catalog has {count} problem{'' if count == 1 else 's'}:"
+        return "\n  ".join([head, *self.problems])
+
+
+class UnknownFeature(FastcheckError, LookupError):
+    """The catalog has no feature of that name."""
+
+
+class UnknownCustomer(FastcheckError, LookupError):
+    """No customer has that id or alias."""
+
+
+class UnknownPool(FastcheckError, LookupError):
+    """The catalog has no pool of that name."""
+
+
+class UnknownGrant(FastcheckError, LookupError):
+    """No grant has that id."""
+
+
+class NotCountable(FastcheckError, TypeError):
+    """The feature is a switch, a limit or a value: there is nothing to spend or to count."""
+
+
+class WrongType(FastcheckError, TypeError):
+    """An argument has a type that cannot be meant, such as a float for credits."""
+
+
+class NameInvalid(FastcheckError, ValueError):
+    """An id, alias or name is empty, too long, or holds characters that cannot be stored."""
+
+
+class AmountError(FastcheckError, ValueError):
+    """An amount is negative, too large, or not exact at the pool's scale."""
+
+
+class InstantError(FastcheckError, ValueError):
+    """A time has no zone, lies outside what can be stored, or ends before it starts."""
+
+
+class RecordError(FastcheckError, ValueError):
+    """The catalog refuses what a customer is said to have."""
+
+
+class DirectoryError(FastcheckError, OSError):
+    """The directory, or the ledger in it, cannot be used.
+
+    `path` is the file or directory; `what_to_do` the step that mends it."""
+
+    def __init__(self, path: str | os.PathLike[str], what: str = "", what_to_do: str = "") -> None:
+        self.path = os.fspath(path)
+        self.what = what
+        self.what_to_do = what_to_do
+        super().__init__(self.path, what, what_to_do)
+
+    def __str__(self) -> str:
+        tail = f"; {self.what_to_do}" if self.what_to_do else ""
+        return f"{self.path}: {self.what}{tail}" if self.what else self.path
+
+
+class ArenaError(FastcheckError):
+    """The arena is damaged, or was written by another version of fastcheck."""
+
+
+class Closed(FastcheckError):
+    """The object was closed, or never opened."""
+
+
+class OwnerUnavailable(FastcheckError, TimeoutError):
+    """The process that owns the directory did not answer within the bound."""
+
+
+class Conflict(FastcheckError):
+    """The request contradicts what is stored; nothing was changed."""
+
+
+class StaleIds(FastcheckError):
+    """Ids from `ids()` outlived the table they point into; ask for them again."""
+
+
+class TooManyReservations(FastcheckError):
+    """Every place for a hold is taken; commit or release some, or give them a shorter ttl."""
+
+
+class ProtocolError(FastcheckError):
+    """A frame on the owner's socket is too long, truncated or malformed."""
+
+
+def by_name(name: str) -> type[FastcheckError]:
+    """The class of that name in this tree; `FastcheckError` itself for any other name."""
+    found = globals().get(name)
+    if isinstance(found, type) and issubclass(found, FastcheckError):
+        return found
+    return FastcheckError

@@ -1,0 +1,210 @@
+"""Accounts inside one transaction: what a customer holds now, what was used, what may be lent.
+
+The state of an account is a function of its stored grants and of what was used since they were stored. So a
+lease's totals are only noted while it is open; they are *folded* into the grants when the lease ends, and
+before grants change under it. Folding looks at the difference to what was folded before, so doing it again
+changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ..errors import AmountError, UnknownPool
+from ..ledger.burn import use
+from ..ledger.lend import LEASE_UNITS_MAX, Lending, lend
+from ..ledger.model import AMOUNT_MAX, Account, Rules
+from ..ledger.plan import follow
+from ..wire import SettingValue
+from .product import CatalogLike, Pool, Product
+from .sources import pool_sources
+from .store.books import Books, Lease, StoredCustomer
+
+BOUNDARIES_MAX = 1_000
+"""Instants at which a customer's quota changed that are replayed one by one; older ones no longer matter."""
+
+
+class Totals(NamedTuple):
+    """What a host says of a lease; absolute units since the lease was opened."""
+
+    number: int
+    pool: str
+    lease: int
+    spent: int
+    returned: int
+    final: bool
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A lease as the host shall have it."""
+
+    number: int
+    pool: str
+    lease: int
+    lent: int
+    """Absolute, since the lease was opened."""
+    valid_until: int | None
+    full: bool
+    """Whether all there is has been lent, so that a denial is final."""
+
+
+@dataclass
+class Accounts:
+    """Accounts within one transaction, at one instant, under one catalog."""
+
+    books: Books
+    catalog: CatalogLike
+    product: Product
+    now: int
+    author: str = ""
+
+    def pool(self, name: str) -> Pool:
+        """A pool of the catalog. Raises `UnknownPool`."""
+        try:
+            return self.product.pools[name]
+        except KeyError:
+            raise UnknownPool(
+                f"the catalog has no pool {name!r:.80}; it has: {some(self.product.pools)}"
+            ) from None
+
+    def quota(self, customer: StoredCustomer, pool: Pool, at: int) -> SettingValue:
+        """What the meter behind a private pool resolves to; None = unlimited. 0 for a named pool."""
+        if not pool.private or customer.record.deleted:
+            return 0
+        return self.catalog.resolve(customer.packed, at)[pool.name][0]
+
+    def current(self, customer: StoredCustomer, pool: Pool) -> tuple[Account | None, Account]:
+        """(as stored, as of now) with what open leases used, nothing written."""
+        number = customer.record.number
+        stored = self.books.account(number, pool.name)
+        account = Account() if stored is None else stored
+        lease = self.books.last_lease(number, pool.name)
+        if lease is not None:
+            account = use(account, pool.rules, lease.net - lease.folded)
+        return stored, self._follow(customer, pool, account, known=stored is not None)
+
+    def _follow(self, customer: StoredCustomer, pool: Pool, account: Account, *, known: bool) -> Account:
+        number, instants = customer.record.number, [self.now]
+        if known and pool.private:
+            # Each change of the quota since then, in order, as if somebody had looked at that very instant.
+            passed = [at for at in self.catalog.boundaries(customer.packed) if account.as_of < at < self.now]
+            instants = [*sorted(passed)[-BOUNDARIES_MAX:], self.now]
+        for at in instants:
+            quota = self.quota(customer, pool, at)
+            sources = pool_sources(self.product, customer.record, customer.since, pool.name, quota)
+            account = follow(account, pool.rules, sources, at, number, pool.name)
+        return account
+
+    def update(self, customer: StoredCustomer, pool: Pool) -> Account:
+        """Brings an account to now and writes it."""
+        number = customer.record.number
+        self.fold(self.books.last_lease(number, pool.name), pool.rules)
+        stored = self.books.account(number, pool.name)
+        account = self._follow(customer, pool, stored or Account(), known=stored is not None)
+        self.save(number, pool.name, stored, account)
+        return account
+
+    def save(self, number: int, pool: str, before: Account | None, after: Account) -> None:
+        """Writes an account. Raises `AmountError` where the sums do not fit a column."""
+        if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
+            raise AmountError(f"the balance of pool {pool} would pass {AMOUNT_MAX} units: grant less")
+        self.books.put_account(number, pool, before, after, self.author)
+
+    def fold(self, lease: Lease | None, rules: Rules) -> None:
+        """Lets the grants show what a lease used. Again: no change."""
+        if lease is None or lease.net == lease.folded:
+            return
+        stored = self.books.account(lease.number, lease.pool)
+        after = use(stored or Account(as_of=lease.opened_at), rules, lease.net - lease.folded)
+        self.save(lease.number, lease.pool, stored, after)
+        self.books.put_lease(replace(lease, folded=lease.net))
+
+    def settle(self, totals: Iterable[Totals]) -> None:
+        """Books absolute totals: the greater of each counts, so that repeats and late arrivals change
+        nothing."""
+        for one in totals:
+            lease = self.books.lease(one.number, one.pool, one.lease)
+            if lease is None:
+                lease = self._unknown(one)
+                if lease is None:
+                    continue
+            after = replace(
+                lease,
+                spent=max(lease.spent, one.spent),
+                returned=max(lease.returned, one.returned),
+                open=lease.open and not one.final,
+            )
+            if after == lease:
+                continue
+            self.books.put_lease(after)
+            if not after.open:
+                # The catalog may have lost the pool since; what was used is kept all the same.
+                pool = self.product.pools.get(one.pool)
+                self.fold(after, Rules() if pool is None else pool.rules)
+
+    def _unknown(self, one: Totals) -> Lease | None:
+        """A lease that this ledger does not know: forgotten long ago, or given out after the backup that this
+        ledger was restored from. The use of the latter is real and is booked."""
+        if one.pool not in self.product.pools:
+            return None  # A pool the catalog lost; its leases were settled before it did.
+        last = self.books.last_lease(one.number, one.pool)
+        if last is not None and (one.lease < last.lease or last.open):
+            return None
+        lease = Lease(one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now)
+        self.books.put_lease(lease)
+        return lease
+
+    def lend(self, customer: StoredCustomer, pool: Pool) -> Terms:
+        """The open lease of an account, or a new one."""
+        number = customer.record.number
+        last = self.books.last_lease(number, pool.name)
+        if last is not None and last.open:
+            return Terms(number, pool.name, last.lease, last.lent, last.valid_until, last.whole)
+        lending = self.lending(customer, pool, self.update(customer, pool))
+        lease = 1 if last is None else last.lease + 1
+        self.books.put_lease(
+            Lease(
+                number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full,
+                self.now,
+            )
+        )  # fmt: skip
+        self.books.forget_leases(number, pool.name, lease)
+        return Terms(number, pool.name, lease, lending.units, lending.valid_until, lending.full)
+
+    def lending(self, customer: StoredCustomer, pool: Pool, account: Account) -> Lending:
+        """What may be lent of an account now."""
+        unlimited = self.quota(customer, pool, self.now) is None
+        later = (at for at in self.catalog.boundaries(customer.packed) if at > account.as_of)
+        return lend(account, pool.rules, unlimited=unlimited, until=min(later, default=None))
+
+    def raise_lease(
+        self, customer: StoredCustomer, pool: Pool, account: Account
+    ) -> tuple[Terms | None, bool]:
+        """After an account gained: (the open lease's new terms, False), or (None, True) where the lease must
+        be closed first because more than its size changes, or (None, False) where none is open."""
+        lease = self.books.last_lease(customer.record.number, pool.name)
+        if lease is None or not lease.open:
+            return None, False
+        lending = self.lending(customer, pool, account)
+        lent = max(lease.lent, lease.net + lending.units)
+        if lending.valid_until != lease.valid_until or lent > LEASE_UNITS_MAX:
+            return None, True
+        self.books.put_lease(replace(lease, lent=lent, whole=lending.full))
+        return Terms(lease.number, lease.pool, lease.lease, lent, lease.valid_until, lending.full), False
+
+    def give_back(self, customer: StoredCustomer, pool: Pool, units: int) -> Account:
+        """Books units that a hold gave back after its lease was closed."""
+        number = customer.record.number
+        before = self.update(customer, pool)
+        after = use(before, pool.rules, -units)
+        self.save(number, pool.name, before, after)
+        return after
+
+
+def some(names: Iterable[str], at_most: int = 8) -> str:
+    """The first of some names, for a message."""
+    known = sorted(names)
+    tail = ", …" if len(known) > at_most else ""
+    return (", ".join(known[:at_most]) + tail) or "none"

@@ -1,0 +1,252 @@
+"""`ledger.db`: one SQLite file, one connection, one thread that uses it.
+
+The thread does: take everything that waits; begin; run each job in its own savepoint; commit, with the file
+synced; then answer the callers. So a caller that has its answer has it on disk, and while one commit waits
+for the disk the next batch gathers: no timer is needed, and a lone caller is not kept waiting.
+
+A job that fails is undone alone. A commit that fails undoes the batch and every caller of it is told.
+
+Forking: the connection is closed before a fork and opened again after it, because SQLite's locks and its view
+of them do not survive one. The child has no connection, no thread, and a store that says `Closed`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...errors import Closed, DirectoryError
+from . import schema
+
+Answer = TypeVar("Answer")
+Job = Callable[[sqlite3.Connection], Answer]
+
+BATCH_JOBS_MAX = 256
+"""Jobs in one commit: bounds how long the first of them waits."""
+QUEUE_JOBS_MAX = 65_536
+"""Jobs that may wait; callers beyond it wait for a place."""
+BUSY_TIMEOUT_S = 5.0
+"""How long another process (a backup, a shell) may hold the file locked."""
+
+_Task = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+
+
+class SqliteStore:
+    """The file and its writer. Raises `DirectoryError` where the file cannot be used."""
+
+    def __init__(self, path: str | os.PathLike[str], *, pages_max: int | None = None) -> None:
+        """Opens or makes the file, mode 0600. `pages_max` bounds its size (4 KiB pages)."""
+        self.path = Path(path)
+        self._pages_max = pages_max
+        self._pid = os.getpid()
+        self._queue: queue.Queue[_Task | None] = queue.Queue(QUEUE_JOBS_MAX)
+        self._gate = threading.Lock()  # Held while the connection is in use; a fork waits for it.
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        with self._gate:
+            self._connect()
+        self._thread = threading.Thread(target=self._run, name="fastcheck-ledger", daemon=True)
+        self._thread.start()
+        _OPEN.add(self)
+
+    def submit(self, job: Job[Answer]) -> Future[Answer]:
+        """Runs a job in the next commit; the future is done when that commit is on disk."""
+        if self._closed or self._pid != os.getpid():
+            raise Closed(f"{self.path} is closed in this process: open the directory again")
+        future: Future[Answer] = Future()
+        self._queue.put((job, future))
+        if self._closed:
+            self._refuse_waiting()
+        return future
+
+    def run(self, job: Job[Answer]) -> Answer:
+        """`submit` and wait."""
+        return self.submit(job).result()
+
+    def close(self) -> None:
+        """Finishes what waits, then closes the file. Again: nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        _OPEN.discard(self)
+        if self._pid != os.getpid():
+            return
+        self._queue.put(None)
+        self._thread.join()
+        self._refuse_waiting()
+        with self._gate:
+            self._disconnect()
+
+    def _refuse_waiting(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = self._queue.get_nowait()
+                if task is not None:
+                    task[1].set_exception(Closed(f"{self.path} was closed"))
+
+    # The writer's thread.
+
+    def _run(self) -> None:
+        while True:
+            tasks = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(tasks) < BATCH_JOBS_MAX and tasks[-1] is not None:
+                    tasks.append(self._queue.get_nowait())
+            batch = [task for task in tasks if task is not None]
+            if batch:
+                with self._gate:
+                    self._commit(batch)
+            if tasks[-1] is None:
+                return
+
+    def _commit(self, batch: list[_Task]) -> None:
+        answers: list[tuple[Future[Any], Any]] = []
+        failures: list[tuple[Future[Any], BaseException]] = []
+        try:
+            connection = self._connection or self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            for job, future in batch:
+                connection.execute("SAVEPOINT job")
+                try:
+                    answer = job(connection)
+                except BaseException as error:
+                    # A full disk undoes the whole transaction, and so every job of this batch.
+                    if not connection.in_transaction:
+                        raise
+                    connection.execute("ROLLBACK TO job")
+                    connection.execute("RELEASE job")
+                    failures.append((future, error))
+                else:
+                    connection.execute("RELEASE job")
+                    answers.append((future, answer))
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._undo()
+            failures = [(future, error) for _, future in batch]
+            answers = []
+        for future, failure in failures:
+            future.set_exception(self._explained(failure))
+        for future, answer in answers:
+            future.set_result(answer)
+
+    def _undo(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    # The file.
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            # Made with its mode before SQLite sees it, so that it is never readable by others, not even
+            # briefly; the write-ahead log and its index take the mode of the file.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._explained(error) from error
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if self._pages_max is not None:
+                connection.execute(f"PRAGMA max_page_count = {int(self._pages_max)}")
+            self._migrate(connection)
+        except BaseException as error:
+            connection.close()
+            raise self._explained(error) from error
+        self._connection = connection
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        if known is None:
+            script = schema.STATEMENTS + (
+                f"INSERT INTO meta VALUES ('version', {schema.VERSION}); INSERT INTO meta VALUES ('seq', 0);"
+            )
+            connection.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+            return
+        (version,) = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        if version != schema.VERSION:
+            raise DirectoryError(
+                self.path,
+                f"the ledger has format {version}, this fastcheck reads {schema.VERSION}",
+                "use the version of fastcheck that wrote it, or a newer one",
+            )
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """SQLite's and the system's errors as ours, with what to do; others as they are."""
+        if isinstance(error, DirectoryError) or not isinstance(error, (OSError, sqlite3.Error)):
+            return error
+        text = str(error)
+        unknown = "nothing was changed; check the disk and the file, then try again"
+        what_to_do = next((remedy for part, remedy in _REMEDIES if part in text), unknown)
+        found = DirectoryError(self.path, text, what_to_do)
+        found.__cause__ = error
+        return found
+
+    # Around a fork.
+
+    def _before_fork(self) -> None:
+        self._gate.acquire()
+        self._disconnect()
+
+    def _after_fork(self, *, child: bool) -> None:
+        if child:
+            self._closed = True
+            self._gate = threading.Lock()
+        else:
+            self._gate.release()  # The next batch opens the connection again.
+
+
+_REMEDIES = (
+    ("is full", "nothing was changed; free some space, then try again"),
+    ("No space left", "nothing was changed; free some space, then try again"),
+    ("readonly", "the ledger cannot be written; give this user write access to the file and its directory"),
+    ("Permission denied", "give this user read and write access, or use another directory"),
+    ("Read-only file system", "use a directory on a writable file system"),
+    ("Is a directory", "a directory stands where the ledger file belongs; move it away"),
+    ("Not a directory", "a file stands where a directory is expected; name a directory"),
+    ("No such file", "the directory does not exist any more; make it, or restore it from a backup"),
+    ("Too many levels", "a symbolic link stands where the ledger file belongs; remove it"),
+    ("not a database", "the file is damaged or is not ours; move it away and restore a backup"),
+    ("malformed", "the file is damaged; move it away and restore a backup"),
+    ("unable to open", "check that the directory exists and that this user may write in it"),
+    ("locked", "another program holds the ledger; close it, then try again"),
+    ("I/O error", "the disk failed; check it, and restore a backup if the file is damaged"),
+)
+
+_OPEN: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_PAUSED: list[SqliteStore] = []
+
+
+def _before_fork() -> None:
+    _PAUSED.extend(_OPEN)
+    for store in _PAUSED:
+        store._before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    while _PAUSED:
+        _PAUSED.pop()._after_fork(child=child)
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _after_fork(child=False),
+    after_in_child=lambda: _after_fork(child=True),
+)

@@ -1,0 +1,188 @@
+//! Answers as objects: small, frozen, and turned into Python values only when asked.
+
+use fastcheck_core::check::Answer;
+use fastcheck_core::resolve::Source;
+use pyo3::prelude::*;
+
+use crate::amounts::credits;
+
+pub fn reason(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Allowed | Answer::AllowedUnknown => "allowed",
+        Answer::NotEntitled => "not_entitled",
+        Answer::UnknownCustomer => "unknown_customer",
+        Answer::UnknownFeature => "unknown_feature",
+        Answer::Exhausted => "exhausted",
+        Answer::NoLease => "no_lease",
+    }
+}
+
+/// Milliseconds since the epoch as an aware `datetime`.
+fn instant<'py>(py: Python<'py>, at_ms: u64) -> PyResult<Bound<'py, PyAny>> {
+    let module = py.import("datetime")?;
+    let utc = module.getattr("timezone")?.getattr("utc")?;
+    let whole = module
+        .getattr("datetime")?
+        .call_method1("fromtimestamp", (at_ms / 1000, utc))?;
+    let rest = module
+        .getattr("timedelta")?
+        .call1((0, 0, 0, at_ms % 1000))?;
+    whole.call_method1("__add__", (rest,))
+}
+
+/// What `decide` answers. Truthy if allowed.
+#[pyclass(frozen, module = "fastcheck._fastcheck")]
+pub struct Decision {
+    pub answer: Answer,
+    pub source: Option<Source>,
+    /// Pool units left on this host; `None`: not countable, unlimited, or not known here.
+    pub remaining: Option<u64>,
+    pub scale: u8,
+    pub resets_at_ms: Option<u64>,
+    pub as_of_ms: u64,
+    pub cost: u64,
+}
+
+#[pymethods]
+impl Decision {
+    #[getter]
+    fn allowed(&self) -> bool {
+        self.answer.allowed()
+    }
+
+    #[getter]
+    fn reason(&self) -> &'static str {
+        reason(self.answer)
+    }
+
+    #[getter]
+    fn source(&self) -> Option<&'static str> {
+        self.source.map(Source::as_str)
+    }
+
+    #[getter]
+    fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.remaining
+            .map(|units| credits(py, units, self.scale))
+            .transpose()
+    }
+
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.cost, self.scale)
+    }
+
+    #[getter]
+    fn resets_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.resets_at_ms.map(|at| instant(py, at)).transpose()
+    }
+
+    #[getter]
+    fn as_of<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        instant(py, self.as_of_ms)
+    }
+
+    fn __bool__(&self) -> bool {
+        self.answer.allowed()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let text = |value: Option<Bound<'_, PyAny>>| -> PyResult<String> {
+            value.map_or(Ok("None".into()), |v| Ok(v.str()?.to_string()))
+        };
+        Ok(format!(
+            "Decision(allowed={}, reason={:?}, source={:?}, remaining={}, resets_at={})",
+            if self.answer.allowed() {
+                "True"
+            } else {
+                "False"
+            },
+            reason(self.answer),
+            self.source.map_or("", Source::as_str),
+            text(self.remaining(py)?)?,
+            text(self.resets_at(py)?)?,
+        ))
+    }
+}
+
+/// What `estimate` answers: cost, and the balance before and after.
+#[pyclass(frozen, module = "fastcheck._fastcheck")]
+pub struct Estimate {
+    pub answer: Answer,
+    pub cost: u64,
+    pub balance: u64,
+    pub scale: u8,
+}
+
+#[pymethods]
+impl Estimate {
+    #[getter]
+    fn allowed(&self) -> bool {
+        self.answer.allowed()
+    }
+
+    #[getter]
+    fn reason(&self) -> &'static str {
+        reason(self.answer)
+    }
+
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.cost, self.scale)
+    }
+
+    #[getter]
+    fn balance_before<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.balance, self.scale)
+    }
+
+    /// Zero where the balance does not cover the cost.
+    #[getter]
+    fn balance_after<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.balance.saturating_sub(self.cost), self.scale)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!(
+            "Estimate(cost={}, balance_before={}, balance_after={}, allowed={})",
+            self.cost(py)?,
+            self.balance_before(py)?,
+            self.balance_after(py)?,
+            if self.answer.allowed() {
+                "True"
+            } else {
+                "False"
+            },
+        ))
+    }
+}
+
+/// What `Reservation.commit` answers.
+#[pyclass(frozen, module = "fastcheck._fastcheck")]
+pub struct Settlement {
+    pub charged: u64,
+    pub shortfall: u64,
+    pub scale: u8,
+}
+
+#[pymethods]
+impl Settlement {
+    #[getter]
+    fn charged<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.charged, self.scale)
+    }
+
+    /// What the work cost beyond what the balance had.
+    #[getter]
+    fn shortfall<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.shortfall, self.scale)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!(
+            "Settlement(charged={}, shortfall={})",
+            self.charged(py)?,
+            self.shortfall(py)?
+        ))
+    }
+}

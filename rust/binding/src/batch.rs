@@ -1,0 +1,418 @@
+//! Batches: many customers in one call, with the memory of the next ones on its way while one is answered.
+
+use fastcheck_core::arena::View;
+use fastcheck_core::check::{self, AHEAD, Answer};
+use fastcheck_core::error::Corrupt;
+use fastcheck_core::key::Key;
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyUntypedArrayMethods};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+
+use crate::amounts::{self, Amount};
+use crate::checker::Checker;
+use crate::errors::{corrupt, raise};
+use crate::strings::utf8;
+
+/// The number of a customer that nobody knows.
+const UNKNOWN: u32 = u32::MAX;
+/// From this many customers on, the interpreter is released meanwhile.
+const RELEASE_FROM: usize = 10_000;
+
+/// Who is asked about.
+enum Customers<'py> {
+    Numbers(PyReadonlyArray1<'py, u32>),
+    Names(Bound<'py, PyList>),
+}
+
+impl<'py> Customers<'py> {
+    fn from(customers: &Bound<'py, PyAny>) -> PyResult<Customers<'py>> {
+        if let Ok(numbers) = customers.cast::<PyArray1<u32>>() {
+            return Ok(Customers::Numbers(numbers.readonly()));
+        }
+        if customers.cast::<PyString>().is_ok() {
+            return Err(raise(
+                customers.py(),
+                "WrongType",
+                "customers must be a list of str, not one str",
+            ));
+        }
+        if let Ok(list) = customers.cast::<PyList>() {
+            return Ok(Customers::Names(list.clone()));
+        }
+        match customers.try_iter() {
+            Ok(items) => {
+                let items = items.collect::<PyResult<Vec<_>>>()?;
+                Ok(Customers::Names(PyList::new(customers.py(), items)?))
+            }
+            Err(_) => Err(raise(
+                customers.py(),
+                "WrongType",
+                "customers must be a list of str, or the array that ids() gave",
+            )),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Customers::Numbers(numbers) => numbers.len(),
+            Customers::Names(names) => names.len(),
+        }
+    }
+}
+
+/// The numbers of a list of names, with prefetch. No Python code runs: items are borrowed from a list that nobody can
+/// change while the global lock is held; without it, the items are held.
+fn numbers(
+    py: Python<'_>,
+    view: &View,
+    names: &Bound<'_, PyList>,
+    out: &mut [u32],
+) -> PyResult<()> {
+    let rows = &view.rows;
+    let mut keys: [(Option<Key<'_>>, u64); AHEAD] = [(None, 0); AHEAD];
+    let mut start = 0;
+    while start < out.len() {
+        let n = AHEAD.min(out.len() - start);
+        #[cfg(Py_GIL_DISABLED)]
+        let held: Vec<_> = (0..n)
+            .map(|i| names.get_item(start + i))
+            .collect::<PyResult<_>>()?;
+        for (i, slot) in keys.iter_mut().enumerate().take(n) {
+            #[cfg(not(Py_GIL_DISABLED))]
+            // SAFETY: `start + i` is inside the list, whose length was read under the lock that is still held; the item
+            // is alive as long as the list holds it.
+            let name = unsafe {
+                utf8(
+                    py,
+                    ffi::PyList_GET_ITEM(names.as_ptr(), (start + i) as ffi::Py_ssize_t),
+                )?
+            };
+            #[cfg(Py_GIL_DISABLED)]
+            // SAFETY: the item is held in `held`.
+            let name = unsafe { utf8(py, held[i].as_ptr())? };
+            *slot = (None, 0);
+            if let Some(key) = Key::new(name) {
+                let hash = rows.hash(key);
+                rows.prefetch_slot(hash);
+                *slot = (Some(key), hash);
+            }
+        }
+        for (i, (key, hash)) in keys.iter().enumerate().take(n) {
+            let row = match key {
+                Some(key) => find(view, *key, *hash).map_err(|e| corrupt(py, e))?,
+                None => None,
+            };
+            out[start + i] = row.unwrap_or(UNKNOWN);
+        }
+        start += n;
+    }
+    Ok(())
+}
+
+fn find(view: &View, key: Key<'_>, hash: u64) -> Result<Option<u32>, Corrupt> {
+    use fastcheck_core::row::RowKind;
+    Ok(view
+        .rows
+        .find(key, hash)?
+        .filter(|row| row.kind() != RowKind::Gone as u64)
+        .map(|row| row.number()))
+}
+
+pub fn ids<'py>(
+    checker: &Checker,
+    py: Python<'py>,
+    customers: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArray1<u32>>> {
+    match Customers::from(customers)? {
+        Customers::Numbers(numbers) => Ok(PyArray1::from_vec(py, numbers.as_array().to_vec())),
+        Customers::Names(names) => {
+            let mut out = vec![UNKNOWN; names.len()];
+            checker.with_view(py, |view| numbers(py, view, &names, &mut out))?;
+            Ok(PyArray1::from_vec(py, out))
+        }
+    }
+}
+
+/// What a batch has to do after its first pass: whom to ask the owner about, and what nobody knew.
+#[derive(Default)]
+struct Leftover {
+    touch: Vec<usize>,
+    unknown: usize,
+}
+
+fn feature_index(
+    checker: &Checker,
+    py: Python<'_>,
+    feature: &Bound<'_, PyAny>,
+) -> PyResult<Option<usize>> {
+    // SAFETY: the object outlives the call.
+    let key = unsafe { utf8(py, feature.as_ptr())? };
+    let found = checker.with_view(py, |view| {
+        Key::new(key)
+            .map_or(Ok(None), |name| view.rows.feature(name))
+            .map_err(|e| corrupt(py, e))
+    })?;
+    if found.is_none() {
+        checker.unknown(py, "feature", key)?;
+    }
+    Ok(found)
+}
+
+pub fn check_many<'py>(
+    checker: &Checker,
+    py: Python<'py>,
+    customers: &Bound<'py, PyAny>,
+    feature: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArray1<bool>>> {
+    let customers = Customers::from(customers)?;
+    let count = customers.len();
+    let mut out = vec![false; count];
+    if let Some(index) = feature_index(checker, py, feature)? {
+        let mut rest = Leftover::default();
+        match &customers {
+            Customers::Numbers(array) => {
+                let contiguous;
+                let numbers: &[u32] = match array.as_slice() {
+                    Ok(slice) => slice,
+                    Err(_) => {
+                        contiguous = array.as_array().to_vec();
+                        &contiguous
+                    }
+                };
+                if count >= RELEASE_FROM {
+                    checker.pinned(py, |view| {
+                        answer_numbers(checker, view, index, numbers, &mut out, &mut rest)
+                    })?;
+                } else {
+                    checker.with_view(py, |view| {
+                        answer_numbers(checker, view, index, numbers, &mut out, &mut rest)
+                            .map_err(|e| corrupt(py, e))
+                    })?;
+                }
+            }
+            Customers::Names(names) => {
+                checker.with_view(py, |view| {
+                    let mut found = vec![UNKNOWN; count];
+                    numbers(py, view, names, &mut found)?;
+                    answer_numbers(checker, view, index, &found, &mut out, &mut rest)
+                        .map_err(|e| corrupt(py, e))
+                })?;
+            }
+        }
+        finish(checker, py, &customers, feature, None, &mut out, rest)?;
+    }
+    Ok(PyArray1::from_vec(py, out))
+}
+
+fn answer_numbers(
+    checker: &Checker,
+    view: &View,
+    feature: usize,
+    numbers: &[u32],
+    out: &mut [bool],
+    rest: &mut Leftover,
+) -> Result<(), Corrupt> {
+    check::check_numbers(
+        &view.rows,
+        &*view.cells,
+        feature,
+        numbers.len(),
+        |i| numbers[i],
+        &checker.time,
+        |i, answer| {
+            out[i] = answer.allowed();
+            match answer {
+                Answer::NoLease => rest.touch.push(i),
+                Answer::UnknownCustomer | Answer::AllowedUnknown => rest.unknown += 1,
+                _ => {}
+            }
+        },
+    )
+}
+
+/// Answers one by one what the first pass could not.
+fn finish(
+    checker: &Checker,
+    py: Python<'_>,
+    customers: &Customers<'_>,
+    feature: &Bound<'_, PyAny>,
+    amounts: Option<&[u64]>,
+    out: &mut [bool],
+    rest: Leftover,
+) -> PyResult<()> {
+    if rest.unknown > 0 {
+        checker.unknown(
+            py,
+            "customer",
+            format!("{} of a batch", rest.unknown).as_bytes(),
+        )?;
+    }
+    // SAFETY: the object outlives the call.
+    let key = unsafe { utf8(py, feature.as_ptr())? };
+    for i in rest.touch {
+        let name: Bound<'_, PyAny> = match customers {
+            Customers::Names(names) => names.get_item(i)?,
+            Customers::Numbers(array) => {
+                let number = *array.get(i).unwrap_or(&UNKNOWN);
+                PyString::new(py, &id_of(checker, py, number)?).into_any()
+            }
+        };
+        // SAFETY: `name` is alive for this round of the loop.
+        let bytes = unsafe { utf8(py, name.as_ptr())? };
+        out[i] = match amounts {
+            None => checker
+                .settle(py, &name, |view| checker.check_step(py, view, bytes, key))?
+                .allowed(),
+            Some(amounts) => {
+                checker.consume_any(py, &name, key, &Amount::Plain(amounts[i]), None)?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The id of the customer with that number.
+fn id_of(checker: &Checker, py: Python<'_>, number: u32) -> PyResult<String> {
+    checker.with_view(py, |view| {
+        let id = || -> Result<String, Corrupt> {
+            let Some(row) = view.rows.by_number(number)? else {
+                return Ok(String::new());
+            };
+            let parts = row.parts(view.rows.region(), view.rows.pools())?;
+            String::from_utf8(parts.key).map_err(|_| Corrupt)
+        };
+        id().map_err(|e| corrupt(py, e))
+    })
+}
+
+pub fn consume_many<'py>(
+    checker: &Checker,
+    py: Python<'py>,
+    customers: &Bound<'py, PyAny>,
+    feature: &Bound<'py, PyAny>,
+    amounts: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray1<bool>>> {
+    let customers = Customers::from(customers)?;
+    let count = customers.len();
+    let amounts = read_amounts(py, amounts, count)?;
+    let mut out = vec![false; count];
+    if let Some(index) = feature_index(checker, py, feature)? {
+        let mut rest = Leftover::default();
+        checker.with_view(py, |view| {
+            let found;
+            let array;
+            let numbers: &[u32] = match &customers {
+                Customers::Numbers(a) => match a.as_slice() {
+                    Ok(slice) => slice,
+                    Err(_) => {
+                        array = a.as_array().to_vec();
+                        &array
+                    }
+                },
+                Customers::Names(names) => {
+                    let mut all = vec![UNKNOWN; count];
+                    self::numbers(py, view, names, &mut all)?;
+                    found = all;
+                    &found
+                }
+            };
+            // Costs first: an amount that can't be burned is an error before anything is.
+            let unknown_row =
+                check::found(&view.rows, None, index, &checker.time).map_err(|e| corrupt(py, e))?;
+            for amount in &amounts {
+                amounts::cost(py, &view.rows, &unknown_row, &Amount::Plain(*amount))?;
+            }
+            for i in 0..count {
+                if i + AHEAD < count {
+                    view.rows.prefetch_number(numbers[i + AHEAD]);
+                }
+                let burn = || -> Result<Answer, Corrupt> {
+                    let row = view.rows.by_number(numbers[i])?;
+                    let found = check::found(&view.rows, row, index, &checker.time)?;
+                    let unit = found.entry.cost(view.rows.region())?;
+                    let cost = unit.checked_mul(amounts[i]).ok_or(Corrupt)?;
+                    found.burn(&view.rows, &*view.cells, cost, &checker.time)
+                };
+                let answer = burn().map_err(|e| corrupt(py, e))?;
+                out[i] = answer.allowed();
+                match answer {
+                    Answer::NoLease => rest.touch.push(i),
+                    Answer::UnknownCustomer => rest.unknown += 1,
+                    _ => {}
+                }
+            }
+            Ok(())
+        })?;
+        finish(
+            checker,
+            py,
+            &customers,
+            feature,
+            Some(&amounts),
+            &mut out,
+            rest,
+        )?;
+    }
+    Ok(PyArray1::from_vec(py, out))
+}
+
+/// One amount for all, or one for each.
+fn read_amounts(
+    py: Python<'_>,
+    amounts: Option<&Bound<'_, PyAny>>,
+    count: usize,
+) -> PyResult<Vec<u64>> {
+    let Some(amounts) = amounts else {
+        return Ok(vec![1; count]);
+    };
+    let plain = |object: &Bound<'_, PyAny>| -> PyResult<u64> {
+        // SAFETY: `object` outlives the call.
+        match unsafe { amounts::amount(py, object.as_ptr()) }? {
+            Amount::Plain(n) => Ok(n),
+            Amount::Named(_) => Err(raise(
+                py,
+                "WrongType",
+                "amounts must be ints here, not dicts",
+            )),
+        }
+    };
+    // SAFETY: `amounts` is a live object.
+    if unsafe { ffi::PyIndex_Check(amounts.as_ptr()) } != 0 && amounts.len().is_err() {
+        return Ok(vec![plain(amounts)?; count]);
+    }
+    let all = if let Ok(array) = amounts.cast::<PyArray1<i64>>() {
+        array
+            .readonly()
+            .as_array()
+            .iter()
+            .map(|n| u64::try_from(*n).map_err(|_| negative(py)))
+            .collect::<PyResult<Vec<_>>>()?
+    } else if let Ok(array) = amounts.cast::<PyArray1<u64>>() {
+        array.readonly().as_array().to_vec()
+    } else {
+        amounts
+            .try_iter()?
+            .map(|n| plain(&n?))
+            .collect::<PyResult<Vec<_>>>()?
+    };
+    if all.len() != count {
+        return Err(raise(
+            py,
+            "AmountError",
+            format!(
+                "{} amounts for {count} customers: give one for each, or one int for all",
+                all.len()
+            ),
+        ));
+    }
+    Ok(all)
+}
+
+fn negative(py: Python<'_>) -> PyErr {
+    raise(
+        py,
+        "AmountError",
+        "an amount is negative: give zero or more",
+    )
+}

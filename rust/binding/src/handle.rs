@@ -1,0 +1,200 @@
+//! A handle: one customer and one feature, found once.
+
+use std::cell::UnsafeCell;
+
+use fastcheck_core::arena::View;
+use fastcheck_core::check::{self, Answer, Found, Till};
+use fastcheck_core::key::Key;
+use fastcheck_core::row::RowKind;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::amounts::{self, Amount};
+use crate::checker::Checker;
+use crate::errors::corrupt;
+use crate::strings::utf8;
+
+/// `Entitlements.handle(customer, feature)`.
+#[pyclass(frozen, module = "fastcheck._fastcheck")]
+pub struct Handle {
+    checker: Py<Checker>,
+    customer: Py<PyString>,
+    feature: Py<PyString>,
+    seen: UnsafeCell<Seen>,
+}
+
+// SAFETY: `seen` is only touched with the global lock held; a build without one never touches it (`Handle::seen`).
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+/// What was found, and what it is bound to: the generation, and the slot's word. While both are the same, the row is.
+#[derive(Clone, Copy, Default)]
+pub struct Seen {
+    generation: u64,
+    slot: usize,
+    word: u64,
+    /// The answer of a check that needs neither a clock nor a cell.
+    pub answer: Option<bool>,
+    /// What a burn takes.
+    pub till: Option<Till>,
+}
+
+impl Handle {
+    pub fn new(
+        checker: Bound<'_, Checker>,
+        customer: Bound<'_, PyString>,
+        feature: Bound<'_, PyString>,
+    ) -> PyResult<Handle> {
+        let py = checker.py();
+        // SAFETY: both are alive; this is to refuse names that are not text.
+        unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
+        Ok(Handle {
+            checker: checker.unbind(),
+            customer: customer.unbind(),
+            feature: feature.unbind(),
+            seen: UnsafeCell::new(Seen::default()),
+        })
+    }
+
+    #[inline(always)]
+    pub fn checker(&self) -> &Checker {
+        self.checker.get()
+    }
+
+    /// What was found before, if it still holds.
+    ///
+    /// # Safety
+    /// There is a global lock and it is held (`Checker::view_fast` gives no view where there is none).
+    #[inline(always)]
+    pub unsafe fn seen(&self, view: &View) -> Option<&Seen> {
+        // SAFETY: the caller's promise: nobody else touches it.
+        let seen = unsafe { &*self.seen.get() };
+        if seen.generation == view.rows.generation
+            && view.rows.slot_word(seen.slot) == Ok(seen.word)
+        {
+            return Some(seen);
+        }
+        self.look(view)
+    }
+
+    /// Finds the row and remembers what it says. `None`: unknown names, or an alias, which may be given to another
+    /// customer and is looked up each time.
+    #[inline(never)]
+    fn look(&self, view: &View) -> Option<&Seen> {
+        Python::attach(|py| {
+            // SAFETY: the strings live as long as the handle.
+            let (name, feature) = unsafe {
+                (
+                    utf8(py, self.customer.as_ptr()).ok()?,
+                    utf8(py, self.feature.as_ptr()).ok()?,
+                )
+            };
+            let rows = &view.rows;
+            let key = Key::new(name)?;
+            let feature = rows.feature(Key::new(feature)?).ok()??;
+            let (slot, word, row) = rows.find_slot(key, rows.hash(key)).ok()??;
+            if row.kind() != RowKind::Customer as u64 {
+                return None;
+            }
+            let seen = Seen {
+                generation: rows.generation,
+                slot,
+                word,
+                answer: row
+                    .entries_at(rows.heap_at())
+                    .and_then(|at| check::check_fast(rows, at, feature)),
+                till: check::till(rows, row, feature),
+            };
+            // SAFETY: as in `seen`; no reference to the old value is used any more.
+            unsafe {
+                *self.seen.get() = seen;
+                Some(&*self.seen.get())
+            }
+        })
+    }
+
+    fn find(&self, py: Python<'_>, view: &View) -> PyResult<Option<Found>> {
+        // SAFETY: the strings live as long as the handle.
+        let (name, key) = unsafe {
+            (
+                utf8(py, self.customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
+        };
+        self.checker().find(py, view, name, key)
+    }
+
+    pub fn check(&self, py: Python<'_>) -> PyResult<bool> {
+        let checker = self.checker();
+        let answer = checker.with_view(py, |view| match self.find(py, view)? {
+            None => Ok(Answer::UnknownFeature),
+            Some(found) => check::check_found(&view.rows, &*view.cells, &found, &checker.time)
+                .map_err(|e| corrupt(py, e)),
+        })?;
+        match answer {
+            Answer::Allowed => Ok(true),
+            Answer::NotEntitled | Answer::Exhausted => Ok(false),
+            _ => self.slow(py, None),
+        }
+    }
+
+    pub fn consume(&self, py: Python<'_>, amount: &Amount<'_>) -> PyResult<bool> {
+        let checker = self.checker();
+        let answer = checker.with_view(py, |view| {
+            let Some(found) = self.find(py, view)? else {
+                return Ok(Answer::UnknownFeature);
+            };
+            let cost = amounts::cost(py, &view.rows, &found, amount)?;
+            found
+                .burn(&view.rows, &*view.cells, cost, &checker.time)
+                .map_err(|e| corrupt(py, e))
+        })?;
+        match answer {
+            Answer::Allowed => Ok(true),
+            Answer::NotEntitled | Answer::Exhausted => Ok(false),
+            _ => self.slow(py, Some(amount)),
+        }
+    }
+
+    #[cold]
+    fn slow(&self, py: Python<'_>, amount: Option<&Amount<'_>>) -> PyResult<bool> {
+        let checker = self.checker();
+        // SAFETY: the strings live as long as the handle.
+        let (name, key) = unsafe {
+            (
+                utf8(py, self.customer.as_ptr())?,
+                utf8(py, self.feature.as_ptr())?,
+            )
+        };
+        let customer = self.customer.bind(py).as_any();
+        if let Some(amount) = amount {
+            return checker.consume_any(py, customer, key, amount, None);
+        }
+        let answer =
+            checker.settle(py, customer, |view| checker.check_step(py, view, name, key))?;
+        checker.note(py, answer, name, key)?;
+        Ok(answer.allowed())
+    }
+}
+
+#[pymethods]
+impl Handle {
+    #[getter]
+    fn customer(&self) -> &Py<PyString> {
+        &self.customer
+    }
+
+    #[getter]
+    fn feature(&self) -> &Py<PyString> {
+        &self.feature
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!(
+            "Handle({}, {})",
+            self.customer.bind(py).repr()?,
+            self.feature.bind(py).repr()?
+        ))
+    }
+}

@@ -1,0 +1,37 @@
+//! fastcheck for Python. Conversions only: what is decided is decided in `fastcheck-core`.
+
+use pyo3::prelude::*;
+
+mod amounts;
+mod answers;
+mod batch;
+mod catalog;
+mod checker;
+mod errors;
+mod events;
+mod handle;
+mod hot;
+mod identity;
+mod owner;
+mod process;
+mod reservation;
+mod strings;
+mod time;
+
+/// The native module: the arena, the resolver, the burn.
+#[pymodule(gil_used = false)]
+fn _fastcheck(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    process::watch_forks();
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_class::<catalog::PyCatalog>()?;
+    m.add_class::<owner::PyOwner>()?;
+    m.add_class::<checker::Checker>()?;
+    m.add_class::<handle::Handle>()?;
+    m.add_class::<answers::Decision>()?;
+    m.add_class::<answers::Estimate>()?;
+    m.add_class::<answers::Settlement>()?;
+    m.add_class::<reservation::Reservation>()?;
+    m.add_function(wrap_pyfunction!(hot::install, m)?)?;
+    hot::install(&m.py().get_type::<checker::Checker>())?;
+    hot::install_handle(m.py())
+}

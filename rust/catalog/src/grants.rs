@@ -1,0 +1,285 @@
+//! The `grants` of a plan version or an add-on.
+
+use std::collections::HashMap;
+
+use crate::catalog::bounds::AMOUNT_MAX;
+use crate::catalog::{Catalog, GrantKind, PlanGrant, Rollover};
+use crate::fields::{Fields, items, unknown};
+use crate::length::{recurrence, span};
+use crate::problem::Problems;
+use crate::scalar::{integer, text, units, word};
+use crate::tree::Node;
+
+pub(crate) const KEYS: [&str; 8] = [
+    "pool",
+    "amount",
+    "priority",
+    "kind",
+    "every",
+    "anchor",
+    "expires_after",
+    "rollover",
+];
+
+pub(crate) const KINDS: [(&str, GrantKind); 3] = [
+    ("plan", GrantKind::Plan),
+    ("promotional", GrantKind::Promotional),
+    ("paid", GrantKind::Paid),
+];
+
+/// Grants of one plan version or add-on: each is a row per customer and period.
+pub(crate) const GRANTS_MAX: usize = 1_024;
+
+/// The pools of a catalog by name, private ones included.
+pub(crate) fn pool_names(catalog: &Catalog) -> HashMap<String, usize> {
+    catalog
+        .pools
+        .iter()
+        .enumerate()
+        .map(|(n, pool)| (pool.name.clone(), n))
+        .collect()
+}
+
+pub(crate) fn read(
+    node: &Node,
+    path: &str,
+    catalog: &Catalog,
+    pools: &HashMap<String, usize>,
+    problems: &mut Problems,
+) -> Vec<PlanGrant> {
+    let Some(nodes) = items(node, path, problems) else {
+        return Vec::new();
+    };
+    if nodes.len() > GRANTS_MAX {
+        let message = format!("{} grants", nodes.len());
+        problems.add(node.spot, path, message, format!("at most {GRANTS_MAX}"));
+        return Vec::new();
+    }
+    let grants = nodes.iter().enumerate();
+    grants
+        .filter_map(|(n, node)| grant(node, format!("{path}[{n}]"), catalog, pools, problems))
+        .collect()
+}
+
+fn grant(
+    node: &Node,
+    path: String,
+    catalog: &Catalog,
+    pools: &HashMap<String, usize>,
+    problems: &mut Problems,
+) -> Option<PlanGrant> {
+    let fields = Fields::open(node, path, &KEYS, problems)?;
+    let pool = fields
+        .need("pool", "the pool it fills", problems)
+        .and_then(|node| {
+            let at = fields.at("pool");
+            let name = text(node, &at, problems)?;
+            let pool = pools.get(name).copied();
+            if pool.is_none() {
+                unknown(
+                    "pool",
+                    name,
+                    node.spot,
+                    &at,
+                    pools.keys().map(String::as_str),
+                    problems,
+                );
+            }
+            pool
+        });
+    let amount = fields
+        .need("amount", "in credits", problems)
+        .and_then(|node| {
+            let scale = catalog.pools.get(pool?)?.scale;
+            units(
+                node,
+                &fields.at("amount"),
+                "amount",
+                scale,
+                AMOUNT_MAX,
+                problems,
+            )
+        });
+    let priority = fields.get("priority").and_then(|node| {
+        let (least, most) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        integer(node, &fields.at("priority"), least, most, problems)
+    });
+    let kind = fields
+        .get("kind")
+        .and_then(|node| word(node, &fields.at("kind"), &KINDS, problems));
+    let recurrence = recurrence(&fields, "every", problems);
+    for key in ["anchor", "rollover"] {
+        let stray = fields.entry(key).filter(|_| fields.get("every").is_none());
+        if let Some(entry) = stray {
+            let message = format!("`{key}` without `every`");
+            problems.add(
+                entry.spot,
+                &fields.at(key),
+                message,
+                "a grant made once has no periods",
+            );
+        }
+    }
+    let expires_after = fields
+        .get("expires_after")
+        .and_then(|node| span(node, &fields.at("expires_after"), problems));
+    let rollover = pool.zip(fields.get("rollover")).and_then(|(pool, node)| {
+        rollover(
+            node,
+            fields.at("rollover"),
+            catalog.pools.get(pool)?.scale,
+            problems,
+        )
+    });
+    Some(PlanGrant {
+        pool: pool?,
+        amount: amount?,
+        // Fits: it was read between the bounds of an i32.
+        priority: priority.unwrap_or(0) as i32,
+        kind: kind.unwrap_or(GrantKind::Plan),
+        recurrence,
+        expires_after,
+        rollover: rollover.unwrap_or_default(),
+    })
+}
+
+fn rollover(node: &Node, path: String, scale: u8, problems: &mut Problems) -> Option<Rollover> {
+    let fields = Fields::open(node, path, &["min", "max"], problems)?;
+    let mut part = |key: &str| {
+        let node = fields.get(key)?;
+        units(node, &fields.at(key), "amount", scale, AMOUNT_MAX, problems)
+    };
+    let min = part("min").unwrap_or(0);
+    let max = part("max");
+    if fields.get("max").is_none() {
+        let hint = "the most that is kept, such as `{max: 500}`";
+        problems.add(fields.spot, &fields.path, "`max` is missing", hint);
+    }
+    let max = max?;
+    if min > max {
+        problems.add(
+            fields.spot,
+            &fields.path,
+            "`min` is above `max`",
+            "swap them",
+        );
+    }
+    Some(Rollover { min, max })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::{Anchor, GrantKind, Recurrence, Rollover, Span, Unit};
+    use crate::testing::{assert_mistake, good};
+
+    fn with(grant: &str) -> String {
+        format!(
+            "fastcheck: 1\npools: {{ai_credits: {{scale: 2}}}}\nplans:\n  p:\n    grants:\n      - {grant}\n"
+        )
+    }
+
+    #[test]
+    fn a_grant_with_everything() {
+        let text = "{pool: ai_credits, amount: 12.5, priority: -3, kind: paid, every: 2 weeks, anchor: anniversary, expires_after: 30 days, rollover: {min: 1, max: 5}}";
+        let grant = good(&with(text)).plans[0].grants[0].clone();
+        assert_eq!(
+            (grant.amount, grant.priority, grant.kind),
+            (1_250, -3, GrantKind::Paid)
+        );
+        let every = Span {
+            count: 2,
+            unit: Unit::Week,
+        };
+        assert_eq!(
+            grant.recurrence,
+            Some(Recurrence {
+                every,
+                anchor: Anchor::Anniversary
+            })
+        );
+        assert_eq!(
+            grant.expires_after,
+            Some(Span {
+                count: 30,
+                unit: Unit::Day
+            })
+        );
+        assert_eq!(grant.rollover, Rollover { min: 100, max: 500 });
+    }
+
+    #[test]
+    fn a_short_grant_has_the_defaults() {
+        let grant = good(&with("{pool: ai_credits, amount: 1}")).plans[0].grants[0].clone();
+        assert_eq!(
+            (grant.amount, grant.priority, grant.kind),
+            (100, 0, GrantKind::Plan)
+        );
+        assert_eq!((grant.recurrence, grant.expires_after), (None, None));
+        assert_eq!(grant.rollover, Rollover::default());
+    }
+
+    #[test]
+    fn a_grant_may_fill_a_meter() {
+        let text = "fastcheck: 1\nfeatures: {calls: {kind: meter, period: day}}\naddons:\n  a: {grants: [{pool: calls, amount: 5}]}\n";
+        assert_eq!(good(text).addons[0].grants[0].amount, 5);
+    }
+
+    #[test]
+    fn each_mistake_has_its_line_and_hint() {
+        for (grant, expected) in [
+            ("{amount: 1}", ": `pool` is missing (the pool it fills)"),
+            ("{pool: ai_credits}", ": `amount` is missing (in credits)"),
+            (
+                "{pool: al_credits, amount: 1}",
+                ".pool: there is no pool `al_credits` (did you mean `ai_credits`?)",
+            ),
+            (
+                "{pool: ai_credits, amount: -1}",
+                ".amount: amount -1 is negative (write zero or more)",
+            ),
+            (
+                "{pool: ai_credits, amount: 0.001}",
+                ".amount: amount 0.001 needs scale ≥ 3 (the pool's scale is 2; set `scale: 3` there)",
+            ),
+            (
+                "{pool: ai_credits, amount: 92233720368547758.08}",
+                ".amount: amount 92233720368547758.08 is too large (at scale 2 the most is 92233720368547758.07)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, priority: 3e9}",
+                ".priority: `3e9` is not a whole number in range (from -2147483648 to 2147483647)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, kind: gift}",
+                ".kind: `gift` is not known here (one of plan, promotional, paid)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, anchor: calendar}",
+                ".anchor: `anchor` without `every` (a grant made once has no periods)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {}}",
+                ".rollover: `max` is missing (the most that is kept, such as `{max: 500}`)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {min: 2, max: 1}}",
+                ".rollover: `min` is above `max` (swap them)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, expires_after: soon}",
+                ".expires_after: `soon` is not a length of time (write `month`, `3 months`, `30 days`)",
+            ),
+        ] {
+            assert_mistake(&with(grant), &format!("6: plans.p.grants[0]{expected}"));
+        }
+    }
+
+    #[test]
+    fn grants_are_bounded() {
+        let many = vec!["{pool: ai_credits, amount: 1}"; 1_025].join(",");
+        let text = format!(
+            "fastcheck: 1\npools: {{ai_credits: {{}}}}\nplans:\n  p: {{grants: [{many}]}}\n"
+        );
+        assert_mistake(&text, "4: plans.p.grants: 1025 grants (at most 1024)");
+    }
+}

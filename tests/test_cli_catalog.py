@@ -1,0 +1,45 @@
+"""`fastcheck catalog` with the real parser."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fastcheck import cli
+
+pytest.importorskip("fastcheck._fastcheck", reason="the native module is not built")
+
+QUICKSTART = str(Path(__file__).parent.parent / "examples/quickstart/catalog.yaml")
+
+
+def test_validate(tmp_path, capsys):
+    assert cli.main(["catalog", "validate", QUICKSTART]) == 0
+    assert ": valid (digest " in capsys.readouterr().out
+    assert cli.main(["catalog", "validate", QUICKSTART, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["problems"] == []
+
+
+def test_validate_lists_every_problem(tmp_path, capsys):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("fastcheck: 1\nfeatures:\n  a: {kind: swich}\n  b: {kind: limit, default: -1}\n")
+    assert cli.main(["catalog", "validate", str(bad)]) == 1
+    told = capsys.readouterr().out
+    assert "2 problems" in told
+    assert "bad.yaml" in told
+    assert cli.main(["catalog", "validate", str(bad), "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 2
+
+
+def test_a_file_that_cannot_be_read_is_2(tmp_path, capsys):
+    assert cli.main(["catalog", "validate", str(tmp_path / "absent.yaml")]) == 2
+    assert "absent.yaml: No such file" in capsys.readouterr().err
+
+
+def test_import_tells_what_is_not_a_pricing(tmp_path, capsys):
+    (tmp_path / "p.yaml").write_text("a: [")
+    assert cli.main(["catalog", "import", str(tmp_path / "p.yaml"), "-o", str(tmp_path / "out.yaml")]) == 1
+    assert not (tmp_path / "out.yaml").exists()
+
+
+def test_schema_is_json(capsys):
+    assert cli.main(["catalog", "schema"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
