@@ -29,7 +29,7 @@ proptest! {
             let active = |(f, _, starts, ends): &&(usize, Setting, Option<i64>, Option<i64>)| {
                 *f == feature && starts.is_none_or(|t| t <= at) && ends.is_none_or(|t| at < t)
             };
-            if let Some(last) = sources.overrides.iter().filter(active).next_back() {
+            if let Some(last) = sources.overrides.iter().rfind(active) {
                 let resolved = sources.resolve(&catalog, feature, at);
                 prop_assert_eq!((&resolved.setting, resolved.source), (&last.1, Source::Override));
             }
