@@ -1,5 +1,5 @@
-"""`docs/format/` against real files: the offsets and constants that the pages state are read from their tables
-and looked up in what an `Entitlements` made."""
+"""`docs/format/` against real files: the offsets and constants that the pages state are read from their
+tables and looked up in what an `Entitlements` made."""
 
 from __future__ import annotations
 
