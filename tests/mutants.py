@@ -132,10 +132,8 @@ MUTANTS = [
            "self.pointer.swap(fresh, Ordering::Relaxed)", CURRENT, "a_value_replaced_twice"),
     Mutant("a slot is published relaxed", "generation.rs", ".store(self.slots_at + i, word, Ordering::Release)?;",
            ".store(self.slots_at + i, word, Ordering::Relaxed)?;", CURRENT, "a_reader_finds_no_row"),
-    Mutant("a slot is read relaxed", "generation.rs",
-           "self.region.load(self.slots_at + i, Ordering::Acquire)?;\n            if slot == 0 {\n                return Ok(None);",
-           "self.region.load(self.slots_at + i, Ordering::Relaxed)?;\n            if slot == 0 {\n                return Ok(None);",
-           CURRENT, "a_reader_finds_no_row"),
+    Mutant("a slot is read relaxed", "generation.rs", "self.region.load(slot, Ordering::Acquire)",
+           "self.region.load(slot, Ordering::Relaxed)", CURRENT, "a_reader_finds_no_row"),
     Mutant("the generation is announced relaxed", "control.rs", "self.region.store(field as usize, value, Ordering::Release)",
            "self.region.store(field as usize, value, Ordering::Relaxed)", CURRENT, "a_reader_that_remaps"),
 ]
@@ -181,6 +179,9 @@ def main(words: list[str]) -> int:
                 shutil.copytree(source, copy / name)
             else:
                 shutil.copy(source, copy / name)
+        # The build of a former run may hold its last mutant, and cargo goes by the time of the files.
+        for path in (copy / "rust").rglob("*.rs"):
+            path.touch()
         # Unchanged, every named test passes and exists: else "it failed" would mean nothing.
         for target, test in sorted({(m.target, m.test) for m in chosen}):
             code, output = run(Mutant("", "", "", "", target, test), copy)
