@@ -24,6 +24,10 @@ use crate::resolve::Sources;
 use crate::row::{self, Phase, Ref, Row, RowKind};
 use crate::segment::{CELL_BITS, CELLS, SEGMENTS_MAX};
 
+/// How far numbers may be ahead of the count of customers: room for customers that come and go.
+const NUMBERS_PER_CUSTOMER: u64 = 64;
+const NUMBERS_SPARE: u64 = 1 << 22;
+
 /// Which sources, without overrides, a profile was made from: plan, trial's plan, add-ons with quantities.
 type Combination = (Option<usize>, Option<usize>, Vec<(usize, u32)>);
 
@@ -172,7 +176,12 @@ impl Owner {
             owner.next_cell = 0;
             owner.found = Found::Nothing;
         }
-        if owner.found == Found::Intact && owner.adopt_rows().is_err() {
+        if owner.found == Found::Intact
+            && owner
+                .adopt_rows()
+                .and_then(|()| owner.publish_missing_refs())
+                .is_err()
+        {
             owner.rows = None;
             owner.aliases.clear();
             owner.found = Found::CellsOnly;
@@ -258,6 +267,33 @@ impl Owner {
 
     fn lease_number(&self, index: u32) -> Result<u32> {
         Ok(self.segments.cell(index)?.totals()?.map_or(0, |t| t.lease))
+    }
+
+    /// Publishes the leases that a former owner opened and was killed before their rows said so.
+    fn publish_missing_refs(&mut self) -> Result<()> {
+        let rows = self
+            .rows
+            .as_ref()
+            .ok_or(Error::Corrupt("no rows are loaded"))?;
+        let pools: HashMap<u64, usize> = (0..rows.pools())
+            .map(|p| Ok((rows.pool_info(p)?.id, p)))
+            .collect::<Result<_>>()?;
+        let mut behind = std::collections::HashSet::new();
+        for ((number, pool), cell) in &self.cells {
+            let (Some(pool), Some(row)) = (pools.get(pool), rows.by_number(*number)?) else {
+                continue;
+            };
+            let Some(totals) = self.segments.cell(*cell)?.totals()?.filter(|t| !t.closed) else {
+                continue;
+            };
+            let word = u64::from(totals.lease) << 32 | u64::from(*cell);
+            if row.lease_of(rows.region(), *pool, rows.pools())? != Some(word) {
+                behind.insert(*number);
+            }
+        }
+        behind
+            .into_iter()
+            .try_for_each(|number| self.publish_refs(number))
     }
 
     /// Checks every row of the generation found and takes it over.
@@ -499,6 +535,7 @@ impl Owner {
                 highest = highest.max(customer.number);
             }
         }
+        bound_number(highest, count)?;
         let capacity = room_for(places.len(), highest, heap.len() + base as usize);
         let fresh = self.fresh_generation(capacity, &defaults)?;
         fresh.append(&heap)?;
@@ -526,6 +563,7 @@ impl Owner {
             let (customer, bytes, tail) = customer::decode(rest)?;
             if !customer.deleted {
                 Sources::of(&self.catalog, &customer)?;
+                bound_number(customer.number, self.customers)?;
             }
             customers.push((customer, hash_bytes(bytes)));
             rest = tail;
@@ -1063,6 +1101,17 @@ fn read_block<W: Words>(region: &W, at: usize) -> Result<Vec<u64>> {
         return Err(Error::Corrupt("a profile does not match its check"));
     }
     Ok(words)
+}
+
+/// Refuses a customer number far beyond the count of customers: the table of numbers has a word for each below it.
+fn bound_number(number: u32, customers: u64) -> Result<()> {
+    let most = customers.saturating_mul(NUMBERS_PER_CUSTOMER) + NUMBERS_SPARE;
+    if u64::from(number) > most {
+        return Err(Error::Invalid(format!(
+            "customer number {number} is too far ahead of {customers} customers: numbers are given one after the other"
+        )));
+    }
+    Ok(())
 }
 
 /// Room for that many keys, numbers and words, and for as much again before the next generation is due.

@@ -322,6 +322,41 @@ fn a_retired_arena_can_be_owned_again() {
 }
 
 #[test]
+fn a_lease_opened_before_its_row_was_published_is_found_by_the_successor() {
+    let (dir, records) = arena();
+    let acme = &records[0];
+    let mut owner = open(dir.path()).unwrap();
+    let lease = owner.cells(false).unwrap()[0].totals;
+    // The row as it was before the lease: what a kill between the two steps leaves.
+    let cells = std::mem::take(&mut owner.cells);
+    owner.publish_refs(acme.number).unwrap();
+    owner.cells = cells;
+    let view = View::attach(dir.path()).unwrap();
+    assert_eq!(burn(&view, &acme.id, 1), Answer::NoLease);
+    drop(owner);
+    let mut owner = open(dir.path()).unwrap();
+    assert_eq!(owner.found, Found::Intact);
+    assert_eq!(
+        burn(&view.refreshed().unwrap(), &acme.id, 1),
+        Answer::Allowed
+    );
+    assert_eq!(owner.cells(false).unwrap()[0].totals.spent, lease.spent + 1);
+}
+
+#[test]
+fn a_number_far_ahead_of_all_customers_allocates_nothing() {
+    let (dir, mut records) = arena();
+    let mut owner = open(dir.path()).unwrap();
+    records[0].number = u32::MAX - 1;
+    let refused = owner
+        .load([bytes(&records).as_slice()], 1, 9, NOW_MS)
+        .unwrap_err();
+    assert!(refused.to_string().contains("too far ahead"), "{refused}");
+    records[0].id = "someone else".into();
+    assert!(owner.put(&bytes(&records[..1]), 1, 9, NOW_MS).is_err());
+}
+
+#[test]
 fn a_deleted_customer_is_unknown_under_all_its_keys() {
     let (dir, mut records) = arena();
     let mut owner = open(dir.path()).unwrap();
