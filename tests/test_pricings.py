@@ -1,5 +1,4 @@
-"""168 real pricings, imported and asked: every (plan, feature) and (plan, usage limit) cell answers as the file
-says.
+"""168 real pricings, imported and asked: every cell of every plan answers as the file says.
 
 What a file says is read here with PyYAML and the rules of docs/catalog.md, sharing no code with the importer;
 what is answered comes from the arena, through the native owner and checker. One customer per plan.
