@@ -81,7 +81,7 @@ def test_a_hold_outlives_the_lease_it_came_from(ents: Entitlements) -> None:
     held.commit(10)
     began = time.monotonic()
     while not ents.consume("acme", "gpt-4o", 90):
-        assert time.monotonic() - began < 3, "what was given back never came"
+        assert time.monotonic() - began < 30, "what was given back never came"
         time.sleep(0.05)
     assert not ents.consume("acme", "gpt-4o", 1)
 
@@ -208,7 +208,7 @@ def test_usage_records_with_event_ids_reach_the_ledger_once(ents: Entitlements) 
         assert ents.consume("acme", "gpt-4o", 2, event=f"req_{number}")
     began = time.monotonic()
     while len(ents.admin.list_usage().items) < 10:
-        assert time.monotonic() - began < 3, "the journal never arrived"
+        assert time.monotonic() - began < 30, "the journal never arrived"
         time.sleep(0.02)
     items = ents.admin.list_usage().items
     assert [one[1] for one in items] == [f"req_{number}" for number in range(10)]
