@@ -111,7 +111,8 @@ impl<'a, R: Region> Cell<'a, R> {
     #[inline(always)]
     pub fn new(region: &'a R, at: usize) -> core::result::Result<Cell<'a, R>, Corrupt> {
         // One check for all eight words: the last one is in bounds.
-        region.word(at + CELL_WORDS - 1)?;
+        // `at` may come from a hold slot, so the sum is checked as well.
+        region.word(at.checked_add(CELL_WORDS - 1).ok_or(Corrupt)?)?;
         Ok(Cell { region, at })
     }
 
@@ -148,12 +149,14 @@ impl<'a, R: Region> Cell<'a, R> {
         if word & CLOSED != 0 || !self.is(expected)? {
             return Ok(None);
         }
+        // `limits` before `granted`: whoever sees "full" then sees the total that it was said of, and never calls a denial
+        // against an older one final.
+        // Acquire: pairs with the last Release of `raise`.
+        let limits = self.at(4)?.load(Ordering::Acquire);
         // Relaxed: after the Acquire load of `word`; a stale value of either is a smaller one and can only deny.
         let granted = self.at(1)?.load(Ordering::Relaxed);
         // Acquire: pairs with the Release of `hold::give_back`, whose debit this process may have to see.
         let returned = total(self.at(2)?.load(Ordering::Acquire));
-        // Relaxed: written only while closed; ordered by the Acquire load of `word`.
-        let limits = self.at(4)?.load(Ordering::Relaxed);
         let valid_until_ms = limits >> 8;
         if valid_until_ms != NO_INSTANT && now_ms() >= valid_until_ms {
             return Ok(None);
@@ -235,10 +238,12 @@ impl<'a, R: Region> Cell<'a, R> {
 
     /// The owner's view. For a closed cell the totals are final.
     pub fn totals(&self) -> core::result::Result<Option<Totals>, Corrupt> {
-        // Acquire: pairs with the spenders' Release, and with `open`.
-        let word = self.word()?.load(Ordering::Acquire);
+        // `returned` first: whatever it includes was debited before, so the word read after it includes the debit, and
+        // no observer sees more given back than spent.
         // Acquire: pairs with `hold::give_back`.
         let returned = self.returned()?.load(Ordering::Acquire);
+        // Acquire: pairs with the spenders' Release, and with `open`.
+        let word = self.word()?.load(Ordering::Acquire);
         // Relaxed (all below): written by the owner alone, which is the caller or a predecessor whose lock the
         // caller now holds.
         let identity = self.at(3)?.load(Ordering::Relaxed);
@@ -249,22 +254,33 @@ impl<'a, R: Region> Cell<'a, R> {
         let limits = self.at(4)?.load(Ordering::Relaxed);
         let base_spent = self.at(6)?.load(Ordering::Relaxed);
         let base_returned = self.at(7)?.load(Ordering::Relaxed);
+        // The owner was killed in `open`, before its last store: nobody has seen this lease.
+        let opening = word & CLOSED != 0 && total(word) + 1 == base_spent;
+        let since = |word, base| {
+            if opening {
+                Ok(0)
+            } else {
+                total(word).checked_sub(base).ok_or(Corrupt)
+            }
+        };
         Ok(Some(Totals {
             number: (identity >> 32) as u32,
             lease: identity as u32,
             pool: self.at(5)?.load(Ordering::Relaxed),
-            spent: total(word).checked_sub(base_spent).ok_or(Corrupt)?,
-            returned: total(returned).checked_sub(base_returned).ok_or(Corrupt)?,
+            spent: since(word, base_spent)?,
+            returned: since(returned, base_returned)?,
             granted: granted
                 .wrapping_add(base_returned)
                 .checked_sub(base_spent)
                 .ok_or(Corrupt)?,
             valid_until_ms: limits >> 8,
-            closed: word & CLOSED != 0,
+            // Only when both are: until `returned` is frozen as well, the totals are not final.
+            closed: word & returned & CLOSED != 0,
         }))
     }
 
-    /// Owner: opens the cell for a lease. The cell must be fresh (all zero) or closed.
+    /// Owner: opens the cell for a lease. The cell must be fresh (all zero) or closed, and the totals of the lease that
+    /// was in it booked. A kill at any step leaves a closed cell: without a lease, or with this one and nothing spent.
     pub fn open(&self, holds: &hold::Table<'_, R>, lease: &Lease) -> Result<()> {
         // Acquire: pairs with the last spender's Release before the close.
         let word = self.word()?.load(Ordering::Acquire);
@@ -277,8 +293,8 @@ impl<'a, R: Region> Cell<'a, R> {
             ));
         }
         // The tags are evidence (see `hold`): pass it on before it is overwritten.
-        holds.pass_on_debit(tag(word), self.at)?;
-        holds.pass_on_return(tag(returned), self.at)?;
+        holds.pass_on_debit(self, word)?;
+        holds.pass_on_return(self, returned)?;
         let spent = total(word) + 1;
         let given_back = total(returned) + 1;
         if lease.granted > self.headroom_after(spent) {
@@ -286,22 +302,30 @@ impl<'a, R: Region> Cell<'a, R> {
                 "this cell's totals are nearly used up; open the lease in another one",
             ));
         }
-        // The word stays closed while the rest changes, so Relaxed stores below are published by the Release at
-        // the end. `returned` opens first: a settler checks identity against its hold before it gives back.
         // More given back than spent can't be: the totals are damaged.
         let granted = (spent + lease.granted)
             .checked_sub(given_back)
             .ok_or(Corrupt)?;
-        self.at(1)?.store(granted, Ordering::Relaxed);
+        if fresh {
+            // AcqRel (both): a fresh cell is closed as well while its words change.
+            self.word()?.fetch_or(CLOSED, Ordering::AcqRel);
+            self.returned()?.fetch_or(CLOSED, Ordering::AcqRel);
+        }
+        // The word stays closed while the rest changes. The identity goes first and comes back last, so that a
+        // successor never takes the words of one lease for those of another.
+        // Release (all): keeps the stores in this order; the last one publishes them to spenders.
+        self.at(3)?.store(0, Ordering::Release);
+        self.at(1)?.store(granted, Ordering::Release);
         self.at(4)?.store(
             (lease.valid_until_ms.min(NO_INSTANT) << 8) | u64::from(lease.full),
-            Ordering::Relaxed,
+            Ordering::Release,
         );
-        self.at(5)?.store(lease.pool, Ordering::Relaxed);
-        self.at(6)?.store(spent, Ordering::Relaxed);
-        self.at(7)?.store(given_back, Ordering::Relaxed);
+        self.at(5)?.store(lease.pool, Ordering::Release);
+        self.at(6)?.store(spent, Ordering::Release);
+        self.at(7)?.store(given_back, Ordering::Release);
         self.at(3)?
-            .store(identity(lease.number, lease.lease), Ordering::Relaxed);
+            .store(identity(lease.number, lease.lease), Ordering::Release);
+        // `returned` opens before the word: a settler checks identity against its hold before it gives back.
         // Release: a settler that sees the unfrozen word sees the identity stored above.
         self.returned()?.store(given_back, Ordering::Release);
         // Release: pairs with the spenders' Acquire load; everything above is visible to whoever sees it open.
@@ -329,24 +353,33 @@ impl<'a, R: Region> Cell<'a, R> {
         // Relaxed: the owner's own words.
         let base_spent = self.at(6)?.load(Ordering::Relaxed);
         let base_returned = self.at(7)?.load(Ordering::Relaxed);
-        let target = (base_spent + granted)
-            .checked_sub(base_returned)
-            .ok_or(Corrupt)?;
-        if base_spent + granted > TOTAL_MAX {
+        let ceiling = base_spent.saturating_add(granted);
+        if ceiling > TOTAL_MAX {
             return Err(Error::Full(
                 "this cell's totals are nearly used up; close the lease and open another",
             ));
         }
+        let target = ceiling.checked_sub(base_returned).ok_or(Corrupt)?;
         let limits = self.at(4)?.load(Ordering::Relaxed) & !FLAG_FULL;
-        // Release (all three): nobody depends on the order for safety; a spender that meets the old total is denied
-        // once more than needed. "Full" is off while the total moves, so that such a denial is not called final.
-        self.at(4)?.store(limits, Ordering::Release);
+        // Release (both): "full" is said after the total that it is said of, and spenders read it before, so that a denial
+        // against an older total is final only if it was at that time.
         if target > self.at(1)?.load(Ordering::Relaxed) {
             self.at(1)?.store(target, Ordering::Release);
         }
         self.at(4)?
             .store(limits | u64::from(full), Ordering::Release);
         Ok(true)
+    }
+
+    /// Owner, at adoption: finishes a close at which its predecessor was killed, so that the totals are final. A lease
+    /// whose opening was cut short counts as closed, with nothing spent.
+    pub fn recover(&self) -> Result<Option<Totals>> {
+        // Acquire: as in `totals`.
+        if self.word()?.load(Ordering::Acquire) & CLOSED != 0 {
+            // AcqRel: as in `close`.
+            self.returned()?.fetch_or(CLOSED, Ordering::AcqRel);
+        }
+        Ok(self.totals()?)
     }
 
     /// Owner: closes for good and returns the final totals. Closing twice changes nothing.

@@ -1,8 +1,9 @@
 //! The generation a process reads at the moment, and when an old one may be unmapped.
 //!
 //! A reader pins (counts itself in), loads the pointer, reads, unpins. Whoever replaces swaps the pointer and drops the
-//! old value once it has seen every counter at zero after the swap: a reader that counts itself in after that
-//! finds the new pointer. Counters are striped so that threads do not share a cache line.
+//! old value once it has seen every counter at zero after the swap. It looks by an exchange that adds nothing, so a reader
+//! that counts itself in after that has read from it, and finds the new pointer. Counters are striped so that threads do
+//! not share a cache line. `tests/loom_current.rs` is the model of this.
 //!
 //! A caller that already excludes replacing while it reads, as CPython's global lock does, may skip the pin.
 
@@ -56,11 +57,12 @@ impl<T> Current<T> {
     #[inline]
     pub fn pin(&self, stripe: usize) -> Pin<'_, T> {
         let stripe = stripe % STRIPES;
-        // SeqCst: in one order with the swap and the loads in `collect`: either the collector sees this count, or
-        // this thread sees the new pointer.
-        self.pins[stripe].0.fetch_add(1, Ordering::SeqCst);
-        // SeqCst: as above.
-        let pointer = self.pointer.load(Ordering::SeqCst);
+        // Acquire: pairs with the exchange in `collect`. Of the two, one is first: either the collector sees this count,
+        // or this thread has all that the collector did before, the swap included.
+        self.pins[stripe].0.fetch_add(1, Ordering::Acquire);
+        // Acquire: pairs with the swap in `replace`, so that the value is complete. Not moved before the count, which
+        // is an Acquire.
+        let pointer = self.pointer.load(Ordering::Acquire);
         Pin {
             current: self,
             stripe,
@@ -76,15 +78,15 @@ impl<T> Current<T> {
     #[inline(always)]
     pub unsafe fn unpinned(&self) -> &T {
         // SAFETY: the pointer came from a Box and, by the caller's promise, is not dropped meanwhile.
-        // Acquire: pairs with the SeqCst swap.
+        // Acquire: pairs with the swap in `replace`.
         unsafe { &*self.pointer.load(Ordering::Acquire) }
     }
 
     /// Puts a new value in place. The old one is dropped as soon as nobody reads it.
     pub fn replace(&self, value: T) {
         let fresh = Box::into_raw(Box::new(value));
-        // SeqCst: see `pin`.
-        let old = self.pointer.swap(fresh, Ordering::SeqCst);
+        // AcqRel: Release publishes the value; Acquire because the old one is going to be dropped here.
+        let old = self.pointer.swap(fresh, Ordering::AcqRel);
         self.retired
             .lock()
             .unwrap_or_else(|e| e.into_inner())
@@ -95,8 +97,13 @@ impl<T> Current<T> {
     /// Drops what was replaced if nobody reads it. Returns how many values still wait.
     pub fn collect(&self) -> usize {
         let mut retired = self.retired.lock().unwrap_or_else(|e| e.into_inner());
-        // SeqCst: see `pin`. Every value in the list was swapped out before these loads.
-        if self.pins.iter().all(|p| p.0.load(Ordering::SeqCst) == 0) {
+        // AcqRel: Release hands the swap of every value in the list to whoever counts itself in later; Acquire pairs with
+        // the Release of the last unpin. An exchange and not a load: a load could miss a count that is already there.
+        if self
+            .pins
+            .iter()
+            .all(|p| p.0.fetch_add(0, Ordering::AcqRel) == 0)
+        {
             for old in retired.drain(..) {
                 // SAFETY: it came from a Box in `new` or `replace`, is no longer reachable through `pointer`, and by the
                 // counters nobody who loaded it is still reading.

@@ -423,7 +423,8 @@ impl<R: Words> Generation<R> {
 
     #[inline(always)]
     pub fn prefetch_row(&self, place: u64) {
-        self.region.prefetch(self.heap_at + place as usize);
+        self.region
+            .prefetch(self.heap_at.wrapping_add(place as usize));
     }
 
     #[inline(always)]
@@ -431,7 +432,8 @@ impl<R: Words> Generation<R> {
         if place == 0 {
             return Ok(None);
         }
-        let row = Row::load(&self.region, self.heap_at + place as usize)?;
+        let at = self.heap_at.checked_add(place as usize).ok_or(Corrupt)?;
+        let row = Row::load(&self.region, at)?;
         Ok((row.kind() == RowKind::Customer as u64).then_some(row))
     }
 
@@ -623,8 +625,8 @@ impl<R: Region> Generation<R> {
     pub fn append(&self, words: &[u64]) -> Result<u64> {
         // Relaxed (all): the owner's word, and words that nobody can reach yet.
         let used = self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize;
-        let start = self.heap_at + used;
-        if start + words.len() > self.region.words()
+        let start = self.heap_at.saturating_add(used);
+        if start.saturating_add(words.len()) > self.region.words()
             || used as u64 + words.len() as u64 > row::PROFILE_MAX
         {
             return Err(Error::Full("the rows file"));
@@ -650,9 +652,11 @@ impl<R: Region> Generation<R> {
         // Relaxed: the owner's words.
         let used = self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize;
         let slots = self.region.load(field::SLOTS_USED, Ordering::Relaxed)? as usize;
-        Ok(self.heap_at + used + words <= self.region.words()
-            && (slots + rows) * 8 <= self.slots * 7
-            && (number as usize) < self.numbers)
+        Ok(
+            self.heap_at.saturating_add(used).saturating_add(words) <= self.region.words()
+                && slots.saturating_add(rows).saturating_mul(8) <= self.slots * 7
+                && (number as usize) < self.numbers,
+        )
     }
 
     /// Makes the row at `place` what the key's slot points to.
@@ -675,8 +679,11 @@ impl<R: Region> Generation<R> {
                 if fresh {
                     // Relaxed: the owner's word.
                     let used = self.region.load(field::SLOTS_USED, Ordering::Relaxed)?;
-                    self.region
-                        .store(field::SLOTS_USED, used + 1, Ordering::Relaxed)?;
+                    self.region.store(
+                        field::SLOTS_USED,
+                        used.saturating_add(1),
+                        Ordering::Relaxed,
+                    )?;
                 }
                 return Ok(());
             }

@@ -208,14 +208,17 @@ impl<'a, R: Region> Table<'a, R> {
         self.field(slot, 0)
     }
 
-    /// Before slot `tag`'s tag in the `word` of the cell at `cell` is overwritten: if it is an intent, it was debited.
-    pub(crate) fn pass_on_debit(&self, tag: u64, cell: usize) -> Result<(), Corrupt> {
-        self.pass_on(tag, cell, |state| (state == INTENT).then_some(HELD))
+    /// Before `value`, read from the word of `cell`, is overwritten: if the slot that its tag names is an intent, it was
+    /// debited.
+    pub(crate) fn pass_on_debit(&self, cell: &Cell<'_, R>, value: u64) -> Result<(), Corrupt> {
+        self.pass_on(cell.at, cell.word()?, value, |state| {
+            (state == INTENT).then_some(HELD)
+        })
     }
 
-    /// The same for the tag in `returned`: what was to be given back has been.
-    pub(crate) fn pass_on_return(&self, tag: u64, cell: usize) -> Result<(), Corrupt> {
-        self.pass_on(tag, cell, |state| match state {
+    /// The same for `value` read from `returned`: what was to be given back has been.
+    pub(crate) fn pass_on_return(&self, cell: &Cell<'_, R>, value: u64) -> Result<(), Corrupt> {
+        self.pass_on(cell.at, cell.returned()?, value, |state| match state {
             COMMITTED | RELEASED => Some(RETURNED),
             EXPIRED => Some(EXPIRED_RETURNED),
             _ => None,
@@ -224,11 +227,12 @@ impl<'a, R: Region> Table<'a, R> {
 
     fn pass_on(
         &self,
-        tag: u64,
         cell: usize,
+        word: &AtomicU64,
+        value: u64,
         next: impl Fn(u64) -> Option<u64>,
     ) -> Result<(), Corrupt> {
-        let slot = tag as usize;
+        let slot = cell::tag(value) as usize;
         if slot == 0 || slot >= self.count {
             return Ok(());
         }
@@ -239,6 +243,13 @@ impl<'a, R: Region> Table<'a, R> {
         };
         // Relaxed: if the slot was meanwhile used again, `seen` is no longer its state and the exchange below fails.
         if self.field(slot, 1)?.load(Ordering::Relaxed) != cell as u64 {
+            return Ok(());
+        }
+        // If the word has moved on since the caller read it, the tag may be that of an earlier use of the slot, and
+        // `seen` a later one that has moved nothing yet. Then there is nothing to say, and the caller's exchange fails.
+        // If it has not, then the tag is that of `seen`: no slot is taken for a cell that still has its tag.
+        // Relaxed: after the Acquire of `seen`, so at least as new as what the slot's user saw when it claimed it.
+        if word.load(Ordering::Relaxed) != value {
             return Ok(());
         }
         // AcqRel / Relaxed: one of several passers-on wins; losing means that it is done. The Release keeps it before
@@ -261,7 +272,7 @@ impl<'a, R: Region> Table<'a, R> {
     ) -> Result<Option<(usize, u64)>, Corrupt> {
         let usable = self.count - 1;
         for probe in 0..usable.min(PROBES_MAX) {
-            let slot = 1 + (near + probe) % usable;
+            let slot = 1 + near.wrapping_add(probe) % usable;
             // Relaxed: a first look; the exchange decides.
             let seen = self.state(slot)?.load(Ordering::Relaxed);
             if state_of(seen) != FREE {
@@ -338,7 +349,7 @@ impl<'a, R: Region> Table<'a, R> {
                     .store(in_state(claimed, FREE), Ordering::Release);
                 return Ok(Reserve::Denied(burn));
             }
-            self.pass_on_debit(cell::tag(word), cell.at)?;
+            self.pass_on_debit(cell, word)?;
             let debited = cell::with_tag(word + amount, slot as u64);
             // AcqRel: Release, so that whoever sees our tag sees our intent; Acquire for the next round.
             match cell.word()?.compare_exchange_weak(
@@ -446,7 +457,7 @@ impl<'a, R: Region> Table<'a, R> {
                 }
                 break;
             }
-            self.pass_on_return(tag, at)?;
+            self.pass_on_return(&cell, returned)?;
             let total = cell::total(returned)
                 .checked_add(freed)
                 .filter(|t| *t <= cell::TOTAL_MAX)

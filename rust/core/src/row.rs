@@ -257,10 +257,11 @@ impl Row {
         if self.w0 & REFS != 0 {
             // Relaxed: immutable.
             let refs = region.load(at, Ordering::Relaxed)? as usize;
-            at = at
-                .checked_add(1 + index_words(pools))
-                .and_then(|a| a.checked_add(refs))
-                .ok_or(Corrupt)?;
+            // At most one per pool, so no sum below can overflow.
+            if refs > pools {
+                return Err(Corrupt);
+            }
+            at += 1 + index_words(pools) + refs;
         }
         Ok((at, ((self.w0 >> PHASES_SHIFT) & 0xff) as usize))
     }

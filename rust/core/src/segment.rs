@@ -83,6 +83,11 @@ impl<R: Region> Segment<R> {
         })
     }
 
+    /// The words themselves, for audits and tests.
+    pub fn raw(&self) -> &R {
+        &self.region
+    }
+
     pub fn cells(&self) -> usize {
         self.cells
     }
