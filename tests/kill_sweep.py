@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -450,8 +451,8 @@ def sweep(
     for n in points(trail, every, kills_max, seed):
         try:
             # Breakpoints get there at once, but a run that differs from the first may miss them: step, then.
-            if not (HAS_BREAKPOINTS and _killed_at(operation, lambda child, n=n: trail.bring(child, n))):
-                _killed_at(operation, lambda child, n=n: child.step(n))
+            if not (HAS_BREAKPOINTS and _killed_at(operation, partial(trail.bring, n=n))):
+                _killed_at(operation, partial(Stepped.step, count=n))
         except AssertionError as error:
             raise AssertionError(f"{name}, killed at instruction {n} of {len(trail)}: {error}") from error
     swept.seconds = round(time.monotonic() - began, 1)
