@@ -37,7 +37,10 @@ test-rust: build ## cargo's tests
 	cargo test --workspace --locked
 
 test-loom:       ## every interleaving of the lock-free parts, within bounds
-	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p fastcheck-core --tests loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p fastcheck-core --test 'loom_*'
+
+mutants:         ## breaks the core in named ways; each must be noticed by a named test (minutes)
+	$(PYTHON) tests/mutants.py
 
 test-python: build ## pytest
 	$(BIN)/pytest

@@ -126,6 +126,9 @@ class FakeArena:
                 return (number, pool, lease, cell.spent, cell.returned, cell.granted, True)
         return None
 
+    def cell(self, number: int, pool: str, lease: int) -> CellTotals | None:
+        return next((one for one in self.cells() if one[:3] == (number, pool, lease)), None)
+
     def cells(self, changed_only: bool = False) -> list[CellTotals]:
         found = []
         for (number, pool), cells in self.files.cells.items():

@@ -433,11 +433,26 @@ def test_explain_and_audit(service: Service) -> None:
     assert service.audit(page.cursor).items[0].action == "set_catalog"
 
 
+def test_a_trial_lasts_as_long_as_its_plan_says(service: Service, clock: ManualClock) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["plans"]["pro"]["1"]["trial"] = [14, "day"]
+    assert service.set_catalog(FakeCatalog(document), b"{}", "trial.json")
+    put(service, plan="free", trial_plan="pro")
+    found = service.get_customer("acme").trial
+    assert found is not None
+    assert found.until_at == clock.now_ms() + 14 * DAY_MS
+    clock.advance(DAY_MS)
+    put(service, plan="free", trial_plan="pro")
+    assert service.get_customer("acme").trial == found, "asking again does not prolong it"
+
+
 def test_usage_records_are_stored_once(service: Service) -> None:
-    record = (5, "req_1", "acme", "gpt-4o", 12, [("input", 900), ("output", 300)])
+    record = ("a/1-2-3/64", 5, "req_1", "acme", "gpt-4o", 12, [("input", 900), ("output", 300)])
     service.record_usage([record, record])
     service.record_usage([record])
     assert len(service.list_usage().items) == 1
+    service.record_usage([("a/1-2-3/80", *record[1:])])  # a second burn that looks the same
+    assert len(service.list_usage().items) == 2
 
 
 def test_a_restart_loses_nothing(

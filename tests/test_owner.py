@@ -225,7 +225,7 @@ def test_events_are_told_once(machine: Machine) -> None:
 
 
 def test_usage_records_reach_the_ledger(machine: Machine) -> None:
-    machine.files.journal.append((5, "req_1", "acme", "gpt-4o", 12, [("input", 900)]))
+    machine.files.journal.append(("a/1-2-3/64", 5, "req_1", "acme", "gpt-4o", 12, [("input", 900)]))
     machine.owner.tick()
     assert machine.files.journal == []
     assert machine.service.list_usage().items == ((5, "req_1", "acme", "gpt-4o", 12, (("input", 900),)),)

@@ -34,7 +34,7 @@ _Credits: TypeAlias = int | Decimal
 _Quantities: TypeAlias = int | Mapping[str, int]
 _Customers: TypeAlias = Sequence[str] | npt.NDArray[np.uint32]
 _CellTotals: TypeAlias = tuple[int, str, int, int, int, int, bool]
-_UsageRecord: TypeAlias = tuple[int, str, str, str, int, list[tuple[str, int]]]
+_UsageRecord: TypeAlias = tuple[str, int, str, str, str, int, list[tuple[str, int]]]
 
 @final
 class Catalog:
@@ -114,6 +114,8 @@ class Owner:
         False if that lease is not open."""
     def close_cell(self, number: int, pool: str, lease: int) -> _CellTotals | None:
         """Closes for good; the totals returned are final. None if there is no cell for that lease. Repeatable."""
+    def cell(self, number: int, pool: str, lease: int) -> _CellTotals | None:
+        """One lease. None if there is no cell for it."""
     def cells(self, changed_only: bool = False) -> list[_CellTotals]:
         """All leases in the arena; `changed_only`: those whose totals moved since the last such call."""
     def retire(self) -> list[_CellTotals]:
@@ -127,7 +129,8 @@ class Owner:
         """The late returns listed last are in the ledger: forget them."""
     def drain_journal(self, limit: int) -> list[_UsageRecord]:
         """Usage records of all processes of the host, in order per process:
-        (at_ms, event, customer, feature, units, [(quantity, n)]). They come again until `ack_journal`."""
+        (position, at_ms, event, customer, feature, units, [(quantity, n)]). A position names a record for good. They come
+        again until `ack_journal`."""
     def ack_journal(self) -> None:
         """The records drained last are stored: forget them."""
     def heartbeat(self, now_ms: int) -> None:

@@ -39,7 +39,7 @@ CellTotals = tuple[int, str, int, int, int, int, bool]
 """(number, pool, lease, spent, returned, granted, closed)."""
 LateReturn = tuple[str, int, str, int, int]
 """(key, number, pool, lease, units)."""
-UsageRecord = tuple[int, str, str, str, int, list[tuple[str, int]]]
+UsageRecord = tuple[str, int, str, str, str, int, list[tuple[str, int]]]
 
 SETTLE_MS = 50
 """Between two rounds of settlement; also what a power loss can cost of spent totals."""
@@ -75,6 +75,7 @@ class Arena(Protocol):
     ) -> None: ...
     def raise_cell(self, number: int, pool: str, lease: int, granted: int, full: bool) -> bool: ...
     def close_cell(self, number: int, pool: str, lease: int) -> CellTotals | None: ...
+    def cell(self, number: int, pool: str, lease: int) -> CellTotals | None: ...
     def cells(self, changed_only: bool = False) -> list[CellTotals]: ...
     def sweep(self, manual_now_ms: int | None = None) -> int: ...
     def late_returns(self) -> list[LateReturn]: ...
@@ -346,10 +347,8 @@ class Owner:
         held = self._held.get(key)
         if held is None:
             return None
-        for cell in self._need().cells():
-            if cell[:3] == (*key, held.terms.lease):
-                return Totals(*key, held.terms.lease, cell[3], cell[4], False)
-        return None
+        cell = self._need().cell(*key, held.terms.lease)
+        return None if cell is None else Totals(*key, held.terms.lease, cell[3], cell[4], False)
 
     def touch(self, customer: str, pool: str) -> bool:
         """Lends what a host needs for a customer's pool. True: try again; False: there is no such account."""
@@ -656,7 +655,7 @@ class Owner:
         records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
         if records:
             self._service.record_usage(records)
-            arena.ack_journal()
+        arena.ack_journal()  # Also without records: it removes the files of processes that are gone.
 
     def next_end(self) -> int | None:
         """When the next lease reaches its end."""

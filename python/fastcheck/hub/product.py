@@ -87,6 +87,8 @@ class Offer:
     plans: tuple[str, ...] = ()
     """Of an add-on: the plans it may be added to; empty = any."""
     max_quantity: int | None = None
+    trial: Span | None = None
+    """Of a plan: how long a trial lasts where nobody says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def _offer(offer: Mapping[str, Any]) -> Offer:
         tuple(_plan_grant(grant) for grant in offer.get("grants") or ()),
         tuple(offer.get("plans") or ()),
         offer.get("max_quantity"),
+        _span(offer.get("trial")),
     )
 
 

@@ -57,9 +57,8 @@ def put_customer(
     since: Instant | None = None,
 ) -> PutCustomer:
     """`addons`: name -> quantity, or (quantity, until). `trial_until` without `trial_plan` means that `plan`
-    itself is on trial and ends then. Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
-    if trial_until is None and trial_plan is not None:
-        raise InstantError("a trial has an end: give trial_until")
+    itself is on trial and ends then; `trial_plan` without `trial_until` lasts as long as the plan says.
+    Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
     if trial_until is not None and trial_plan is None:
         if plan is None:
             raise RecordError("trial_until without a plan: give trial_plan, or plan")

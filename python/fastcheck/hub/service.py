@@ -30,6 +30,7 @@ from ..errors import (
     AmountError,
     CatalogError,
     Conflict,
+    InstantError,
     NameInvalid,
     RecordError,
     UnknownCustomer,
@@ -37,6 +38,7 @@ from ..errors import (
     UnknownGrant,
     WrongType,
 )
+from ..ledger import periods
 from ..ledger.burn import next_change, settle_overage, void
 from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, new_grant
 from ..wire import (
@@ -326,14 +328,17 @@ class Service:
             since_ms = old.since_ms if old is not None and same_plan else now
         trial = None
         trial_since = None
-        if request.trial_plan is not None and request.trial_until is not None:
+        if request.trial_plan is not None:
             had = (
                 old.trial if old is not None and old.trial and old.trial.plan == request.trial_plan else None
             )
             trial_version = self._version(
                 request.trial_plan, request.trial_version, had.version if had else None
             )
-            trial = Trial(request.trial_plan, trial_version, request.trial_until)
+            until_ms = request.trial_until
+            if until_ms is None:
+                until_ms = had.until_ms if had else self._trial_end(request.trial_plan, trial_version, now)
+            trial = Trial(request.trial_plan, trial_version, until_ms)
             trial_since = old_since.trial_ms if had else since_ms if old is None else now
         started = since_ms if old is None else now
         record = CustomerRecord(
@@ -358,6 +363,12 @@ class Service:
         if (plan, version) not in self._product.plans:
             raise RecordError(f"plan {plan!r:.80} has no version {version}; the newest is {newest}")
         return version
+
+    def _trial_end(self, plan: str, version: int | None, now: int) -> int:
+        length = self._product.plans[(plan, version or 1)].trial
+        if length is None:
+            raise InstantError(f"plan {plan!r:.80} says nothing of how long a trial lasts: give trial_until")
+        return periods.add(now, length)
 
     def _check_record(self, record: CustomerRecord, packed: bytes) -> None:
         for addon, quantity, _ in record.addons:
@@ -758,14 +769,12 @@ class Service:
     # Usage records, records for hosts, audit.
 
     def record_usage(
-        self, records: Sequence[tuple[int, str, str, str, int, Sequence[tuple[str, int]]]]
+        self,
+        records: Sequence[tuple[str, int, str, str, str, int, Sequence[tuple[str, int]]]],
     ) -> None:
-        """Stores usage records: (at, event, customer, feature, units, [(quantity, n)…]). Those known are
-        skipped."""
-        rows = [
-            (at, event, customer, feature, burned, pack([tuple(one) for one in quantities]))
-            for at, event, customer, feature, burned, quantities in records
-        ]
+        """Stores usage records: (position, at, event, customer, feature, units, [(quantity, n)…]). Those
+        whose position is known are skipped."""
+        rows = [(*record[:6], pack([tuple(one) for one in record[6]])) for record in records]
         self._run(lambda books: books.put_usage(rows))
 
     def list_usage(

@@ -69,6 +69,13 @@ unsafe fn amount_slow<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResul
             unsafe { utf8(py, name.as_ptr()) }?;
             quantities.push((name, plain(&n)?));
         }
+        if quantities.is_empty() {
+            return Err(raise(
+                py,
+                "AmountError",
+                "an amount without quantities: give at least one, zero counts",
+            ));
+        }
         return Ok(Amount::Named(quantities));
     }
     plain(&object).map(Amount::Plain)

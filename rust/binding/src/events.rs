@@ -19,7 +19,6 @@ use crate::strings::utf8;
 
 /// The journal file that this process writes at the moment.
 struct Open {
-    arena: u64,
     number: u64,
     journal: Journal<MapRegion>,
 }
@@ -44,10 +43,10 @@ impl Events {
     fn write(&self, arena: u64, draft: &Draft<'_>) -> Result<()> {
         let holder = process::holder();
         let mut open = self.open.lock().unwrap_or_else(|e| e.into_inner());
-        // A fork inherits the parent's file, and a new arena does not read the old one's.
+        // A fork inherits the parent's file.
         let mut number = 0;
         if let Some(current) = open.take() {
-            if current.journal.holder == holder && current.arena == arena {
+            if current.journal.holder == holder && current.journal.arena == arena {
                 number = current.number;
                 *open = Some(current);
             }
@@ -67,11 +66,7 @@ impl Events {
                             Err(e) => return Err(e),
                         }
                     };
-                    none.insert(Open {
-                        arena,
-                        number,
-                        journal,
-                    })
+                    none.insert(Open { number, journal })
                 }
             };
             match current.journal.write(draft)? {

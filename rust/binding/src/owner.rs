@@ -16,8 +16,8 @@ use crate::time;
 
 /// (key, customer number, pool, lease, units)
 type Late = (String, u32, String, u32, u64);
-/// (at_ms, event, customer, feature, units, [(quantity, n)])
-type UsageRecord = (u64, String, String, String, u64, Vec<(String, u64)>);
+/// (position, at_ms, event, customer, feature, units, [(quantity, n)])
+type UsageRecord = (String, u64, String, String, String, u64, Vec<(String, u64)>);
 /// (customer number, pool, lease, spent, returned, granted, closed)
 type CellTotals = (u32, String, u32, u64, u64, u64, bool);
 
@@ -176,6 +176,23 @@ impl PyOwner {
         })
     }
 
+    /// One lease.
+    fn cell(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        pool: &str,
+        lease: u32,
+    ) -> PyResult<Option<CellTotals>> {
+        let totals = self.with(py, |o| o.totals(number, pool, lease))?;
+        Ok(totals.map(|totals| {
+            cell_totals(NamedTotals {
+                pool: pool.to_owned(),
+                totals,
+            })
+        }))
+    }
+
     /// All leases, or those that moved since the last such call.
     #[pyo3(signature = (changed_only = false))]
     fn cells(&self, py: Python<'_>, changed_only: bool) -> PyResult<Vec<CellTotals>> {
@@ -239,6 +256,7 @@ impl PyOwner {
                     .map(|(name, n)| (text(name), n))
                     .collect();
                 (
+                    r.position,
                     r.at_ms,
                     text(r.event),
                     text(r.customer),

@@ -61,6 +61,7 @@ pub fn document(catalog: &Catalog) -> Value {
         let version = map([
             ("features", Value::Map(settings.collect())),
             ("grants", grants_value(&plan.grants, catalog)),
+            ("trial", plan.trial.map_or(Value::Null, span_value)),
         ]);
         let versions = plans
             .entry(plan.name.clone())
@@ -369,7 +370,7 @@ addons:
             r#""period":null,"pool":"b","rates":{"in":1,"out":2},"when_stale":"keep"}},"#,
             r#""plans":{"p":{"1":{"features":{"x":1000,"y":true},"grants":[{"amount":500,"anchor":"calendar","#,
             r#""every":[1,"month"],"expires_after":null,"kind":"plan","pool":"b","priority":0,"#,
-            r#""rollover":{"max":0,"min":0}}]}}},"#,
+            r#""rollover":{"max":0,"min":0}}],"trial":null}}},"#,
             r#""pools":{"#,
             r#""a":{"description":"","max_staleness_ms":null,"order":["priority","expiry","kind","oldest"],"#,
             r#""overdraft":0,"policy":"hard","private":false,"scale":6,"when_stale":"keep"},"#,

@@ -8,13 +8,14 @@ use crate::decimal::Decimal;
 use crate::features::Names;
 use crate::fields::{Fields, check_name, entries, unknown};
 use crate::grants;
+use crate::length::span;
 use crate::problem::{Problems, Spot, join, shown};
 use crate::scalar::description;
 use crate::settings::{Target, setting};
 use crate::tree::{Entry, Node};
 
-const KEYS: [&str; 4] = ["features", "grants", "versions", "description"];
-const VERSION_KEYS: [&str; 3] = ["features", "grants", "description"];
+const KEYS: [&str; 5] = ["features", "grants", "trial", "versions", "description"];
+const VERSION_KEYS: [&str; 4] = ["features", "grants", "trial", "description"];
 
 /// Reads the plans, ordered by name and then version.
 pub(crate) fn read(
@@ -75,7 +76,7 @@ impl Reader<'_> {
             &fields.at("description"),
             problems,
         );
-        for key in ["features", "grants"] {
+        for key in ["features", "grants", "trial"] {
             if let Some(stray) = fields.entry(key) {
                 let message = format!("`{key}` beside `versions`");
                 let hint = "move it into one of the versions";
@@ -143,11 +144,15 @@ impl Reader<'_> {
                 problems,
             )
         });
+        let trial = fields
+            .get("trial")
+            .and_then(|node| span(node, &fields.at("trial"), problems));
         self.plans.push(Plan {
             name: name.to_owned(),
             version,
             entitlements: entitlements.unwrap_or_default(),
             grants: grants.unwrap_or_default(),
+            trial,
         });
     }
 

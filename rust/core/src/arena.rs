@@ -152,8 +152,9 @@ pub struct View {
 impl View {
     /// Attaches to the arena in `dir`.
     pub fn attach(dir: &Path) -> Result<View> {
-        let page = Arc::new(MapRegion::open(&control_path(dir), Access::Read)?);
-        let control = Control::open(Arc::clone(&page))?;
+        let path = control_path(dir);
+        let page = Arc::new(MapRegion::open(&path, Access::Read)?);
+        let control = Control::open(Arc::clone(&page), &path)?;
         let arena = control.get(Field::Arena)?;
         let rows = open_current(dir, &control, arena)?;
         Ok(View {

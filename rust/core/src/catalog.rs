@@ -216,6 +216,8 @@ pub struct Plan {
     /// (feature index, setting), each feature at most once.
     pub entitlements: Vec<(usize, Setting)>,
     pub grants: Vec<PlanGrant>,
+    /// How long a trial of the plan lasts where nobody says otherwise. `None`: a trial needs its own end.
+    pub trial: Option<Span>,
 }
 
 /// What an add-on says about a number.

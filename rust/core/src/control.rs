@@ -3,6 +3,8 @@
 //! One page. The owner writes, everybody reads. `READY` is stored last when the file is made, and the file gets its name
 //! after that, so whoever opens it finds it whole.
 
+use std::path::Path;
+
 use crate::error::{Corrupt, Error, Result};
 use crate::region::Region;
 use crate::sync::Ordering;
@@ -59,7 +61,8 @@ impl<R: Region> Control<R> {
         Ok(c)
     }
 
-    pub fn open(region: R) -> Result<Control<R>> {
+    /// Checks the page. `path` is for the message when another version of fastcheck wrote it.
+    pub fn open(region: R, path: &Path) -> Result<Control<R>> {
         if region.words() < WORDS {
             return Err(Error::Corrupt("the control file is too short"));
         }
@@ -69,8 +72,13 @@ impl<R: Region> Control<R> {
                 "the control file does not begin with its magic",
             ));
         }
-        if c.get(Field::Layout)? != LAYOUT {
-            return Err(Error::Corrupt("the control file has another layout"));
+        let found = c.get(Field::Layout)?;
+        if found != LAYOUT {
+            return Err(Error::Layout {
+                path: path.to_path_buf(),
+                found,
+                expected: LAYOUT,
+            });
         }
         Ok(c)
     }

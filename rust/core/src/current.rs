@@ -15,7 +15,7 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 #[cfg(not(loom))]
 pub const STRIPES: usize = 16;
 #[cfg(loom)]
-pub const STRIPES: usize = 1;
+pub const STRIPES: usize = 2;
 
 #[repr(align(128))]
 struct Stripe(AtomicUsize);

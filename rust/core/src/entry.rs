@@ -15,12 +15,13 @@
 
 use crate::catalog::{Catalog, Kind, Setting, bounds};
 use crate::error::Corrupt;
+use crate::key::hash_words;
 use crate::region::Words;
 use crate::resolve::{Resolved, Source};
 use crate::sync::Ordering;
 
 pub const ENTRY_WORDS: usize = 4;
-/// A profile's header: [features:16 | words:48].
+/// A profile's header: [features:16 | check:16 | words:32]. An overlay's has no check: its row has one.
 pub const PROFILE_HEADER: usize = 1;
 
 pub const ALLOWED: u64 = 1;
@@ -30,6 +31,7 @@ const KIND_SHIFT: u32 = 4;
 const SOURCE_SHIFT: u32 = 8;
 const VALUE_SHIFT: u32 = 12;
 const POOL_SHIFT: u32 = 16;
+const CHECK_SHIFT: u32 = 32;
 
 /// In word 1: the feature has no unnamed quantity; a burn must name its quantities.
 pub const NO_COST: u64 = u64::MAX;
@@ -193,7 +195,29 @@ pub fn profile(catalog: &Catalog, resolve: impl Fn(usize) -> Resolved) -> Vec<u6
         );
     }
     words[0] = (n as u64) << 48 | words.len() as u64;
+    // One profile serves many customers, so damage to it must not go unnoticed when the rows are adopted.
+    words[0] |= check(&words) << CHECK_SHIFT;
     words
+}
+
+/// The 16-bit check over a block whose check field is zero.
+fn check(words: &[u64]) -> u64 {
+    hash_words(0, words) >> 48
+}
+
+/// How many words a block has, by its header.
+pub fn block_words(header: u64) -> usize {
+    (header & 0xffff_ffff) as usize
+}
+
+/// Whether a profile is as it was written.
+pub fn is_sealed(profile: &[u64]) -> bool {
+    let Some(&header) = profile.first() else {
+        return false;
+    };
+    let mut words = profile.to_vec();
+    words[0] &= !(0xffff << CHECK_SHIFT);
+    check(&words) == (header >> CHECK_SHIFT) & 0xffff
 }
 
 /// Words of an overlay's index over `features` features.

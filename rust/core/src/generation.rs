@@ -35,7 +35,7 @@ const PROBES_MAX: usize = 1 << 16;
 /// Changes whenever anything in a rows file changes its meaning.
 pub const LAYOUT: u64 = {
     let parts = [
-        1,
+        2,
         HEADER_WORDS,
         FEATURE_WORDS,
         POOL_WORDS,
@@ -712,3 +712,7 @@ impl<R: Region> Generation<R> {
         Ok(self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "generation_tests.rs"]
+mod tests;

@@ -50,6 +50,8 @@ mod field {
 /// One usage record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// Arena, file and word: names the record for good, so that storing it twice can be told apart.
+    pub position: String,
     pub at_ms: u64,
     /// Pool units burned.
     pub units: u64,
@@ -84,6 +86,8 @@ pub enum Written {
 #[derive(Debug)]
 pub struct Journal<R: Region> {
     region: R,
+    /// The arena under which the file was begun.
+    pub arena: u64,
     pub holder: Holder,
 }
 
@@ -113,8 +117,9 @@ impl Journal<MapRegion> {
         Journal::format(MapRegion::create(&path, FILE_WORDS)?, arena, holder)
     }
 
-    pub fn open(path: &Path, arena: u64) -> Result<Journal<MapRegion>> {
-        Journal::adopt(MapRegion::open(path, Access::Write)?, arena)
+    /// Opens a file of any arena: its records are true whatever became of the cells.
+    pub fn open(path: &Path) -> Result<Journal<MapRegion>> {
+        Journal::adopt(MapRegion::open(path, Access::Write)?)
     }
 }
 
@@ -128,24 +133,30 @@ impl<R: Region> Journal<R> {
         region.store(field::READ, HEADER_WORDS as u64, Ordering::Relaxed)?;
         // Release: pairs with the Acquire in `adopt`.
         region.store(field::MAGIC, MAGIC, Ordering::Release)?;
-        Ok(Journal { region, holder })
+        Ok(Journal {
+            region,
+            arena,
+            holder,
+        })
     }
 
-    pub fn adopt(region: R, arena: u64) -> Result<Journal<R>> {
+    pub fn adopt(region: R) -> Result<Journal<R>> {
         // Acquire: pairs with the Release in `format`; the other words are constant.
         if region.load(field::MAGIC, Ordering::Acquire)? != MAGIC {
             return Err(Error::Corrupt(
                 "a journal file does not begin with its magic",
             ));
         }
-        if region.load(field::ARENA, Ordering::Relaxed)? != arena {
-            return Err(Error::Corrupt("a journal file belongs to another arena"));
-        }
+        let arena = region.load(field::ARENA, Ordering::Relaxed)?;
         let holder = Holder {
             pid: region.load(field::PID, Ordering::Relaxed)? as u32,
             started: region.load(field::STARTED, Ordering::Relaxed)?,
         };
-        Ok(Journal { region, holder })
+        Ok(Journal {
+            region,
+            arena,
+            holder,
+        })
     }
 
     /// Writes a record.
@@ -237,7 +248,10 @@ impl<R: Region> Journal<R> {
         while at < next && out.len() < limit {
             match self.record(at)? {
                 Some((record, words)) => {
-                    out.push(record);
+                    out.push(Record {
+                        position: at.to_string(),
+                        ..record
+                    });
                     at += words;
                 }
                 None if dead => at += 1,
@@ -336,6 +350,7 @@ fn parse(body: &[u64]) -> Option<Record> {
         quantities.push((name, n));
     }
     Some(Record {
+        position: String::new(),
         at_ms,
         units,
         event,
@@ -357,7 +372,6 @@ impl Drain {
     pub fn read(
         &mut self,
         dir: &Path,
-        arena: u64,
         limit: usize,
         mut alive: impl FnMut(u32, u64) -> bool,
     ) -> Result<Vec<Record>> {
@@ -382,25 +396,29 @@ impl Drain {
             if records.len() >= limit {
                 break;
             }
-            let Ok(journal) = Journal::open(&path, arena) else {
-                // Another arena's, or damaged: nothing in it can be trusted. Those of a former arena were read when it
-                // was given up.
+            let Ok(journal) = Journal::open(&path) else {
+                // Not a journal, or one whose maker was killed before it had a magic: it holds nothing.
                 self.pending.push((path, 0, true));
                 continue;
             };
             let dead = !alive(journal.holder.pid, journal.holder.started);
+            let before = records.len();
             let (read, done) = journal.read(limit, dead, &mut records)?;
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            for record in &mut records[before..] {
+                record.position = format!("{:016x}/{file}/{}", journal.arena, record.position);
+            }
             self.pending.push((path, read, done));
         }
         Ok(records)
     }
 
     /// What was read is stored.
-    pub fn ack(&mut self, arena: u64) -> Result<()> {
+    pub fn ack(&mut self) -> Result<()> {
         for (path, read, done) in self.pending.drain(..) {
             if done {
                 let _ = std::fs::remove_file(&path);
-            } else if let Ok(journal) = Journal::open(&path, arena) {
+            } else if let Ok(journal) = Journal::open(&path) {
                 journal.forget(read)?;
             }
         }

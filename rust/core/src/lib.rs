@@ -24,3 +24,5 @@ pub mod resolve;
 pub mod row;
 pub mod segment;
 pub mod sync;
+#[cfg(all(test, not(loom)))]
+mod testing;

@@ -3,7 +3,7 @@
 //! One owner per directory; the caller holds the lock that says so. A kill at any instruction leaves the old row or the
 //! new one, the old generation or the new one, an open lease or a closed one: whoever owns next carries on from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::arena::{RETIRED, Segments, cells_path, control_path, rename, rows_path};
@@ -26,6 +26,12 @@ use crate::segment::{CELL_BITS, CELLS, SEGMENTS_MAX};
 
 /// Which sources, without overrides, a profile was made from: plan, trial's plan, add-ons with quantities.
 type Combination = (Option<usize>, Option<usize>, Vec<(usize, u32)>);
+
+/// A number that no generation reaches by counting: `RETIRED`, or a damaged word.
+const GENERATION_MAX: u64 = 1 << 62;
+
+/// Room that a generation gets on top when one customer did not fit the one before: 8 MiB, then 128 MiB.
+const EXTRA_WORDS: [usize; 2] = [1 << 20, 1 << 24];
 
 /// What the environment gives to an owner: things the core does not look up itself.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +155,12 @@ impl Owner {
             drain: journal::Drain::default(),
             control,
         };
-        if owner.scan_cells().is_err() {
+        if let Err(e) = owner.scan_cells() {
+            // What the system refuses for now may be readable later, and what was spent must not be thrown away for it.
+            if matches!(&e, Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound)
+            {
+                return Err(e);
+            }
             // Cells that can't be read hold nothing that can be trusted: begin anew, and let the ledger close its leases.
             set_aside(dir)?;
             owner.control = make_control(dir, env)?;
@@ -157,6 +168,7 @@ impl Owner {
             owner.segments = Segments::new(dir, owner.arena);
             owner.segment_count = 0;
             owner.cells.clear();
+            owner.free.clear();
             owner.next_cell = 0;
             owner.found = Found::Nothing;
         }
@@ -164,6 +176,10 @@ impl Owner {
             owner.rows = None;
             owner.aliases.clear();
             owner.found = Found::CellsOnly;
+        }
+        if owner.found == Found::EarlierBoot {
+            // Before the arena is said to be of this boot: a successor of an owner that is killed here must not spend on.
+            owner.close_all()?;
         }
         owner.control.set(Field::Boot, env.boot)?;
         owner.control.set(Field::OwnerPid, u64::from(env.pid))?;
@@ -209,25 +225,34 @@ impl Owner {
         }
         self.control
             .set(Field::Segments, self.segment_count as u64)?;
-        let mut last_used = None;
+        for index in 0..self.segment_count {
+            // Here and not at the first cell, for the error that says why.
+            self.segments.map(index)?;
+        }
+        // Cells without a lease, with one that has a lease after them: an opening that was cut short.
+        let mut unused = Vec::new();
         for index in 0..(self.segment_count << CELL_BITS) as u32 {
-            if let Some(totals) = self.segments.cell(index)?.totals()? {
-                last_used = Some(index);
-                let key = (totals.number, totals.pool);
-                match self.cells.get(&key).copied() {
-                    // Two cells of one pool: the lease moved to another cell. The later lease counts.
-                    Some(other) if self.lease_number(other)? > totals.lease => {
-                        self.free.push(index)
-                    }
-                    Some(other) => {
-                        self.free.push(other);
-                        self.cells.insert(key, index);
-                    }
-                    None => drop(self.cells.insert(key, index)),
+            let Some(totals) = self.segments.cell(index)?.recover()? else {
+                unused.push(index);
+                continue;
+            };
+            let key = (totals.number, totals.pool);
+            match self.cells.get(&key).copied() {
+                // Two cells of one pool: the lease moved to another cell. The later lease counts.
+                Some(other) if self.lease_number(other)? > totals.lease => self.free.push(index),
+                Some(other) => {
+                    self.free.push(other);
+                    self.cells.insert(key, index);
                 }
+                None => drop(self.cells.insert(key, index)),
             }
         }
-        self.next_cell = last_used.map_or(0, |c| c + 1);
+        // What follows the last lease counts as never used.
+        let end = (self.segment_count << CELL_BITS) as u32;
+        let tail = unused.iter().rev().zip((0..end).rev());
+        self.next_cell = end - tail.take_while(|(a, b)| **a == *b).count() as u32;
+        unused.retain(|index| *index < self.next_cell);
+        self.free.append(&mut unused);
         Ok(())
     }
 
@@ -246,8 +271,26 @@ impl Owner {
         let (mut digest, mut customers) = (0u64, 0);
         let mut aliases: HashMap<u32, Vec<String>> = HashMap::new();
         let mut half_published = Vec::new();
+        let mut profiles = HashSet::new();
+        // Where the heap's used part must end at least, and how many slots must be in use.
+        let (mut end, mut slots) = (0, 0);
         g.for_each_row(|row| {
             let parts = row.parts(g.region(), g.pools())?;
+            // A slot that leads here must be the one that the key leads to.
+            let key = Key::new(&parts.key).ok_or(Corrupt)?;
+            if g.find(key, g.hash(key))?.map(|r| r.at) != Some(row.at) {
+                return Err(Corrupt.into());
+            }
+            slots += 1;
+            end = end.max(row.at - g.heap_at() + row.words());
+            if parts.kind == RowKind::Customer as u64 {
+                for phase in &parts.phases {
+                    if profiles.insert(phase.profile) {
+                        let at = phase.profile as usize;
+                        end = end.max(at + read_block(g.region(), g.heap_at() + at)?.len());
+                    }
+                }
+            }
             if parts.kind == RowKind::Customer as u64 {
                 digest = digest.wrapping_add(parts.record);
                 customers += 1;
@@ -263,6 +306,13 @@ impl Owner {
         })?;
         if digest != self.control.get(Field::Digest)? {
             return Err(Error::Corrupt("the digest of the rows does not match"));
+        }
+        // The default's profile is the heap's first block. New rows go where the marks say: they must not be in use.
+        read_block(g.region(), g.heap_at() + 1)?;
+        if g.heap_used()? < end || g.load_factor()?.0 != slots {
+            return Err(Error::Corrupt(
+                "the rows file's marks do not match its rows",
+            ));
         }
         // The former owner was killed between a key's word and the number's.
         for (number, place) in half_published {
@@ -505,65 +555,26 @@ impl Owner {
     }
 
     fn put_one(&mut self, customer: &Customer<'_>, record: u64, now_ms: i64) -> Result<()> {
-        let mut drafts = Vec::new();
-        let gone: Vec<String> = self
-            .aliases
-            .get(&customer.number)
-            .map(|old| {
-                old.iter()
-                    .filter(|a| customer.deleted || !customer.aliases.contains(&a.as_str()))
-                    .cloned()
-                    .collect()
-            })
-            .unwrap_or_default();
-        // Profiles that are new are appended to the live heap before the row that names them.
         let mut rows = self
             .rows
             .take()
             .ok_or(Error::Corrupt("no rows are loaded"))?;
         let widest = entry::PROFILE_HEADER + self.catalog.features.len() * entry::ENTRY_WORDS;
-        let made: Result<()> = (|| {
-            if !rows.has_room(
-                2 + customer.aliases.len(),
-                64 * widest + row::ROW_WORDS_MAX,
-                customer.number,
-            )? {
-                rows = self.grown(&rows, customer.number)?;
+        let made = (|| {
+            let keys = 2 + customer.aliases.len();
+            if !rows.has_room(keys, 64 * widest + row::ROW_WORDS_MAX, customer.number)? {
+                rows = self.grown(&rows, customer.number, 0)?;
             }
-            if !customer.deleted {
-                self.drafts(
-                    customer,
-                    record,
-                    now_ms,
-                    &mut |words| rows.append(words),
-                    &mut drafts,
-                )?;
-            }
-            let pools = self.catalog.pools.len();
-            for name in gone
-                .iter()
-                .map(String::as_str)
-                .chain(customer.deleted.then_some(customer.id))
-            {
-                let key = Key::new(name.as_bytes()).ok_or(Corrupt)?;
-                drafts.push(Draft {
-                    words: row::encode(RowKind::Gone, customer.number, key, 0, &[], pools, &[])?,
-                    key: name.as_bytes().into(),
-                    number: 0,
-                });
-            }
-            if customer.deleted {
-                rows.publish_number(customer.number, 0)?;
-            }
-            for draft in &drafts {
-                let place = rows.append(&draft.words)?;
-                // The number first: the rest of the host finds customers by key, so the key's word is the commit.
-                if draft.number != 0 {
-                    rows.publish_number(draft.number, place)?;
+            // Rarely, many profiles or aliases of one customer take more than was foreseen.
+            for extra_words in EXTRA_WORDS {
+                match self.publish_customer(&rows, customer, record, now_ms) {
+                    Err(Error::Full(_)) => {
+                        rows = self.grown(&rows, customer.number, extra_words)?;
+                    }
+                    done => return done,
                 }
-                rows.publish(Key::new(&draft.key).ok_or(Corrupt)?, place)?;
             }
-            Ok(())
+            self.publish_customer(&rows, customer, record, now_ms)
         })();
         self.rows = Some(rows);
         made?;
@@ -578,13 +589,89 @@ impl Owner {
         Ok(())
     }
 
+    /// Writes a customer's rows, new profiles before them, and points the keys to them.
+    fn publish_customer(
+        &mut self,
+        rows: &Generation<MapRegion>,
+        customer: &Customer<'_>,
+        record: u64,
+        now_ms: i64,
+    ) -> Result<()> {
+        let mut drafts = Vec::new();
+        if !customer.deleted {
+            self.drafts(
+                customer,
+                record,
+                now_ms,
+                &mut |words| rows.append(words),
+                &mut drafts,
+            )?;
+        }
+        let pools = self.catalog.pools.len();
+        for name in self.gone(rows, customer)? {
+            let key = Key::new(&name).ok_or(Corrupt)?;
+            drafts.push(Draft {
+                words: row::encode(RowKind::Gone, customer.number, key, 0, &[], pools, &[])?,
+                key: name.into(),
+                number: 0,
+            });
+        }
+        if customer.deleted {
+            rows.publish_number(customer.number, 0)?;
+        }
+        for draft in &drafts {
+            let place = rows.append(&draft.words)?;
+            // The number first: the rest of the host finds customers by key, so the key's word is the commit.
+            if draft.number != 0 {
+                rows.publish_number(draft.number, place)?;
+            }
+            rows.publish(Key::new(&draft.key).ok_or(Corrupt)?, place)?;
+        }
+        Ok(())
+    }
+
+    /// Keys that were the customer's and no longer are: aliases it lost, the id it had before, all of a deleted one's.
+    /// A key that another customer has taken over meanwhile is that one's.
+    fn gone(&self, rows: &Generation<MapRegion>, customer: &Customer<'_>) -> Result<Vec<Vec<u8>>> {
+        let mut names: Vec<Vec<u8>> = self
+            .aliases
+            .get(&customer.number)
+            .map(|old| old.iter().map(|a| a.as_bytes().to_vec()).collect())
+            .unwrap_or_default();
+        if let Some(row) = rows.by_number(customer.number)? {
+            names.push(row.parts(rows.region(), rows.pools())?.key);
+        }
+        names.push(customer.id.as_bytes().to_vec());
+        names.sort_unstable();
+        names.dedup();
+        let mut gone = Vec::new();
+        for name in names {
+            let kept = !customer.deleted
+                && (name == customer.id.as_bytes()
+                    || customer.aliases.iter().any(|a| a.as_bytes() == name));
+            let key = Key::new(&name).ok_or(Corrupt)?;
+            let theirs = rows
+                .find(key, rows.hash(key))?
+                .is_some_and(|row| row.number() == customer.number);
+            if !kept && theirs {
+                gone.push(name);
+            }
+        }
+        Ok(gone)
+    }
+
     /// A new, empty generation file under a temporary name.
     fn fresh_generation(
         &self,
         capacity: Capacity,
         defaults: &[u64],
     ) -> Result<Generation<MapRegion>> {
-        let generation = self.control.get(Field::Generation)? + 1;
+        let generation = match self.control.get(Field::Generation)? {
+            // Given up, or damaged: no number near the former ones, so that a reader that slept through it does not take
+            // the new file for the one it has mapped.
+            last if last >= GENERATION_MAX => (self.seed >> 8) | 1,
+            last => last + 1,
+        };
         let path = rows_path(&self.dir, generation).with_extension("new");
         let _ = std::fs::remove_file(&path);
         let plan = Plan::new(&self.catalog, self.seed, capacity)?;
@@ -619,22 +706,41 @@ impl Owner {
     }
 
     /// A larger generation with the same rows, without what is no longer reachable.
-    fn grown(&mut self, old: &Generation<MapRegion>, number: u32) -> Result<Generation<MapRegion>> {
+    fn grown(
+        &mut self,
+        old: &Generation<MapRegion>,
+        number: u32,
+        extra_words: usize,
+    ) -> Result<Generation<MapRegion>> {
         let pools = old.pools();
         let (mut rows, mut words, mut highest) = (0, 0, number);
+        let mut profiles = HashSet::new();
         old.for_each_row(|row| {
             if row.kind() != RowKind::Gone as u64 {
                 rows += 1;
                 words += row.words();
                 highest = highest.max(row.number());
             }
+            if row.kind() == RowKind::Customer as u64 {
+                match row.profile() {
+                    Some(place) => profiles.extend([place]),
+                    None => {
+                        let phases = row.parts(old.region(), pools)?.phases;
+                        profiles.extend(phases.iter().map(|p| p.profile));
+                    }
+                }
+            }
             Ok(())
         })?;
+        for place in profiles {
+            words += read_block(old.region(), old.heap_at() + place as usize)?.len();
+        }
         let catalog = &self.catalog;
         let none = Sources::default();
         let defaults = entry::profile(catalog, |f| none.resolve(catalog, f, 0));
         let widest = defaults.len();
-        let capacity = room_for(rows, highest, words + (self.profiles.len() + 256) * widest);
+        let mut capacity = room_for(rows, highest, words + (self.profiles.len() + 256) * widest);
+        capacity.heap_words += extra_words;
         let fresh = self.fresh_generation(capacity, &defaults)?;
         // Old place of a profile -> new place.
         let mut moved: HashMap<u64, u64> = HashMap::new();
@@ -768,7 +874,7 @@ impl Owner {
             .ok_or(Error::Corrupt("no rows are loaded"))?;
         let done = (|| {
             if !rows.has_room(0, row::ROW_WORDS_MAX, number)? {
-                rows = self.grown(&rows, number)?;
+                rows = self.grown(&rows, number, 0)?;
             }
             let row = rows
                 .by_number(number)?
@@ -823,10 +929,22 @@ impl Owner {
         }
     }
 
+    /// One lease. `None`: there is no cell for it.
+    pub fn totals(&self, number: u32, pool: &str, lease: u32) -> Result<Option<Totals>> {
+        let Some(index) = self.cells.get(&(number, self.pool_id(pool))) else {
+            return Ok(None);
+        };
+        Ok(self
+            .segments
+            .cell(*index)?
+            .totals()?
+            .filter(|t| t.lease == lease))
+    }
+
     /// All leases, or those whose totals moved since the last such call.
     pub fn cells(&mut self, changed_only: bool) -> Result<Vec<NamedTotals>> {
         let mut all = Vec::new();
-        let unused: std::collections::HashSet<u32> = self.free.iter().copied().collect();
+        let unused: HashSet<u32> = self.free.iter().copied().collect();
         for index in 0..self.next_cell {
             let Some(totals) = self.segments.cell(index)?.totals()? else {
                 continue;
@@ -877,12 +995,12 @@ impl Owner {
         limit: usize,
         alive: impl FnMut(u32, u64) -> bool,
     ) -> Result<Vec<journal::Record>> {
-        self.drain.read(&self.dir, self.arena, limit, alive)
+        self.drain.read(&self.dir, limit, alive)
     }
 
     /// The records drained last are stored.
     pub fn ack_journal(&mut self) -> Result<()> {
-        self.drain.ack(self.arena)
+        self.drain.ack()
     }
 
     /// The late return is in the ledger.
@@ -892,20 +1010,26 @@ impl Owner {
 
     /// Whether the files in the directory are no longer those that are mapped here: deleted or replaced from outside.
     pub fn is_detached(&self) -> bool {
-        match MapRegion::open(&control_path(&self.dir), Access::Read).and_then(Control::open) {
+        let path = control_path(&self.dir);
+        match MapRegion::open(&path, Access::Read).and_then(|r| Control::open(r, &path)) {
             Ok(control) => control.get(Field::Arena) != Ok(self.arena),
             Err(_) => true,
         }
     }
 
-    /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
-    pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
+    fn close_all(&self) -> Result<()> {
         for index in 0..self.next_cell {
             let cell = self.segments.cell(index)?;
             if cell.totals()?.is_some() {
                 cell.close()?;
             }
         }
+        Ok(())
+    }
+
+    /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
+    pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
+        self.close_all()?;
         self.control.set(Field::Generation, RETIRED)?;
         self.cells(false)
     }
@@ -924,17 +1048,21 @@ fn appender(heap: &mut Vec<u64>, base: u64) -> impl FnMut(&[u64]) -> Result<u64>
     }
 }
 
-/// Reads a profile: its header says how long it is.
+/// Reads a profile, checked: its header says how long it is.
 fn read_block<W: Words>(region: &W, at: usize) -> Result<Vec<u64>> {
     use crate::sync::Ordering;
     // Relaxed (both): blocks are immutable, and the owner wrote them.
-    let len = (region.load(at, Ordering::Relaxed)? & 0xffff_ffff_ffff) as usize;
-    if len > region.words() {
+    let len = entry::block_words(region.load(at, Ordering::Relaxed)?);
+    if len == 0 || len > region.words() {
         return Err(Corrupt.into());
     }
-    Ok((0..len)
+    let words = (0..len)
         .map(|i| region.load(at + i, Ordering::Relaxed))
-        .collect::<std::result::Result<_, _>>()?)
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    if !entry::is_sealed(&words) {
+        return Err(Error::Corrupt("a profile does not match its check"));
+    }
+    Ok(words)
 }
 
 /// Room for that many keys, numbers and words, and for as much again before the next generation is due.
@@ -947,7 +1075,8 @@ fn room_for(rows: usize, highest: u32, heap_words: usize) -> Capacity {
 }
 
 fn adopt_control(dir: &Path) -> Result<Control<MapRegion>> {
-    Control::open(MapRegion::open(&control_path(dir), Access::Write)?)
+    let path = control_path(dir);
+    Control::open(MapRegion::open(&path, Access::Write)?, &path)
 }
 
 /// Makes a new arena. What may be left of a former one is set aside.
@@ -984,3 +1113,7 @@ fn set_aside(dir: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "owner_tests.rs"]
+mod tests;

@@ -167,6 +167,11 @@ impl Row {
         (self.w1 & KEY_MASK) as usize
     }
 
+    /// The one profile of a row without phases; `None`: its phases say.
+    pub fn profile(self) -> Option<u64> {
+        (self.w0 & PHASED == 0).then_some((self.w1 >> PROFILE_SHIFT) & PROFILE_MAX)
+    }
+
     pub fn words(self) -> usize {
         ((self.w0 >> WORDS_SHIFT) & 0xffff) as usize
     }
@@ -391,7 +396,7 @@ impl Row {
                 let overlay = if start == 0 {
                     None
                 } else {
-                    let len = (local.load(start, Ordering::Relaxed)? & 0xffff_ffff_ffff) as usize;
+                    let len = entry::block_words(local.load(start, Ordering::Relaxed)?);
                     Some(
                         words
                             .get(start..start.saturating_add(len))
@@ -428,3 +433,7 @@ pub struct Parts {
     pub refs: Vec<Ref>,
     pub phases: Vec<Phase>,
 }
+
+#[cfg(test)]
+#[path = "row_tests.rs"]
+mod tests;

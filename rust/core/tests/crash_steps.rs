@@ -15,10 +15,14 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
+use fastcheck_core::catalog::Catalog;
 use fastcheck_core::cell::{self, Burn, Lease, NO_INSTANT, Totals};
 use fastcheck_core::error::Corrupt;
+use fastcheck_core::generation::{Capacity, Generation, Plan};
 use fastcheck_core::hold::{Ask, Hold, Holder, Reserve, Settle};
+use fastcheck_core::key::Key;
 use fastcheck_core::region::{HeapRegion, Region, Words};
+use fastcheck_core::row::{self, Phase, RowKind};
 use fastcheck_core::segment::{self, HEADER_WORDS, Segment};
 use fastcheck_core::sync::{AtomicU64, Ordering};
 
@@ -407,6 +411,7 @@ const OWNER: u32 = 100;
 /// `first` is interrupted before its access `n`; then all of `others` run, of which number `i` is killed before its access
 /// `m`; then `first` dies or goes on. Returns whether both interruptions happened.
 fn explore(
+    history: bool,
     first: Act,
     n: u64,
     others: &[Act],
@@ -415,8 +420,10 @@ fn explore(
     seen: &mut Seen,
 ) -> (bool, bool) {
     let world = World::new();
-    // A return in the cell's history, so that both tags name a slot.
-    world.act(50, Act::Commit(7, 3));
+    // With a return in the cell's history, both tags name a slot; without one, neither does.
+    if history {
+        world.act(50, Act::Commit(7, 3));
+    }
     let second = Rc::new(Cell::new(false));
     let happens = {
         let (world, second, others) = (Rc::clone(&world), Rc::clone(&second), others.to_vec());
@@ -456,7 +463,9 @@ fn explore(
     if done.is_none() && first == Act::Renew {
         world.renew();
     }
-    let what = format!("{first:?} at {n} (dies: {dies}), then {others:?}, kill {kill:?}");
+    let what = format!(
+        "history: {history}, {first:?} at {n} (dies: {dies}), then {others:?}, kill {kill:?}"
+    );
     world.audit(&what, seen);
     seen.runs += 1;
     seen.killed += u64::from(done.is_none());
@@ -467,19 +476,21 @@ fn explore(
 
 /// All steps of `first`, and for each all steps of each of `others`.
 fn explore_all(first: Act, others: &[Act], dies: bool, seen: &mut Seen) {
-    for n in 0.. {
-        let (happened, _) = explore(first, n, others, None, dies, seen);
-        if !happened {
-            break;
-        }
-        for i in 0..others.len() {
-            for m in 0.. {
-                if !explore(first, n, others, Some((i, m)), dies, seen).1 {
-                    break;
+    for history in [true, false] {
+        for n in 0.. {
+            let (happened, _) = explore(history, first, n, others, None, dies, seen);
+            if !happened {
+                break;
+            }
+            for i in 0..others.len() {
+                for m in 0.. {
+                    if !explore(history, first, n, others, Some((i, m)), dies, seen).1 {
+                        break;
+                    }
                 }
             }
+            assert!(n < 10_000, "a step count without end");
         }
-        assert!(n < 10_000, "a step count without end");
     }
 }
 
@@ -583,4 +594,67 @@ fn a_sweep_killed_at_any_step_is_finished_by_the_next() {
     }
     println!("{seen:?}");
     assert!(seen.both_killed > 1_000 && seen.late > 100, "{seen:?}");
+}
+
+/// A writer killed at any access leaves the old row or the new one, whole; the next writer goes on, and what the dead one
+/// left half-written is never found.
+#[test]
+fn a_writer_killed_at_any_step_leaves_the_old_row_or_the_new_one() {
+    let key = Key::new(b"acme").unwrap();
+    let put = |g: &Generation<Stepped>, record| {
+        let phase = Phase {
+            until_ms: None,
+            profile: 1,
+            overlay: None,
+        };
+        let words = row::encode(RowKind::Customer, 1, key, record, &[], 0, &[phase]).unwrap();
+        let place = g.append(&words).unwrap();
+        g.publish_number(1, place).unwrap();
+        g.publish(key, place).unwrap();
+    };
+    let found = |g: &Generation<Stepped>| {
+        let row = g.customer(key).unwrap()?;
+        let parts = row
+            .parts(g.region(), 0)
+            .expect("a row that is found is whole");
+        assert_eq!(parts.key, b"acme");
+        Some(parts.record)
+    };
+    let (mut old, mut new) = (0, 0);
+    // The first row of a key, and one that takes another's place.
+    for before in [None, Some(7)] {
+        for n in 0.. {
+            let script = Rc::new(Script::default());
+            let capacity = Capacity {
+                slots: 4,
+                numbers: 4,
+                heap_words: 64,
+            };
+            let plan = Plan::new(&Catalog::default(), 1, capacity).unwrap();
+            let region = Stepped {
+                words: HeapRegion::new(plan.words()),
+                script: Rc::clone(&script),
+            };
+            let g = Generation::format(region, plan, 1, 1, 1, &[1]).unwrap();
+            if let Some(record) = before {
+                put(&g, record);
+            }
+            let (done, happened) = script.run(Some(n), || true, || put(&g, 8));
+            let now = found(&g);
+            assert!(now == before || now == Some(8), "killed at {n}: {now:?}");
+            if !happened {
+                assert_eq!((done.is_some(), now), (true, Some(8)));
+                break;
+            }
+            old += u64::from(now == before);
+            new += u64::from(now == Some(8));
+            put(&g, 9);
+            assert_eq!(
+                found(&g),
+                Some(9),
+                "the next writer goes on after a kill at {n}"
+            );
+        }
+    }
+    assert!(old > 10 && new > 0, "{old} {new}");
 }

@@ -350,11 +350,11 @@ class Books:
 
     # usage records, audit
 
-    def put_usage(self, rows: Iterable[tuple[int, str, str, str, int, bytes]]) -> None:
-        """Stores usage records; those known already are left as they are."""
+    def put_usage(self, rows: Iterable[tuple[str, int, str, str, str, int, bytes]]) -> None:
+        """Stores usage records; those whose position is known already are left as they are."""
         self._db.executemany(
-            "INSERT OR IGNORE INTO usage_records (at, event, customer, feature, units, quantities) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO usage_records (position, at, event, customer, feature, units, quantities) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
 

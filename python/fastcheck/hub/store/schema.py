@@ -127,13 +127,13 @@ CREATE TABLE late_returns (          -- what holds gave back after their lease w
 
 CREATE TABLE usage_records (
     number INTEGER PRIMARY KEY,
+    position TEXT NOT NULL UNIQUE, -- where in which journal it was written
     at INTEGER NOT NULL,
     event TEXT NOT NULL,
     customer TEXT NOT NULL,
     feature TEXT NOT NULL,
     units INTEGER NOT NULL,
-    quantities BLOB NOT NULL,
-    UNIQUE (event, customer, feature, at, units, quantities)
+    quantities BLOB NOT NULL
 );
 
 CREATE TABLE audit (

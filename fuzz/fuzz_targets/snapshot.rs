@@ -1,0 +1,107 @@
+//! Arbitrary bytes as customer records: decoded, loaded, put. Whatever is refused must change nothing; whatever is
+//! accepted must be found again, and an owner that comes later must find the rows intact.
+
+#![no_main]
+
+mod common;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use fastcheck_core::arena::View;
+use fastcheck_core::check::{self, Clock};
+use fastcheck_core::customer;
+use fastcheck_core::owner::{Found, Owner};
+use libfuzzer_sys::fuzz_target;
+
+struct At(u64);
+
+impl Clock for At {
+    fn now_ms(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Numbers above this one are not loaded: the table of numbers would take more memory than the machine has.
+const NUMBER_MAX: u32 = 1 << 14;
+const FEATURES: [&[u8]; 6] = [b"s", b"l", b"v", b"m", b"c", b"?"];
+
+thread_local! {
+    static ARENA: RefCell<Option<(PathBuf, Owner, u64)>> = const { RefCell::new(None) };
+}
+
+fn small(mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match customer::decode(bytes) {
+            Ok((c, _, rest)) if c.number <= NUMBER_MAX => bytes = rest,
+            Ok(_) => return false,
+            Err(_) => return true,
+        }
+    }
+    true
+}
+
+fn check_all(dir: &std::path::Path, bytes: &[u8]) {
+    let view = View::attach(dir).expect("a loaded arena can be attached");
+    let mut rest = bytes;
+    while let Ok((c, _, tail)) = customer::decode(rest) {
+        for now in [0, common::NOW_MS as u64, u64::MAX >> 8] {
+            for feature in FEATURES {
+                check::check(&view.rows, &*view.cells, c.id.as_bytes(), feature, &At(now))
+                    .expect("rows that were just written can be read");
+            }
+        }
+        rest = tail;
+        if rest.is_empty() {
+            break;
+        }
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((mode, bytes)) = bytes.split_first() else {
+        return;
+    };
+    if !small(bytes) {
+        return;
+    }
+    ARENA.with_borrow_mut(|arena| {
+        let (dir, owner, seq) = arena.get_or_insert_with(|| {
+            let dir = common::directory("snapshot");
+            let mut owner = Owner::open(&dir, common::catalog(), 1, common::environment())
+                .expect("an empty directory can be owned");
+            owner
+                .load([], 1, 1, common::NOW_MS)
+                .expect("nothing can be loaded");
+            (dir, owner, 1)
+        });
+        let before = (owner.digest(), owner.customers());
+        *seq += 1;
+        let done = if mode & 1 == 0 {
+            owner.put(bytes, 1, *seq, common::NOW_MS)
+        } else {
+            owner.load([bytes], 1, *seq, common::NOW_MS)
+        };
+        match done {
+            Ok(_) => check_all(dir, bytes),
+            Err(_) => {
+                assert_eq!((owner.digest(), owner.customers()), before);
+                View::attach(dir).expect("a refused record leaves the last good rows");
+            }
+        }
+        // Now and then, the rows are adopted by the next owner, or begun anew.
+        if mode & 0x1e == 0x1e {
+            *arena = None;
+        } else if mode & 0xe == 0xe {
+            let dir = dir.clone();
+            let (seq, digest) = (*seq, owner.digest());
+            *arena = None;
+            let owner = Owner::open(&dir, common::catalog(), 1, common::environment())
+                .expect("the next owner can adopt");
+            if owner.found == Found::Intact {
+                assert_eq!(owner.digest(), digest);
+                *arena = Some((dir, owner, seq));
+            }
+        }
+    });
+});
