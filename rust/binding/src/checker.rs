@@ -123,12 +123,19 @@ impl Checker {
     /// Maps what is current now.
     #[cold]
     fn refresh(&self, py: Python<'_>) -> PyResult<()> {
+        let renew = |view: &View| (view.refreshed(), view.is_retired());
         #[cfg(not(Py_GIL_DISABLED))]
         // SAFETY: under the global lock; the reference ends before `replace`.
-        let fresh = unsafe { self.current.unpinned() }.refreshed();
+        let (fresh, retired) = renew(unsafe { self.current.unpinned() });
         #[cfg(Py_GIL_DISABLED)]
-        let fresh = self.current.pin(0).refreshed();
-        self.current.replace(fresh.map_err(|e| from_core(py, e))?);
+        let (fresh, retired) = renew(&self.current.pin(0));
+        match fresh {
+            Ok(fresh) => self.current.replace(fresh),
+            // The arena is given up and the next one is not there yet. The rows mapped here are the last that were in
+            // force, and the cells are closed, so a burn asks the owner.
+            Err(_) if retired => {}
+            Err(error) => return Err(from_core(py, error)),
+        }
         Ok(())
     }
 
