@@ -1,4 +1,4 @@
-"""Processes for the tests of faults: children that run a piece of code, and waiting without guessing how long."""
+"""Processes for the tests of faults: children that run a piece of code, waiting without guessing."""
 
 from __future__ import annotations
 

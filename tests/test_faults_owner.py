@@ -42,7 +42,8 @@ def owner_of(directory: Path) -> Child:
 
 
 def test_an_owner_killed_while_it_lends_is_succeeded(tmp_path: Path) -> None:
-    """Row 3: first touches in flight at the kill are answered by the successor, from the same balance, once."""
+    """Row 3: first touches in flight at the kill are answered by the successor, from the same balance,
+    once."""
     made(tmp_path, CUSTOMERS, credits=1)
     with owner_of(tmp_path) as owner, Child(SPENDER, tmp_path) as spender:
         assert spender.hear() == ["worker"]
@@ -94,42 +95,40 @@ def test_a_stopped_owner_keeps_its_role_and_catches_up(tmp_path: Path) -> None:
     """Row 5: burns go on with what is lent; the lag shows; nobody takes over; a resumed owner answers what
     waited."""
     made(tmp_path, customers=2, credits=100)
-    with owner_of(tmp_path) as owner:
-        with Entitlements.open(tmp_path, lease_timeout=0.3) as ents:
-            assert ents.consume("c0", "gpt-4o", 1)
-            owner.stop()
-            wait_for(lambda: ents.status().lag_ms > 1_500)
-            assert ents.status().role == "worker", "a stopped owner was succeeded while it holds the lock"
-            assert ents.status().owner_pid == owner.pid
-            assert ents.consume("c0", "gpt-4o", 1)
-            assert ents.check("c0", "export")
-            # A pool that nobody has touched yet needs the owner; that is said, and not waited for without end.
-            assert not ents.consume("c1", "gpt-4o", 1)
-            assert ents.decide("c1", "gpt-4o", 1).reason == "no_lease"
-            answers: list[Any] = []
-            asking = threading.Thread(
-                target=lambda: answers.append(ents.admin.grant("c0", "ai_credits", 5, id="while stopped"))
-            )
-            asking.start()
-            owner.send(signal.SIGCONT)
-            asking.join(60)
-            assert answers == ["while stopped"]
-            wait_for(lambda: ents.status().lag_ms < 1_000)
-            assert ents.consume("c1", "gpt-4o", 1)
-            assert ents.admin.balance("c0", "ai_credits").remaining == 103
+    with owner_of(tmp_path) as owner, Entitlements.open(tmp_path, lease_timeout=0.3) as ents:
+        assert ents.consume("c0", "gpt-4o", 1)
+        owner.stop()
+        wait_for(lambda: ents.status().lag_ms > 1_500)
+        assert ents.status().role == "worker", "a stopped owner was succeeded while it holds the lock"
+        assert ents.status().owner_pid == owner.pid
+        assert ents.consume("c0", "gpt-4o", 1)
+        assert ents.check("c0", "export")
+        # A pool that nobody has touched yet needs the owner; that is said, and waited for within bounds.
+        assert not ents.consume("c1", "gpt-4o", 1)
+        assert ents.decide("c1", "gpt-4o", 1).reason == "no_lease"
+        answers: list[Any] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(ents.admin.grant("c0", "ai_credits", 5, id="while stopped"))
+        )
+        asking.start()
+        owner.send(signal.SIGCONT)
+        asking.join(60)
+        assert answers == ["while stopped"]
+        wait_for(lambda: ents.status().lag_ms < 1_000)
+        assert ents.consume("c1", "gpt-4o", 1)
+        assert ents.admin.balance("c0", "ai_credits").remaining == 103
 
 
 def test_a_stopped_owner_that_is_killed_is_succeeded(tmp_path: Path) -> None:
     """Row 5: the operator's way out."""
     made(tmp_path, credits=10)
-    with owner_of(tmp_path) as owner:
-        with Entitlements.open(tmp_path) as ents:
-            owner.stop()
-            owner.kill()
-            wait_for(lambda: ents.status().role == "owner")
-            assert control_word(tmp_path, OWNER_PID) == os.getpid()
-            assert ents.consume("c0", "gpt-4o", 10)
-            assert ents.admin.balance("c0", "ai_credits").remaining == 0
+    with owner_of(tmp_path) as owner, Entitlements.open(tmp_path) as ents:
+        owner.stop()
+        owner.kill()
+        wait_for(lambda: ents.status().role == "owner")
+        assert control_word(tmp_path, OWNER_PID) == os.getpid()
+        assert ents.consume("c0", "gpt-4o", 10)
+        assert ents.admin.balance("c0", "ai_credits").remaining == 0
 
 
 def test_the_hold_of_a_dead_process_is_freed_although_its_pid_lives(tmp_path: Path) -> None:
