@@ -559,7 +559,7 @@ impl Checker {
         customer: &Bound<'_, PyString>,
         feature: &Bound<'_, PyString>,
         amount: &Bound<'_, PyAny>,
-        ttl: f64,
+        #[pyo3(from_py_with = seconds)] ttl: f64,
     ) -> PyResult<Reservation> {
         Reservation::make(py, slf, customer, feature, amount, ttl)
     }
@@ -692,4 +692,16 @@ impl Checker {
     fn _panic(&self) -> bool {
         crate::hot::guarded(self, || panic!("on purpose"), false)
     }
+}
+
+/// A length of time as callers give it.
+fn seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
+    given.extract().map_err(|_| {
+        let kind = given.get_type().to_string();
+        raise(
+            given.py(),
+            "WrongType",
+            format!("ttl must be a number of seconds, not {kind}"),
+        )
+    })
 }
