@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -97,7 +98,8 @@ def test_no_room_at_creation_is_refused(tmp_path: Path, bytes_max: int) -> None:
 
 
 def test_no_room_to_grow_is_refused_and_nothing_is_half_applied(tmp_path: Path) -> None:
-    """Row 10: rows, ledger or cells cannot grow: the request is refused, the rest goes on; with room it works."""
+    """Row 10: rows, ledger or cells cannot grow: the request is refused, the rest goes on; with room
+    it works."""
     with Child(FULL, tmp_path / "state", 7 << 20, QUICKSTART, 12_000) as child:
         assert child.hear() == ["opened"]
         said = child.ask("grow")
@@ -126,9 +128,10 @@ def test_a_full_file_system(small_disk: Path) -> None:
     filler = small_disk / "filler"
     with Entitlements.open(small_disk / "state", catalog=QUICKSTART) as ents:
         ents.admin.put_customer("acme", plan="pro")
-        with open(filler, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-            while True:
-                file.write(bytes(1 << 12))
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(1 << 12)):
+                pass
+        assert os.statvfs(small_disk).f_bavail == 0
         # The cells' file is made at the first lease: there is no room for it.
         assert not ents.consume("acme", "api_calls", 1)
         assert ents.check("acme", "export")
@@ -158,7 +161,8 @@ def replace_by_garbage(path: Path) -> None:
 def test_files_deleted_or_replaced_while_in_use(
     directory: Path, name: str, harm: Callable[[Path], None]
 ) -> None:
-    """Row 11: what is mapped lives on; the owner makes the files anew and everybody moves; nothing is lost."""
+    """Row 11: what is mapped lives on; the owner makes the files anew and everybody moves;
+    nothing is lost."""
     with (
         Entitlements.open(directory) as ents,
         Child(
@@ -267,7 +271,8 @@ def test_bits_flipped_under_running_processes(directory: Path) -> None:
             lambda: ents.check("acme", "export"), lambda: ents.consume("acme", "gpt-4o", 1),
             lambda: ents.decide("key", "gpt-4o", 2), lambda: ents.limit("key", "seats"),
             lambda: ents.value("acme", "retention_days"), lambda: ents.reserve("acme", "gpt-4o", 1).commit(),
-            lambda: ents.check_many(["acme", "key", "nobody"], "export"), lambda: ents.estimate("acme", "gpt-4o", 5),
+            lambda: ents.check_many(["acme", "key", "nobody"], "export"),
+            lambda: ents.estimate("acme", "gpt-4o", 5),
         ]
         while hear():
             said = []
@@ -413,7 +418,7 @@ def test_the_process_has_no_descriptors_left(tmp_path: Path) -> None:
     keep = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
     try:
-        with pytest.raises(OSError, match="Too many open files"):
+        with contextlib.suppress(OSError):
             while True:
                 keep.append(os.open("/dev/null", os.O_RDONLY))
         with pytest.raises(errors.FastcheckError):
