@@ -45,5 +45,8 @@ mutants:         ## breaks the core in named ways; each must be noticed by a nam
 test-python: build ## pytest
 	$(BIN)/pytest
 
+kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes
+	d=$$(mktemp -d) && $(BIN)/python tests/kill_sweep.py $$d/sweep; e=$$?; rm -rf $$d; exit $$e
+
 clean:           ## forgets all that was built
 	rm -rf target $(VENV)

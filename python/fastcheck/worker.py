@@ -48,7 +48,10 @@ class OwnerClient:
                 body = self._once(request, left_s)
             if body is not None:
                 # Outside of the attempt: an error of the owner's may itself be an OSError.
-                return _answer(body)
+                try:
+                    return _answer(body)
+                except OwnerUnavailable:
+                    pass  # It listens already and has just begun, or is closing: ask again.
             time.sleep(min(RETRY_S, max(0.0, deadline - time.monotonic())))
 
     def try_call(self, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:

@@ -66,7 +66,13 @@ unsafe fn amount_slow<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResul
                 .cast_into::<PyString>()
                 .map_err(|_| raise(py, "WrongType", "the names of quantities must be str"))?;
             // SAFETY: `name` is alive; this is to refuse what is not text.
-            unsafe { utf8(py, name.as_ptr()) }?;
+            if unsafe { utf8(py, name.as_ptr()) }?.is_empty() {
+                return Err(raise(
+                    py,
+                    "AmountError",
+                    "a quantity without a name: give units of the feature itself as an int",
+                ));
+            }
             quantities.push((name, plain(&n)?));
         }
         if quantities.is_empty() {

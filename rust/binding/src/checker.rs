@@ -123,12 +123,19 @@ impl Checker {
     /// Maps what is current now.
     #[cold]
     fn refresh(&self, py: Python<'_>) -> PyResult<()> {
+        let renew = |view: &View| (view.refreshed(), view.is_retired());
         #[cfg(not(Py_GIL_DISABLED))]
         // SAFETY: under the global lock; the reference ends before `replace`.
-        let fresh = unsafe { self.current.unpinned() }.refreshed();
+        let (fresh, retired) = renew(unsafe { self.current.unpinned() });
         #[cfg(Py_GIL_DISABLED)]
-        let fresh = self.current.pin(0).refreshed();
-        self.current.replace(fresh.map_err(|e| from_core(py, e))?);
+        let (fresh, retired) = renew(&self.current.pin(0));
+        match fresh {
+            Ok(fresh) => self.current.replace(fresh),
+            // The arena is given up and the next one is not there yet. The rows mapped here are the last that were in
+            // force, and the cells are closed, so a burn asks the owner.
+            Err(_) if retired => {}
+            Err(error) => return Err(from_core(py, error)),
+        }
         Ok(())
     }
 
@@ -552,7 +559,7 @@ impl Checker {
         customer: &Bound<'_, PyString>,
         feature: &Bound<'_, PyString>,
         amount: &Bound<'_, PyAny>,
-        ttl: f64,
+        #[pyo3(from_py_with = seconds)] ttl: f64,
     ) -> PyResult<Reservation> {
         Reservation::make(py, slf, customer, feature, amount, ttl)
     }
@@ -685,4 +692,16 @@ impl Checker {
     fn _panic(&self) -> bool {
         crate::hot::guarded(self, || panic!("on purpose"), false)
     }
+}
+
+/// A length of time as callers give it.
+fn seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
+    given.extract().map_err(|_| {
+        let kind = given.get_type().to_string();
+        raise(
+            given.py(),
+            "WrongType",
+            format!("ttl must be a number of seconds, not {kind}"),
+        )
+    })
 }

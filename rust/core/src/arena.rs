@@ -174,6 +174,11 @@ impl View {
         self.newest.load(Ordering::Acquire) == self.rows.generation
     }
 
+    /// Whether the owner has given this arena up.
+    pub fn is_retired(&self) -> bool {
+        self.control.get(Field::Generation) == Ok(RETIRED)
+    }
+
     /// The view that is current now. The cells stay mapped unless the arena itself is another one.
     #[cold]
     pub fn refreshed(&self) -> Result<View> {

@@ -4,6 +4,7 @@
 //! new one, the old generation or the new one, an open lease or a closed one: whoever owns next carries on from there.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::arena::{RETIRED, Segments, cells_path, control_path, rename, rows_path};
@@ -1047,12 +1048,21 @@ impl Owner {
     }
 
     /// Whether the files in the directory are no longer those that are mapped here: deleted or replaced from outside.
+    /// Control by its whole header, the others by who they say they are: a process that attaches needs them all.
     pub fn is_detached(&self) -> bool {
         let path = control_path(&self.dir);
-        match MapRegion::open(&path, Access::Read).and_then(|r| Control::open(r, &path)) {
-            Ok(control) => control.get(Field::Arena) != Ok(self.arena),
-            Err(_) => true,
-        }
+        let same = MapRegion::open(&path, Access::Read)
+            .and_then(|r| Control::open(r, &path))
+            .is_ok_and(|control| control.get(Field::Arena) == Ok(self.arena));
+        let rows_same = self.rows.as_ref().is_none_or(|rows| {
+            let words = first_words(&rows_path(&self.dir, rows.generation));
+            words.is_some_and(|w| w[2..] == [self.arena, rows.generation])
+        });
+        let cells_same = (0..self.segment_count).all(|index| {
+            let words = first_words(&cells_path(&self.dir, index));
+            words.is_some_and(|w| w[1..3] == [self.arena, index as u64])
+        });
+        !(same && rows_same && cells_same)
     }
 
     fn close_all(&self) -> Result<()> {
@@ -1075,6 +1085,19 @@ impl Owner {
     pub fn pool_name(&self, id: u64) -> Option<&str> {
         self.pool_names.get(&id).map(String::as_str)
     }
+}
+
+/// The words with which a rows or cells file says whose it is.
+fn first_words(path: &Path) -> Option<[u64; 4]> {
+    let mut bytes = [0u8; 32];
+    std::fs::File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .ok()?;
+    let mut words = [0u64; 4];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_ne_bytes(bytes.try_into().ok()?);
+    }
+    Some(words)
 }
 
 /// Appends blocks to a heap that is still in memory.
