@@ -9,9 +9,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::arena::View;
-use crate::cell::NO_INSTANT;
-use crate::check::{self, Answer};
-use crate::hold::{Ask, Hold, Holder, Reserve, Settle};
+use crate::cell::{Lease, NO_INSTANT};
+use crate::check::{self, Answer, Cells};
+use crate::entry;
+use crate::hold::{self, Ask, Hold, Holder, Reserve, Settle};
+use crate::key::Key;
+use crate::row::Row;
 use crate::testing::{self, At, COST, CREDITS, FEATURES, NOW_MS, Record};
 
 const BOOT: u64 = 7;
