@@ -8,16 +8,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Answer};
+use fastcheck_core::check::{self, Answer, Till};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
 use crate::amounts::{Amount, amount, small};
-use crate::checker::Checker;
+use crate::checker::{Checker, seconds};
 use crate::errors::{corrupt, raise};
 use crate::handle::Handle;
 use crate::identity::Customer;
+use crate::reservation::{Reservation, TTL_S};
 use crate::strings::utf8;
 
 type Fast = unsafe extern "C" fn(
@@ -145,6 +146,31 @@ unsafe fn feature_index(
     }
 }
 
+/// What burning the customer's feature takes. `None`: look again, with all there is.
+///
+/// # Safety
+/// As for [`crate::identity::Identities::customer`]; both objects are alive.
+#[inline(always)]
+unsafe fn till(
+    py: Python<'_>,
+    checker: &Checker,
+    view: &View,
+    customer: *mut ffi::PyObject,
+    feature: *mut ffi::PyObject,
+) -> Option<Till> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let index = feature_index(py, checker, view, feature)?;
+        match checker.identities.customer(view, customer) {
+            Some(seen) => seen.till(view, index),
+            None => checker
+                .identities
+                .find_customer(py, view, customer)?
+                .till(view, index),
+        }
+    }
+}
+
 /// # Safety
 /// Both objects are alive during the call.
 #[inline(never)]
@@ -263,20 +289,10 @@ unsafe extern "C" fn consume(
         if kwnames.is_null()
             && let Some(amount) = amount
             && let Some(view) = checker.view_fast()
-            && let Some(index) = feature_index(py, checker, view, *args.add(1))
+            && let Some(till) = till(py, checker, view, *args, *args.add(1))
+            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
         {
-            let till = match checker.identities.customer(view, *args) {
-                Some(seen) => seen.till(view, index),
-                None => match checker.identities.find_customer(py, view, *args) {
-                    Some(mut found) => found.till(view, index),
-                    None => None,
-                },
-            };
-            if let Some(till) = till
-                && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
-            {
-                return boolean(answer);
-            }
+            return boolean(answer);
         }
         consume_any(py, checker, args, nargs, kwnames)
     }
@@ -309,12 +325,8 @@ unsafe fn consume_any(
                 3 => unsafe { amount(py, *args.add(2)) }?,
                 _ => Amount::Plain(1),
             };
-            let event = if kwnames.is_null() {
-                None
-            } else {
-                // SAFETY: as above; keyword values follow the positional ones.
-                unsafe { event(py, args.add(nargs as usize), kwnames) }?
-            };
+            // SAFETY: as above; keyword values follow the positional ones.
+            let event = unsafe { event(py, args.add(nargs as usize), kwnames, "consume") }?;
             checker.consume_any(py, &customer, key, &amount, event.as_ref())
         },
         Ok(false),
@@ -322,34 +334,53 @@ unsafe fn consume_any(
     answer(py, result)
 }
 
-/// The one keyword of `consume`.
+/// The one keyword that a method has, if it was given.
 ///
 /// # Safety
-/// `kwnames` is the tuple of keyword names and `values` points to as many live objects.
+/// `kwnames` is the tuple of keyword names, or null, and `values` points to as many live objects.
+#[cold]
+unsafe fn keyword<'a>(
+    py: Python<'a>,
+    values: *const *mut ffi::PyObject,
+    kwnames: *mut ffi::PyObject,
+    method: &str,
+    name: &str,
+) -> PyResult<Option<Bound<'a, PyAny>>> {
+    if kwnames.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let names = unsafe { Bound::from_borrowed_ptr(py, kwnames) };
+    let names: Vec<String> = names.extract()?;
+    if names != [name] {
+        return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+            "{method}() has one keyword, {name}; not {}",
+            names.join(", ")
+        )));
+    }
+    // SAFETY: one name, so one value.
+    Ok(Some(unsafe { Bound::from_borrowed_ptr(py, *values) }))
+}
+
+/// The keyword `event`.
+///
+/// # Safety
+/// As for [`keyword`].
 #[cold]
 unsafe fn event<'a>(
     py: Python<'a>,
     values: *const *mut ffi::PyObject,
     kwnames: *mut ffi::PyObject,
+    method: &str,
 ) -> PyResult<Option<Bound<'a, PyString>>> {
     // SAFETY: the caller's promise.
-    let names = unsafe { Bound::from_borrowed_ptr(py, kwnames) };
-    let names: Vec<String> = names.extract()?;
-    if names != ["event"] {
-        return Err(pyo3::exceptions::PyTypeError::new_err(format!(
-            "consume() has one keyword, event; not {}",
-            names.join(", ")
-        )));
+    match unsafe { keyword(py, values, kwnames, method, "event") }? {
+        Some(value) if !value.is_none() => value
+            .cast_into::<PyString>()
+            .map(Some)
+            .map_err(|_| raise(py, "WrongType", "event must be a str")),
+        _ => Ok(None),
     }
-    // SAFETY: one name, so one value.
-    let value = unsafe { Bound::from_borrowed_ptr(py, *values) };
-    if value.is_none() {
-        return Ok(None);
-    }
-    value
-        .cast_into::<PyString>()
-        .map(Some)
-        .map_err(|_| raise(py, "WrongType", "event must be a str"))
 }
 
 unsafe extern "C" fn decide(
@@ -389,8 +420,13 @@ unsafe extern "C" fn decide(
         },
         Ok(None),
     );
-    let made = made.and_then(|decision| {
-        decision.ok_or_else(|| {
+    object(py, made)
+}
+
+/// An object, or the error set and null. No object and no error: a panic was caught.
+fn object<T>(py: Python<'_>, made: PyResult<Option<Bound<'_, T>>>) -> *mut ffi::PyObject {
+    let made = made.and_then(|made| {
+        made.ok_or_else(|| {
             raise(
                 py,
                 "FastcheckError",
@@ -399,11 +435,147 @@ unsafe extern "C" fn decide(
         })
     });
     match made {
-        Ok(decision) => decision.into_ptr(),
+        Ok(made) => made.into_ptr(),
         Err(error) => {
             error.restore(py);
             std::ptr::null_mut()
         }
+    }
+}
+
+unsafe extern "C" fn reserve(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if nargs != 3 {
+        return arguments(
+            py,
+            "reserve(customer, feature, amount, *, ttl=60.0) takes three positional arguments",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; the arguments are alive during the call, and keyword values follow the
+    // positional ones.
+    let made = unsafe {
+        guarded(
+            checker(py, slf),
+            || match small(*args.add(2)).filter(|_| kwnames.is_null()) {
+                Some(amount) => match reserve_covered(py, slf, args, amount) {
+                    Some(made) => Bound::new(py, made).map(Some),
+                    None => reserve_any(py, slf, args, kwnames),
+                },
+                None => reserve_any(py, slf, args, kwnames),
+            },
+            Ok(None),
+        )
+    };
+    object(py, made)
+}
+
+/// A plain amount that is covered, for the usual time. `None`: nothing was held; look again, with all there is.
+///
+/// # Safety
+/// The arguments are those of `reserve`, three of them positional.
+#[inline(always)]
+unsafe fn reserve_covered(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    amount: u64,
+) -> Option<Reservation> {
+    // SAFETY: the caller's promise. What a till was found for is text. No Python code runs before the view is done with.
+    unsafe {
+        let this = checker(py, slf);
+        let view = this.view_fast()?;
+        let till = till(py, this, view, *args, *args.add(1))?;
+        Reservation::held(
+            &Borrowed::from_ptr(py, slf).cast_unchecked(),
+            view,
+            till,
+            &Borrowed::from_ptr(py, *args).cast_unchecked(),
+            &Borrowed::from_ptr(py, *args.add(1)).cast_unchecked(),
+            amount,
+        )
+    }
+}
+
+/// # Safety
+/// The arguments are those of `reserve`, three of them positional.
+#[inline(never)]
+unsafe fn reserve_any<'py>(
+    py: Python<'py>,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    kwnames: *mut ffi::PyObject,
+) -> PyResult<Option<Bound<'py, Reservation>>> {
+    // SAFETY: the caller's promise; all are alive during the call, and keyword values follow the positional ones.
+    unsafe {
+        let ttl = match keyword(py, args.add(3), kwnames, "reserve", "ttl")? {
+            None => TTL_S,
+            Some(ttl) => seconds(&ttl)?,
+        };
+        let name = |i| {
+            Borrowed::from_ptr(py, *args.add(i))
+                .cast::<PyString>()
+                .map_err(|_| raise(py, "WrongType", "a name must be a str"))
+        };
+        let (customer, feature) = (name(0)?, name(1)?);
+        let made = Reservation::make(
+            py,
+            &Borrowed::from_ptr(py, slf).cast_unchecked(),
+            &customer,
+            &feature,
+            &Borrowed::from_ptr(py, *args.add(2)),
+            ttl,
+        )?;
+        Bound::new(py, made).map(Some)
+    }
+}
+
+unsafe extern "C" fn commit(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if nargs > 1 {
+        return arguments(
+            py,
+            "commit(actual=None, *, event=None) takes at most one positional argument",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; the arguments are alive during the call, and keyword values follow the
+    // positional ones.
+    unsafe {
+        let held = &*std::ptr::from_ref(
+            Borrowed::from_ptr(py, slf)
+                .cast_unchecked::<Reservation>()
+                .get(),
+        );
+        let made = guarded(
+            held.checker(),
+            || {
+                if kwnames.is_null()
+                    && nargs == 1
+                    && let Some(actual) = small(*args)
+                    && let Some(view) = held.checker().view_fast()
+                    && let Some(used) = held.covered(view, actual)
+                {
+                    return Bound::new(py, held.settle(py, used)?).map(Some);
+                }
+                let event = event(py, args.add(nargs as usize), kwnames, "commit")?;
+                let actual = (nargs == 1).then(|| Borrowed::from_ptr(py, *args));
+                let actual = actual.as_deref().filter(|a| !a.is_none());
+                Bound::new(py, held.commit(py, actual, event.as_ref())?).map(Some)
+            },
+            Ok(None),
+        );
+        object(py, made)
     }
 }
 
@@ -566,11 +738,22 @@ pub fn install(class_: &Bound<'_, PyType>) -> PyResult<()> {
         (c"check", fast(check), CHECK_DOC),
         (c"consume", fast_keywords(consume), CONSUME_DOC),
         (c"decide", fast(decide), DECIDE_DOC),
+        (c"reserve", fast_keywords(reserve), RESERVE_DOC),
         (c"_floor", fast(floor), FLOOR_DOC),
     ] {
         attach(class_, name, definition(name, method, flags, doc))?;
     }
     Ok(())
+}
+
+/// Attaches the methods of `Reservation`.
+pub fn install_reservation(py: Python<'_>) -> PyResult<()> {
+    let (commit, flags) = fast_keywords(commit);
+    attach(
+        &py.get_type::<Reservation>(),
+        c"commit",
+        definition(c"commit", commit, flags, COMMIT_DOC),
+    )
 }
 
 /// Attaches the methods of `Handle`.
@@ -599,6 +782,11 @@ const CONSUME_DOC: &std::ffi::CStr =
 Decides and records a burn, atomically. False: nothing was recorded.";
 const DECIDE_DOC: &std::ffi::CStr = c"decide($self, customer, feature, amount=1, /)\n--\n\n\
 The answer with its reason. No side effect.";
+const RESERVE_DOC: &std::ffi::CStr =
+    c"reserve($self, customer, feature, amount, /, *, ttl=60.0)\n--\n\n\
+Reserves an estimate before the work; commit the true amount after it, or release.";
+const COMMIT_DOC: &std::ffi::CStr = c"commit($self, actual=None, /, *, event=None)\n--\n\n\
+Settles: keeps what was used (the whole estimate if not said), gives the rest back.";
 const FLOOR_DOC: &std::ffi::CStr = c"_floor($self, customer, feature, /)\n--\n\n\
 Does nothing: what any native method costs at least. For benchmarks.";
 const HANDLE_CHECK_DOC: &std::ffi::CStr = c"check($self, /)\n--\n\n\

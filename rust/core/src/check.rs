@@ -267,8 +267,12 @@ pub fn check_fast<W: Words>(g: &Generation<W>, entries_at: usize, feature: usize
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Till {
     pub cell: u32,
+    /// Decimal digits of the pool.
+    pub scale: u8,
     pub unit: u64,
     pub identity: u64,
+    /// The pool's id, as holds and cells have it.
+    pub pool: u64,
 }
 
 /// Finds what a burn from a plain row takes. `None`: look again, with all there is.
@@ -281,10 +285,13 @@ pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Til
     }
     let unit = entry.cost(g.region()).ok()?;
     let word = row.lease_of(g.region(), entry.pool(), g.pools()).ok()??;
+    let pool = g.pool_info(entry.pool()).ok()?;
     (unit <= cell::TOTAL_MAX).then_some(Till {
         cell: word as u32,
+        scale: pool.scale,
         unit,
         identity: cell::identity(row.number(), (word >> 32) as u32),
+        pool: pool.id,
     })
 }
 
