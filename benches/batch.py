@@ -19,7 +19,7 @@ SEED = 1
 
 
 def measure(made: Arena, rounds: int) -> list[Figure]:
-    return [*batches(made, rounds), *random_order(made, max(3, rounds // 10))]
+    return [*batches(made, rounds), *random_order(made, max(3, rounds // 50))]
 
 
 def batches(made: Arena, rounds: int) -> list[Figure]:
@@ -38,7 +38,7 @@ def batches(made: Arena, rounds: int) -> list[Figure]:
             checker.check_many(hot_names, "export")
 
     hot = calls({"ids": hot_by_ids, "names": hot_by_names}, HOT * REPEATS, rounds)
-    cold = calls({"ids": lambda: checker.check_many(shuffled, "export")}, len(shuffled), max(3, rounds // 10))
+    cold = calls({"ids": lambda: checker.check_many(shuffled, "export")}, len(shuffled), max(3, rounds // 50))
     assert checker.check_many(shuffled, "export").sum() == len(shuffled) // 2
     return [
         Figure(GROUP, f"check_many by ids, hot, {HOT:,} customers", hot["ids"].median, "ns", 5),

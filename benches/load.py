@@ -13,7 +13,7 @@ from benches.children import in_fresh_process
 from benches.figures import Figure
 
 GROUP = "Loading"
-LOADS = 3
+LOADS = 5
 ATTACHES = 7
 
 

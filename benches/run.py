@@ -25,11 +25,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=100, help="interleaved rounds (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=400, help="interleaved rounds (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and customers, no files written")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the page and the chart go")
     options = parser.parse_args()
-    rounds = 15 if options.quick else options.rounds
+    rounds = 50 if options.quick else options.rounds
     before = machine.load()
     figures = measure(rounds, QUICK_CUSTOMERS if options.quick else CUSTOMERS)
     print(table(figures))
