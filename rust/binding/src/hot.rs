@@ -162,11 +162,12 @@ unsafe fn till(
     unsafe {
         let index = feature_index(py, checker, view, feature)?;
         match checker.identities.customer(view, customer) {
-            Some(seen) => seen.till(view, index),
+            Some(seen) => seen.till(view, index).copied(),
             None => checker
                 .identities
                 .find_customer(py, view, customer)?
-                .till(view, index),
+                .till(view, index)
+                .copied(),
         }
     }
 }
@@ -281,6 +282,37 @@ unsafe extern "C" fn consume(
     // view is done with.
     unsafe {
         let checker = checker(py, slf);
+        let amount = if nargs == 3 {
+            small(*args.add(2))
+        } else {
+            Some(1)
+        };
+        if kwnames.is_null()
+            && let Some(amount) = amount
+            && let Some(view) = checker.view_fast()
+            && let Some(index) = checker.identities.feature(view, *args.add(1))
+            && let Some(seen) = checker.identities.customer(view, *args)
+            && let Some(till) = seen.till(view, index)
+            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
+        {
+            return boolean(answer);
+        }
+        consume_unseen(py, checker, args, nargs, kwnames)
+    }
+}
+
+/// # Safety
+/// The arguments are those of `consume`.
+#[inline(never)]
+unsafe fn consume_unseen(
+    py: Python<'_>,
+    checker: &Checker,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise; no Python code runs before the view is done with.
+    unsafe {
         let amount = if nargs == 3 {
             small(*args.add(2))
         } else {
@@ -637,7 +669,7 @@ unsafe extern "C" fn handle_consume(
         if let Some(amount) = amount
             && let Some(view) = checker.view_fast()
             && let Some(seen) = handle.seen(view)
-            && let Some(till) = seen.till
+            && let Some(till) = &seen.till
             && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
         {
             return boolean(answer);

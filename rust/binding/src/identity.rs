@@ -219,20 +219,20 @@ impl Identities {
 impl Customer {
     /// What burning `feature` takes. `None`: look again, with all there is.
     #[inline(always)]
-    pub fn till(&mut self, view: &View, feature: usize) -> Option<Till> {
+    pub fn till(&mut self, view: &View, feature: usize) -> Option<&Till> {
         if self.feature == feature {
-            Some(self.till)
+            Some(&self.till)
         } else {
             self.find_till(view, feature)
         }
     }
 
     #[inline(never)]
-    fn find_till(&mut self, view: &View, feature: usize) -> Option<Till> {
+    fn find_till(&mut self, view: &View, feature: usize) -> Option<&Till> {
         let row: Row = view.rows.row_of(self.word).ok()?;
         self.till = till(&view.rows, row, feature)?;
         self.feature = feature;
-        Some(self.till)
+        Some(&self.till)
     }
 }
 

@@ -298,7 +298,7 @@ pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Til
 impl Till {
     /// Burns `amount` units. `None`: look again, with all there is. It does not panic, as [`check_fast`] does not.
     #[inline(always)]
-    pub fn burn<C: Cells>(self, cells: &C, amount: u64, clock: &impl Clock) -> Option<bool> {
+    pub fn burn<C: Cells>(&self, cells: &C, amount: u64, clock: &impl Clock) -> Option<bool> {
         let cost = self.unit.checked_mul(amount)?;
         // A cost above the largest total can never be available, so it is not worth a branch of its own.
         match cells
@@ -315,7 +315,7 @@ impl Till {
 
     /// Whether one unit is left. `None`: look again, with all there is.
     #[inline(always)]
-    pub fn check<C: Cells>(self, cells: &C, clock: &impl Clock) -> Option<bool> {
+    pub fn check<C: Cells>(&self, cells: &C, clock: &impl Clock) -> Option<bool> {
         let view = cells
             .cell(self.cell)
             .ok()?
