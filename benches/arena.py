@@ -37,7 +37,7 @@ class Leases:
         self.last = 0
         self.next()
 
-    def next(self, units: int = PLENTY) -> native.CellTotals | None:
+    def next(self, units: int = PLENTY) -> tuple[int, str, int, int, int, int, bool] | None:
         """Closes the lease and opens another; returns the closed one's totals."""
         totals = self.owner.close_cell(1, "ai_credits", self.last) if self.last else None
         self.last += 1
