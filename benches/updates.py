@@ -40,11 +40,11 @@ def measure(made: Arena) -> list[Figure]:
     several = median(rate(made, together, UPDATES) for _ in range(5))
     idle, busy, achieved = checks_meanwhile(made, records)
     return [
-        Figure(GROUP, "single rows, one put each", single, "/s", 300_000, "at least"),
-        Figure(GROUP, f"single rows, {TOGETHER} in one put", several, "/s"),
+        Figure(GROUP, "single-row updates, one put each", single, "/s", 300_000, "at least"),
+        Figure(GROUP, f"single-row updates, {TOGETHER} in one put", several, "/s"),
         Figure(
             GROUP,
-            "check p99.9 in another process during updates (ratio to idle)",
+            "check p99.9 elsewhere during updates (ratio to idle)",
             median(b / i for b, i in zip(busy, idle, strict=True)),
             "x",
             2,
