@@ -19,10 +19,11 @@ before the run.
 **Method.** {rounds} interleaved rounds: every round times every statement once, so that a slow moment of
 the machine falls on all of them. A ratio is the median of the ratios within each round; nanoseconds are
 medians over the rounds. Statements are timed by `timeit` with the garbage collector off; the loop around
-the statement is included on both sides of every ratio (its row is there to subtract it). Passes
-over many customers, loads and updates count the thread's own time. Memory and attaching are measured in fresh processes. While
-`check` is timed in one process, each call by itself with the clock around it, the owner in another applies
-300,000 updates per second; idle and busy windows take turns. Nothing is left out as an outlier.
+the statement is included on both sides of every ratio (its row is there to subtract it). Passes over many
+customers, loads and updates count the thread's own time. Memory and attaching are measured in fresh
+processes. While `check` is timed in one process, each call by itself with the clock around it, the owner in
+another applies 300,000 updates per second; idle and busy windows take turns. Nothing is left out as an
+outlier.
 
 **What is included.** All of a call as a program makes it: method lookup, argument passing, the answer as a
 Python object. The calls are those of the class `Entitlements`, whose hot methods are the native class's own
