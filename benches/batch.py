@@ -73,7 +73,7 @@ def random_order(made: Arena, rounds: int) -> list[Figure]:
     return [
         Figure(
             RANDOM,
-            f"check, {count} (ratio to a Python function over a dict)",
+            f"check in random order over {count} (ratio to a Python function over a dict)",
             ratio,
             "x",
             0.8,

@@ -68,5 +68,12 @@ def measure(made: Arena) -> list[Figure]:
         child.join()
     return [
         Figure(GROUP, f"units wrong in {ROUNDS * BURNS * 4:,} burns", wrong, "units", 0, "exactly"),
-        Figure(GROUP, "the slower one's rate (ratio to its rate alone)", median(kept), "x", 0.2, "at least"),
+        Figure(
+            GROUP,
+            "two consumers, the slower one's rate (ratio to its rate alone)",
+            median(kept),
+            "x",
+            0.2,
+            "at least",
+        ),
     ]

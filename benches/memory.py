@@ -48,7 +48,7 @@ def measure(made: Arena) -> list[Figure]:
     return [
         Figure(
             GROUP,
-            f"resident per customer, {customers:,} touched by name and number",
+            f"memory per customer, all of {customers:,} touched",
             everything / customers,
             "bytes",
             100,
