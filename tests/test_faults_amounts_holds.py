@@ -66,10 +66,9 @@ def test_bad_amounts_are_refused(ents: Entitlements, amount: Any) -> None:
         try:
             said = call()
         except errors.FastcheckError as error:
-            assert len(str(error)) > 10
-        else:
-            # Larger than any balance: refused as such.
-            assert not said, f"{amount!r:.40} was allowed"
+            said = len(str(error)) <= 10
+        # Larger than any balance, an amount may be denied instead.
+        assert not said, f"{amount!r:.40} was allowed, or refused without a word"
     assert hold.commit(3).charged == 3
     assert used(ents) == 3
     assert ents.consume("acme", "gpt-4o", GRANTED - 3)
@@ -114,9 +113,13 @@ def test_bad_grants_are_refused(ents: Entitlements, amount: Any) -> None:
 def test_a_balance_never_overflows(ents: Entitlements) -> None:
     """Row 29: grants that together are more than can be counted."""
     most = (2**63 - 1) // 10**6
-    with pytest.raises(errors.FastcheckError):
-        for n in range(3):
+    refused = 0
+    for n in range(3):
+        try:
             ents.admin.grant("acme", "ai_credits", most, id=f"huge {n}")
+        except errors.FastcheckError:
+            refused += 1
+    assert refused
     remaining = ents.admin.balance("acme", "ai_credits").remaining
     assert isinstance(remaining, (int, Decimal))
     assert remaining >= GRANTED

@@ -148,7 +148,7 @@ class Owner:
         self._arena: Arena | None = None
         self._stripes = _Stripes()
         self._publishing = threading.RLock()  # Rows reach the arena in the order of their numbers.
-        self._leases_lock = threading.Lock()  # For the three below.
+        self._leases_lock = threading.RLock()  # For the three below; a signal handler may come in between.
         self._held: dict[Key, _Held] = {}
         self._pools: dict[int, set[str]] = {}
         self._ends: list[tuple[int, int, str, int]] = []  # heap of (valid_until, number, pool, lease)

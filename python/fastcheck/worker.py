@@ -29,7 +29,7 @@ class OwnerClient:
     def __init__(self, path: str) -> None:
         self.path = path
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal handler may come in between.
         self._idle: list[socket.socket] = []
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_s: float) -> Any:

@@ -16,11 +16,11 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ...errors import Closed, DirectoryError
 from . import schema
@@ -32,10 +32,52 @@ BATCH_JOBS_MAX = 256
 """Jobs in one commit: bounds how long the first of them waits."""
 QUEUE_JOBS_MAX = 65_536
 """Jobs that may wait; callers beyond it wait for a place."""
+QUEUE_PAUSE_S = 0.001
+"""Between two looks for a place."""
 BUSY_TIMEOUT_S = 5.0
 """How long another process (a backup, a shell) may hold the file locked."""
 
-_Task = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+
+class Pending(Generic[Answer]):
+    """An answer that is on its way.
+
+    Unlike `concurrent.futures.Future` it holds nothing while it waits, so a signal handler that comes in
+    between may submit a job of its own and wait for it."""
+
+    __slots__ = ("_answer", "_done", "_error")
+
+    def __init__(self) -> None:
+        self._done = threading.Lock()  # Held until the answer is there.
+        self._done.acquire()
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+
+    def set_result(self, answer: Answer) -> None:
+        """The job is done and on disk."""
+        self._answer = answer
+        self._done.release()
+
+    def set_exception(self, error: BaseException) -> None:
+        """The job failed and was undone."""
+        self._error = error
+        self._done.release()
+
+    def exception(self, timeout_s: float = -1) -> BaseException | None:
+        """Waits; why it failed, or None. Raises `TimeoutError` after `timeout_s`; negative: no bound."""
+        if not self._done.acquire(timeout=timeout_s):
+            raise TimeoutError(f"no answer within {timeout_s:g} s")
+        self._done.release()
+        return self._error
+
+    def result(self, timeout_s: float = -1) -> Answer:
+        """Waits for the answer. Raises what the job raised, and as `exception`."""
+        error = self.exception(timeout_s)
+        if error is not None:
+            raise error
+        return self._answer  # type: ignore[return-value]
+
+
+_Task = tuple[Callable[[sqlite3.Connection], Any], Pending[Any]]
 
 
 class SqliteStore:
@@ -46,7 +88,8 @@ class SqliteStore:
         self.path = Path(path)
         self._pages_max = pages_max
         self._pid = os.getpid()
-        self._queue: queue.Queue[_Task | None] = queue.Queue(QUEUE_JOBS_MAX)
+        # Simple, because a signal handler may submit in the middle of a submission.
+        self._queue: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._gate = threading.Lock()  # Held while the connection is in use; a fork waits for it.
         self._closed = False
         self._connection: sqlite3.Connection | None = None
@@ -56,11 +99,13 @@ class SqliteStore:
         self._thread.start()
         _OPEN.add(self)
 
-    def submit(self, job: Job[Answer]) -> Future[Answer]:
+    def submit(self, job: Job[Answer]) -> Pending[Answer]:
         """Runs a job in the next commit; the future is done when that commit is on disk."""
         if self._closed or self._pid != os.getpid():
             raise Closed(f"{self.path} is closed in this process: open the directory again")
-        future: Future[Answer] = Future()
+        future: Pending[Answer] = Pending()
+        while self._queue.qsize() >= QUEUE_JOBS_MAX:
+            time.sleep(QUEUE_PAUSE_S)
         self._queue.put((job, future))
         if self._closed:
             self._refuse_waiting()
@@ -107,8 +152,8 @@ class SqliteStore:
                 return
 
     def _commit(self, batch: list[_Task]) -> None:
-        answers: list[tuple[Future[Any], Any]] = []
-        failures: list[tuple[Future[Any], BaseException]] = []
+        answers: list[tuple[Pending[Any], Any]] = []
+        failures: list[tuple[Pending[Any], BaseException]] = []
         try:
             connection = self._connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
