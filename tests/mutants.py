@@ -130,7 +130,7 @@ MUTANTS = [
            CURRENT, "a_pinned_value_is_not_dropped"),
     Mutant("the swap is relaxed", "current.rs", "self.pointer.swap(fresh, Ordering::AcqRel)",
            "self.pointer.swap(fresh, Ordering::Relaxed)", CURRENT, "a_value_replaced_twice"),
-    Mutant("a slot is published relaxed", "generation.rs", ".store(self.slots_at + i, word, Ordering::Release)?;",
+    Mutant("a slot is published relaxed", "generation/write.rs", ".store(self.slots_at + i, word, Ordering::Release)?;",
            ".store(self.slots_at + i, word, Ordering::Relaxed)?;", CURRENT, "a_reader_finds_no_row"),
     Mutant("a slot is read relaxed", "generation.rs", "self.region.load(slot, Ordering::Acquire)",
            "self.region.load(slot, Ordering::Relaxed)", CURRENT, "a_reader_finds_no_row"),
