@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 build: $(STAMP)  ## the package, built and installed into .venv
-	$(BIN)/maturin develop --release --quiet
+	PIP_QUIET=1 $(BIN)/maturin develop --release --quiet
 
 demo: build      ## the main job: a generated trace through entitlements
 	$(BIN)/fastcheck demo
@@ -47,9 +47,6 @@ test-python: build ## pytest
 
 kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes
 	d=$$(mktemp -d) && $(BIN)/python tests/kill_sweep.py $$d/sweep; e=$$?; rm -rf $$d; exit $$e
-
-kill-sweep: build ## SIGKILL at every single instruction of each operation on the arena (minutes)
-	dir=$$(mktemp -d) && PYTHONPATH=tests $(BIN)/python tests/kill_sweep.py $$dir; code=$$?; rm -rf $$dir; exit $$code
 
 bench: build     ## every figure in one run, as a ratio to its floor; writes docs/benchmarks.md
 	$(BIN)/python -m benches.run
