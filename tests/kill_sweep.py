@@ -182,12 +182,13 @@ class ConsumeWithEvent(Consume):
 
     def judge(self) -> bool:
         burned = super().judge()
-        records = [one for one in self.machine.owner.drain_journal(10_000) if one[1] == "req"]
+        # (…, event, customer, feature, units, quantities)
+        records = [one[-5:-1] for one in self.machine.owner.drain_journal(10_000) if one[-5] == "req"]
         self.machine.owner.ack_journal()
         assert len(records) <= burned, "a usage record of a burn that did not happen"
-        assert all(one[2:5] == ("acme", "gpt-4o", 3 * CREDIT) for one in records), records
-        if burned and not records:
-            self.swept.note("burned, and its record lost")
+        assert all(one == ("req", "acme", "gpt-4o", 3 * CREDIT) for one in records), records
+        if burned:
+            self.swept.note("burned and recorded" if records else "burned, and its record lost")
         return burned
 
 

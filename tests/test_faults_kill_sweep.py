@@ -34,3 +34,5 @@ def test_killed_at_any_instruction(tmp_path: Path, operation: str) -> None:
     # A sweep that killed on one side of the decisive instruction only has proved nothing.
     assert swept["before"] > 0
     assert swept["after"] > 0
+    if operation == "consume-event":
+        assert swept["notes"]["burned and recorded"] > 0
