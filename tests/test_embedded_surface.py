@@ -163,6 +163,15 @@ def test_a_watch_ends_with_its_iterator_and_with_the_directory(ents: Entitlement
         ents.watch()
 
 
+def test_what_an_open_directory_says_of_itself(ents: Entitlements) -> None:
+    directory = ents.status().directory
+    assert repr(ents) == f"Entitlements({directory!r}, role='owner', closed=False)"
+    with Entitlements.attach(directory) as worker:
+        assert repr(worker) == f"Entitlements({directory!r}, role='worker', closed=False)"
+    ents.close()
+    assert repr(ents) == f"Entitlements({directory!r}, role=None, closed=True)"
+
+
 @pytest.mark.parametrize("bad", ["", "a\0b", "\ud800", "x" * 1_000_000, b"bytes", 7, None, 1.5])
 def test_bad_names_in_the_hot_path(ents: Entitlements, bad: Any) -> None:
     """Never an exception outside the one tree, never an allowance."""

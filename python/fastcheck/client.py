@@ -151,6 +151,13 @@ class Entitlements(_fastcheck.Checker):
         self._admin = Admin(host.call, lambda: host.role == "owner")
         return self
 
+    def __repr__(self) -> str:
+        host: Host | None = getattr(self, "_host", None)
+        if host is None:
+            return super().__repr__()
+        role = None if self.closed else host.role
+        return f"{type(self).__name__}({str(host.directory)!r}, role={role!r}, closed={self.closed})"
+
     @property
     def admin(self) -> Admin:
         """What administrators do: customers, overrides, grants, balances, the catalog, the audit log.
