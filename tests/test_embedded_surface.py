@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,52 @@ def test_watch(ents: Entitlements) -> None:
         return await asyncio.wait_for(task, 5)
 
     assert asyncio.run(both()) == "customer_changed"
+
+
+def test_watching_begins_with_the_call(ents: Entitlements) -> None:
+    """What happens between the call and the first step is delivered, on whichever loop the step is taken."""
+    changes = ents.watch("acme")
+    ents.admin.put_override("acme", "seats", 26)
+    ents.admin.put_customer("other", plan="pro")
+
+    async def take() -> tuple[str, str | None]:
+        change = await asyncio.wait_for(anext(changes), 5)
+        return change.kind, change.customer
+
+    assert asyncio.run(take()) == ("customer_changed", "acme")
+    ents.admin.delete_customer("acme")
+    assert asyncio.run(take()) == ("customer_deleted", "acme")
+
+
+def test_a_watch_ends_with_its_iterator_and_with_the_directory(ents: Entitlements) -> None:
+    subscribed = ents._listener._subscriptions
+    changes = ents.watch()
+    assert len(subscribed) == 1
+    del changes
+    gc.collect()
+    assert not subscribed
+
+    async def ends(end: Callable[[Any], Any]) -> list[Any]:
+        changes = ents.watch()
+        step = asyncio.ensure_future(anext(changes, None))
+        await asyncio.sleep(0.05)
+        await end(changes)
+        return [await asyncio.wait_for(step, 5), await anext(changes, None)]
+
+    assert asyncio.run(ends(lambda changes: changes.aclose())) == [None, None]
+    assert not subscribed
+    assert asyncio.run(ends(lambda _: asyncio.to_thread(ents.close))) == [None, None]
+    with pytest.raises(errors.Closed):
+        ents.watch()
+
+
+def test_what_an_open_directory_says_of_itself(ents: Entitlements) -> None:
+    directory = ents.status().directory
+    assert repr(ents) == f"Entitlements({directory!r}, role='owner', closed=False)"
+    with Entitlements.attach(directory) as worker:
+        assert repr(worker) == f"Entitlements({directory!r}, role='worker', closed=False)"
+    ents.close()
+    assert repr(ents) == f"Entitlements({directory!r}, role=None, closed=True)"
 
 
 @pytest.mark.parametrize("bad", ["", "a\0b", "\ud800", "x" * 1_000_000, b"bytes", 7, None, 1.5])

@@ -3,16 +3,20 @@ tables and looked up in what an `Entitlements` made."""
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
-from fastcheck import Entitlements
-from fastcheck.wire import CustomerRecord, Trial, pack_record
+from fastcheck import Entitlements, errors
+from fastcheck._fastcheck import Catalog
+from fastcheck.wire import ADDONS_MAX, ALIASES_MAX, CustomerRecord, Trial, pack_record
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "format"
@@ -264,14 +268,36 @@ def test_the_ledger_has_the_tables_and_columns_stated(ents: Entitlements) -> Non
     assert f"`version` is {version}." in (PAGES / "ledger.md").read_text()
 
 
-def test_bounds_on_records_are_the_cores(ents: Entitlements) -> None:
-    """The page's bounds on lists, tried at the bound and one above."""
+@pytest.mark.parametrize(("what", "most"), [("aliases", ALIASES_MAX), ("addons", ADDONS_MAX)])
+def test_bounds_on_records_are_the_cores(tmp_path: Path, what: str, most: int) -> None:
+    """The page's bounds on lists, ours and the core's, each tried at the bound and one above."""
     [positions] = [table for table in tables("record.md") if table[0][0] == "position"]
-    stated = {row[1]: row[3] for row in positions[1:]}
-    [most] = re.findall(r"at most ([\d,]+)", stated["aliases"])
-    bound = int(most.replace(",", ""))
-    names = [f"alias {one}" for one in range(bound + 1)]
-    ents.admin.put_customer("acme", plan="pro", aliases=names[:bound])
-    with pytest.raises(ValueError, match=f"at most {bound}"):
-        ents.admin.put_customer("acme", plan="pro", aliases=names)
-    assert ents.check(names[0], "export")
+    [stated] = [row[3] for row in positions[1:] if row[1] == what]
+    assert f"at most {most:,}" in stated
+    names = [f"{what} {one:04}" for one in range(most + 1)]
+    catalog = {
+        "fastcheck": 1,
+        "features": {"export": {"kind": "switch"}},
+        "plans": {"pro": {"features": {"export": True}}},
+        "addons": {one: {"features": {"export": True}} for one in names if what == "addons"},
+    }
+
+    text = json.dumps(catalog)
+    core = Catalog.parse(text.encode(), "catalog.json")
+
+    def refused(count: int) -> str | None:
+        parts: tuple[Any, ...] = tuple(names[:count])
+        if what == "addons":
+            parts = tuple((one, 1, None) for one in parts)
+        record = CustomerRecord(1, "acme", plan="pro", version=1)
+        return core.customer_error(pack_record(replace(record, **{what: parts})))
+
+    assert refused(most) is None
+    assert f"at most {most} are allowed" in str(refused(most + 1))
+    with Entitlements.open(tmp_path, catalog=text) as ents:
+        given: Any = dict.fromkeys(names, 1) if what == "addons" else names
+        with pytest.raises(errors.RecordError, match=f"{most + 1} .*, at most {most} for one customer"):
+            ents.admin.put_customer("acme", plan="pro", **{what: given})
+        given = dict.fromkeys(names[:most], 1) if what == "addons" else names[:most]
+        ents.admin.put_customer("acme", plan="pro", **{what: given})
+        assert ents.check("acme", "export")

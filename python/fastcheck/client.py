@@ -151,6 +151,13 @@ class Entitlements(_fastcheck.Checker):
         self._admin = Admin(host.call, lambda: host.role == "owner")
         return self
 
+    def __repr__(self) -> str:
+        host: Host | None = getattr(self, "_host", None)
+        if host is None:
+            return super().__repr__()
+        role = None if self.closed else host.role
+        return f"{type(self).__name__}({str(host.directory)!r}, role={role!r}, closed={self.closed})"
+
     @property
     def admin(self) -> Admin:
         """What administrators do: customers, overrides, grants, balances, the catalog, the audit log.
@@ -209,14 +216,13 @@ class Entitlements(_fastcheck.Checker):
         """The changes of a customer, of a feature's balance, or all, as they come. Repetitions that nobody
         took yet are one change; more than can be kept become one change "missed".
 
-        Watching begins with the iterator's first step.
+        Watching begins with the call, which may ask the owner, and ends when the iterator is dropped. Raises
+        `UnknownFeature`, `OwnerUnavailable`, `Closed`.
 
         >>> async def first_change():
-        ...     first = asyncio.ensure_future(anext(ents.watch(customer="acme")))
-        ...     while not first.done():
-        ...         ents.admin.put_override("acme", "seats", 26, reason=f"at {time.time_ns()}")
-        ...         await asyncio.sleep(0.01)
-        ...     return first.result().kind
+        ...     changes = ents.watch(customer="acme")
+        ...     ents.admin.put_override("acme", "seats", 26, reason="a trial")
+        ...     return (await anext(changes)).kind
         >>> asyncio.run(first_change())
         'customer_changed'
         """

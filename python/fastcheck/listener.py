@@ -7,9 +7,12 @@ change "missed"."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
+import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
@@ -30,13 +33,72 @@ class Source(Protocol):
     def changes(self, after: int | None, wait_s: float) -> tuple[list[Change], int]: ...
 
 
+class _Bell:
+    """Wakes whoever awaits news on an event loop, from the listener's thread. It is not the iterator itself,
+    so that the listener keeps no iterator alive that nobody holds any more."""
+
+    def __init__(self) -> None:
+        self._hung: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def hang(self) -> asyncio.Event:
+        """An event of the running loop that the next ring sets."""
+        loop = asyncio.get_running_loop()
+        if self._hung is None or self._hung[0] is not loop:
+            self._hung = loop, asyncio.Event()
+        event = self._hung[1]
+        event.clear()
+        return event
+
+    def ring(self) -> None:
+        hung = self._hung
+        if hung is not None:
+            # The loop may be gone while the thread still has news for it.
+            with contextlib.suppress(RuntimeError):
+                hung[0].call_soon_threadsafe(hung[1].set)
+
+
+class Watch(AsyncIterator[Change]):
+    """Changes as they come, kept from the moment this is made; the first step may come later, on any loop."""
+
+    def __init__(
+        self,
+        wanted: Callable[[Change], bool],
+        subscribe: Callable[[Subscription], Callable[[], None]],
+        stop: threading.Event,
+    ) -> None:
+        self._stop = stop
+        self._bell = _Bell()
+        self._subscription = Subscription(wanted, self._bell.ring)
+        self._taken: deque[Change] = deque()
+        self._end = weakref.finalize(self, subscribe(self._subscription))
+        self._end.atexit = False
+
+    async def __anext__(self) -> Change:
+        while self._end.alive:
+            # The event is cleared before looking, so that what comes after the look rings again.
+            news = self._bell.hang()
+            if not self._taken:
+                self._taken.extend(self._subscription.take())
+            if self._taken:
+                return self._taken.popleft()
+            if self._stop.is_set():
+                break
+            await news.wait()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Ends it; a step that waits ends too. Again: nothing."""
+        self._end()
+        self._bell.ring()
+
+
 class Listener:
     """The subscribers of one process to one host."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: dict[Subscription, None] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -56,35 +118,20 @@ class Listener:
         pending.append(subscription)
         return self._subscribe(subscription)
 
-    async def watch(self, wanted: Callable[[Change], bool]) -> AsyncIterator[Change]:
-        """The changes wanted, as they come, until the iterator is closed."""
-        loop = asyncio.get_running_loop()
-        news = asyncio.Event()
-
-        def wake() -> None:
-            # The loop may be gone while the thread still has news for it.
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(news.set)
-
-        subscription = Subscription(wanted, wake)
-        unsubscribe = await loop.run_in_executor(None, self._subscribe, subscription)
-        try:
-            while not self._stop.is_set():
-                await news.wait()
-                news.clear()
-                for change in subscription.take():
-                    yield change
-        finally:
-            unsubscribe()
+    def watch(self, wanted: Callable[[Change], bool]) -> Watch:
+        """The changes wanted, from this call on, as they come, until the iterator is closed or dropped."""
+        return Watch(wanted, self._subscribe, self._stop)
 
     def _subscribe(self, subscription: Subscription) -> Callable[[], None]:
         with self._lock:
             if self._stop.is_set():
                 raise Closed("the directory was closed: open it again")
-            self._subscriptions.append(subscription)
+            last: int | None = None
             if self._thread is None or self._pid != os.getpid():
                 # Where to begin is asked before anybody waits, so that nothing after this call is missed.
                 _, last = self._source.changes(None, 0)
+            self._subscriptions[subscription] = None
+            if last is not None:
                 self._pid = os.getpid()
                 self._thread = threading.Thread(
                     target=self._run, args=(last,), name="fastcheck-listener", daemon=True
@@ -92,9 +139,9 @@ class Listener:
                 self._thread.start()
 
         def unsubscribe() -> None:
-            with self._lock:
-                if subscription in self._subscriptions:
-                    self._subscriptions.remove(subscription)
+            # One step of the dict and no lock: a dropped iterator ends wherever its memory is collected,
+            # which may be under this very lock.
+            self._subscriptions.pop(subscription, None)
 
         return unsubscribe
 
@@ -106,8 +153,7 @@ class Listener:
                 # The owner changes; its successor will say that changes may be missing.
                 self._stop.wait(PAUSE_S)
                 continue
-            with self._lock:
-                subscriptions = list(self._subscriptions)
+            subscriptions = list(self._subscriptions)
             for change in found:
                 for subscription in subscriptions:
                     subscription.offer(change)
@@ -116,6 +162,6 @@ class Listener:
         """Ends every subscription."""
         self._stop.set()
         with self._lock:
-            subscriptions, self._subscriptions = self._subscriptions, []
+            subscriptions, self._subscriptions = list(self._subscriptions), {}
         for subscription in subscriptions:
             subscription.end()

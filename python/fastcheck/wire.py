@@ -33,8 +33,10 @@ REASON_BYTES_MAX = 4_096
 """Bytes of a reason or author, so that an audit log cannot be made to grow without a bound."""
 FRAME_BYTES_MAX = 32 << 20
 """Bytes of one frame: a catalog file at its bound, or some ten thousand customers, with room to spare."""
-ENTRIES_MAX = 4_096
-"""Add-ons, overrides or aliases of one customer."""
+ADDONS_MAX = 1_024
+"""Add-ons of one customer. The core has the same bound; so the next."""
+ALIASES_MAX = 256
+"""Aliases of one customer."""
 INTEGER_MAX = (1 << 63) - 1
 
 DELETED = 1

@@ -15,7 +15,7 @@ from ..answers import travels
 from ..clock import instant_ms
 from ..errors import FastcheckError, InstantError, RecordError, WrongType
 from ..ledger.model import GrantKind
-from ..wire import ENTRIES_MAX, SettingValue, name, note
+from ..wire import ADDONS_MAX, ALIASES_MAX, SettingValue, name, note
 
 Instant = datetime | int
 """A datetime with a zone, or ms since 1970."""
@@ -67,9 +67,9 @@ def put_customer(
         raise WrongType("aliases must be a list of str, not one str")
     keys = tuple(sorted({name(key, "an alias") for key in aliases}))
     parts = tuple(sorted(_addon(key, value) for key, value in _items(addons, "addons")))
-    for what, entries in (("aliases", keys), ("add-ons", parts)):
-        if len(entries) > ENTRIES_MAX:
-            raise RecordError(f"{len(entries)} {what}, at most {ENTRIES_MAX} for one customer")
+    for what, count, most in (("aliases", len(keys), ALIASES_MAX), ("add-ons", len(parts), ADDONS_MAX)):
+        if count > most:
+            raise RecordError(f"{count} {what}, at most {most} for one customer")
     return PutCustomer(
         name(id, "a customer's id"),
         None if plan is None else name(plan, "plan"),

@@ -1,0 +1,50 @@
+"""Putting a catalog in force, and saying what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import CatalogError
+from .accounts import Accounts, Totals
+from .call import Call
+from .guard import conflicts
+from .product import CatalogLike, Product, product
+
+
+def put(
+    call: Call,
+    catalog: CatalogLike,
+    document: Mapping[str, Any],
+    new: Product,
+    source: bytes,
+    filename: str,
+    finals: Sequence[Totals],
+    reason: str,
+) -> bool:
+    """Puts a catalog in force (its document, and that as the hub reads it); False if it already was. Raises
+    `CatalogError` for all it would take away."""
+    books, now = call.books, call.clock.now_ms()
+    stored = books.catalog()
+    if stored is not None and stored.digest == catalog.digest:
+        return False
+    if stored is not None:
+        old = product(stored.document)
+        in_the_way = conflicts(old, new, books)
+        if in_the_way:
+            raise CatalogError(in_the_way)
+        if call.parsed is not None:
+            Accounts(books, call.parsed, old, now, call.author).settle(finals)
+    books.put_catalog(now, source, filename, catalog.digest, document)
+    books.next_seq()
+    before = None if stored is None else {"digest": stored.digest}
+    books.put_audit(now, call.author, "set_catalog", filename, reason, before, {"digest": catalog.digest})
+    return True
+
+
+def problems(call: Call, catalog: CatalogLike, new: Product) -> list[str]:
+    """What `put` would refuse."""
+    stored = call.books.catalog()
+    if stored is None or stored.digest == catalog.digest:
+        return []
+    return conflicts(product(stored.document), new, call.books)

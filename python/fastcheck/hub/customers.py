@@ -1,0 +1,182 @@
+"""Customers: making them what is asked, deleting them, showing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..answers import AddonState, Customer, Page, TrialState
+from ..errors import Conflict
+from ..ledger.burn import void
+from ..wire import CustomerRecord
+from .accounts import Accounts, Totals
+from .call import Call
+from .product import Pool
+from .records import build, checked
+from .requests import PutCustomer
+from .sources import Since
+from .store.books import Books, StoredCustomer
+
+RECORDS_PER_CHUNK = 4_096
+IDS_PER_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Customer records that a call changed, as the native module reads them."""
+
+    seq: int
+    """Number of the change."""
+    records: bytes
+    ids: tuple[str, ...]
+
+
+def changing(call: Call, requests: Sequence[PutCustomer]) -> list[int]:
+    """The numbers of known customers whose record these requests would change. Raises as `put`."""
+    found = []
+    for request, number in _known(call.books, requests):
+        if number is not None:
+            stored = call.books.customer(number)
+            if build(call, request, stored).record != stored.record:
+                found.append(number)
+    return found
+
+
+def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals], reason: str) -> list[Changed]:
+    """Makes the customers what the requests say. Raises `RecordError`, `Conflict`."""
+    books, accounts = call.books, call.accounts()
+    accounts.settle(finals)
+    changed: list[StoredCustomer] = []
+    fresh = 0
+    last = books.last_number()
+    seen: set[str] = set()
+    for request, number in _known(books, requests):
+        if request.id in seen:
+            raise Conflict(f"customer {request.id!r:.80} is named twice in one call: name each once")
+        seen.add(request.id)
+        stored = None if number is None else books.customer(number)
+        if number is None:
+            last += 1
+            fresh += 1
+        new = build(call, request, stored, last)
+        if stored is not None:
+            if new.record == stored.record:
+                continue
+            _move(accounts, stored, new)
+            before = None if stored.record.deleted else _summary(stored.record)
+            books.put_audit(
+                accounts.now, call.author, "put_customer", request.id, reason, before, _summary(new.record)
+            )
+        elif len(requests) == 1:
+            books.put_audit(
+                accounts.now, call.author, "put_customer", request.id, reason, None, _summary(new.record)
+            )
+        changed.append(new)
+    if len(requests) > 1 and fresh:
+        books.put_audit(accounts.now, call.author, "put_customers", "", reason, None, {"new": fresh})
+    return _write(books, changed)
+
+
+def delete(call: Call, key: str, finals: Sequence[Totals], reason: str) -> Changed:
+    """Removes a customer. Raises `UnknownCustomer`."""
+    books, stored, accounts = call.books, call.customer(key), call.accounts()
+    accounts.settle(finals)
+    number, id = stored.record.number, stored.record.id
+    books.remove_override(number)
+    for pool in _pools_of(accounts, number):
+        before = accounts.update(stored, pool)
+        after = before
+        for grant in before.grants:
+            after = void(after, grant.id)
+        accounts.save(number, pool.name, before, after)
+    books.put_audit(accounts.now, call.author, "delete_customer", id, reason, _summary(stored.record), None)
+    return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())
+
+
+def rewrite(
+    call: Call, accounts: Accounts, stored: StoredCustomer, record: CustomerRecord, since: Since
+) -> Changed:
+    """Replaces one known customer's record. Raises `RecordError` where the catalog refuses it."""
+    new = checked(call, record, since)
+    _move(accounts, stored, new)
+    return _write(call.books, [new])[0]
+
+
+def shown(record: CustomerRecord) -> Customer:
+    """A record as callers see it."""
+    trial = record.trial
+    return Customer(
+        record.id, record.plan, record.version, record.since_ms,
+        tuple(AddonState(*addon) for addon in record.addons), record.aliases,
+        None if trial is None else TrialState(trial.plan, trial.version or 0, trial.until_ms),
+    )  # fmt: skip
+
+
+def page(call: Call, cursor: str | None, count: int) -> Page[Customer]:
+    """Customers in the order of their ids."""
+    found = call.books.customers_after(cursor or "", count + 1)
+    part = found[:count]
+    return Page(tuple(shown(one) for one in part), part[-1].id if len(found) > count else None)
+
+
+def _known(books: Books, requests: Sequence[PutCustomer]) -> Iterator[tuple[PutCustomer, int | None]]:
+    for start in range(0, len(requests), IDS_PER_QUERY):
+        part = requests[start : start + IDS_PER_QUERY]
+        known = books.numbers_of_ids([request.id for request in part])
+        for request in part:
+            yield request, known.get(request.id)
+
+
+def _move(accounts: Accounts, old: StoredCustomer, new: StoredCustomer) -> None:
+    """Brings a customer's accounts to now under the old record, then under the new one, which may then be
+    written."""
+    for pool in _pools_of(accounts, old.record.number):
+        accounts.update(old, pool)
+        accounts.update(new, pool)
+    accounts.books.forget_parts(old.record.number)
+
+
+def _pools_of(accounts: Accounts, number: int) -> list[Pool]:
+    pools = accounts.product.pools
+    return [pools[one] for one in accounts.books.pools_of(number) if one in pools]
+
+
+def _write(books: Books, changed: Sequence[StoredCustomer]) -> list[Changed]:
+    """Writes records in chunks, each a change of its own for the hosts. Aliases are checked by the
+    tables."""
+    found = []
+    for start in range(0, len(changed), RECORDS_PER_CHUNK):
+        part = changed[start : start + RECORDS_PER_CHUNK]
+        seq = books.next_seq()
+        _check_keys(books, [one.record for one in part])
+        books.put_customers([(one.record, one.packed, one.since) for one in part], seq)
+        found.append(Changed(seq, b"".join(one.packed for one in part), tuple(one.record.id for one in part)))
+    return found
+
+
+def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:
+    """Raises `Conflict` where an id or alias is already somebody else's."""
+    owners: dict[str, int] = {}
+    for record in records:
+        for key in (record.id, *record.aliases):
+            if owners.setdefault(key, record.number) != record.number:
+                raise Conflict(f"key {key!r:.80} is given to two customers in one call: keep it with one")
+    keys = list(owners)
+    for start in range(0, len(keys), IDS_PER_QUERY):
+        part = keys[start : start + IDS_PER_QUERY]
+        for key, number in (*books.numbers_of_ids(part).items(), *books.numbers_of_aliases(part).items()):
+            if owners[key] != number:
+                raise Conflict(f"key {key!r:.80} already belongs to another customer: remove it there first")
+
+
+def _summary(record: CustomerRecord) -> dict[str, Any]:
+    trial = record.trial
+    return {
+        "plan": record.plan,
+        "version": record.version,
+        "since_ms": record.since_ms,
+        "addons": record.addons,
+        "aliases": record.aliases,
+        "trial": None if trial is None else (trial.plan, trial.version, trial.until_ms),
+    }

@@ -1,0 +1,146 @@
+"""Grants and the balances they make."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..amounts import credits, units
+from ..answers import Balance, GrantState
+from ..errors import AmountError, Conflict, NameInvalid, UnknownGrant
+from ..ledger import burn
+from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, new_grant
+from .accounts import Accounts, Terms, Totals
+from .call import Call
+from .product import Pool
+from .requests import MakeGrant
+from .store.books import StoredCustomer
+
+RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:")
+"""How the ids of grants begin that come from the catalog."""
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What became of a request for a grant."""
+
+    grant: GrantState
+    number: int
+    pool: str
+    terms: Terms | None
+    """The open lease, raised; None: see `reopen`."""
+    reopen: bool
+    """Whether the open lease must be closed and lent anew."""
+
+
+def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
+    """Puts an amount into a pool. Raises `UnknownCustomer`, `UnknownPool`, `AmountError`, `Conflict`."""
+    books, stored, accounts = call.books, call.customer(request.customer), call.accounts()
+    number, id = stored.record.number, stored.record.id
+    pool = accounts.pool(request.pool)
+    amount = units(request.amount, pool.scale)
+    if totals is not None:
+        accounts.settle([totals])
+    known = None if request.id is None else _same(call, request, request.id, number, amount)
+    if known is not None:
+        return Granted(_shown(known, id, pool), number, pool.name, None, False)
+    if request.expires_at is not None and request.expires_at <= accounts.now:
+        raise AmountError("expires_at has passed already: the grant would never be active")
+    before = accounts.update(stored, pool)
+    if before.remaining() + amount > AMOUNT_MAX:
+        raise AmountError(f"the balance would pass {AMOUNT_MAX} units of 10^-{pool.scale}: grant less")
+    made = new_grant(
+        request.id or f"g_{secrets.token_hex(12)}", number, pool.name, amount, at=accounts.now,
+        priority=request.priority, effective_at=request.effective_at, expires_at=request.expires_at,
+        kind=GrantKind(request.kind), reason=request.reason,
+    )  # fmt: skip
+    after = burn.settle_overage(replace(before, grants=(*before.grants, made)), pool.rules)
+    accounts.save(number, pool.name, before, after)
+    terms, reopen = accounts.raise_lease(stored, pool, after)
+    books.put_audit(
+        accounts.now, call.author, "grant", id, request.reason, None,
+        {"grant": made.id, "pool": pool.name, "units": amount, "kind": request.kind},
+    )  # fmt: skip
+    return Granted(_shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
+
+
+def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> Grant | None:
+    """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
+    if id.startswith(RESERVED_IDS):
+        raise NameInvalid(
+            f"grant ids beginning with {', '.join(RESERVED_IDS)} are the catalog's: take another"
+        )
+    known = call.books.grant(id)
+    if known is None:
+        return None
+    asked = (number, request.pool, amount, request.priority, request.expires_at, request.kind)
+    made = (known.customer, known.pool, known.amount, known.priority, known.expires_at, known.kind.value)
+    if asked != made or request.effective_at not in (None, known.effective_at):
+        raise Conflict(f"grant {id!r:.80} exists with other terms: use another id for another grant")
+    return known
+
+
+def stored_grant(call: Call, id: str) -> Grant:
+    """A grant as it was last written. Raises `UnknownGrant`."""
+    grant = call.books.grant(id)
+    if grant is None:
+        raise UnknownGrant(f"there is no grant {id!r:.80}: see list_grants")
+    return grant
+
+
+def void(call: Call, id: str, finals: Sequence[Totals], reason: str) -> GrantState:
+    """Takes back what is left of a grant. Raises `UnknownGrant`, `Conflict`."""
+    books, grant, accounts = call.books, stored_grant(call, id), call.accounts()
+    accounts.settle(finals)
+    pool = accounts.pool(grant.pool)
+    stored = books.customer(grant.customer)
+    before = accounts.update(stored, pool)
+    found = _find(before, id)
+    if found.voided_at is None or found.parked is not None:
+        if found.remaining == 0 and found.parked is None and found.recurrence is None:
+            over = "expired" if found.burned < found.granted else "used up"
+            raise Conflict(f"grant {id!r:.80} is {over}: there is nothing to take back")
+        after = burn.void(before, id)
+        accounts.save(grant.customer, pool.name, before, after)
+        books.put_audit(
+            accounts.now, call.author, "void", stored.record.id, reason,
+            {"grant": id, "units": found.remaining}, {"grant": id, "units": 0},
+        )  # fmt: skip
+        found = _find(after, id)
+    return _shown(found, stored.record.id, pool)
+
+
+def of(call: Call, key: str, pool: str | None) -> list[GrantState]:
+    """A customer's grants as of now, oldest first, ended ones included."""
+    stored, accounts = call.customer(key), call.accounts()
+    pools = [accounts.pool(pool)] if pool is not None else list(call.product.pools.values())
+    return [
+        _shown(grant, stored.record.id, one)
+        for one in pools
+        for grant in accounts.current(stored, one)[1].grants
+        if not one.private or grant.amount or grant.burned
+    ]
+
+
+def balance(accounts: Accounts, customer: StoredCustomer, pool: Pool) -> Balance:
+    """What a customer has in a pool now, by what was settled so far."""
+    _, account = accounts.current(customer, pool)
+    unlimited = accounts.quota(customer, pool, account.as_of) is None
+    remaining = None if unlimited else credits(max(0, account.remaining() - account.overage), pool.scale)
+    return Balance(
+        customer.record.id, pool.name, remaining, credits(0 if unlimited else account.overage, pool.scale),
+        credits(account.used(), pool.scale), burn.next_change(account), account.as_of,
+    )  # fmt: skip
+
+
+def _find(account: Account, id: str) -> Grant:
+    return next(grant for grant in account.grants if grant.id == id)
+
+
+def _shown(grant: Grant, customer: str, pool: Pool) -> GrantState:
+    return GrantState(
+        grant.id, customer, grant.pool, credits(grant.amount, pool.scale),
+        credits(grant.remaining, pool.scale), grant.priority, grant.effective_at, grant.expires_at,
+        grant.kind.value, grant.reason, grant.source, grant.created_at, grant.voided_at,
+    )  # fmt: skip
