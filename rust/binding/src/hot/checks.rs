@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 
 use crate::checker::Checker;
 use crate::errors::corrupt;
-use crate::identity::Customer;
 use crate::strings::utf8;
 
 use super::{answer, arguments, boolean, checker, guarded};
@@ -81,8 +80,7 @@ pub(super) unsafe fn till(
             None => checker
                 .identities
                 .find_customer(py, view, customer)?
-                .till(view, index)
-                .copied(),
+                .till(view, index),
         }
     }
 }
@@ -102,9 +100,14 @@ pub(super) unsafe fn check_unseen(
             && let Some(index) = feature_index(py, checker, view, feature)
         {
             let answer = match checker.identities.customer(view, customer) {
-                Some(seen) => answer_plain(checker, view, seen, index),
+                Some(seen) if seen.entries_at == 0 => None,
+                Some(seen) => answer_plain(checker, view, seen.entries_at, index, || {
+                    seen.till(view, index).copied()
+                }),
                 None => match checker.identities.find_customer(py, view, customer) {
-                    Some(mut found) => answer_plain(checker, view, &mut found, index),
+                    Some(found) => found.entries_at(view).and_then(|entries_at| {
+                        answer_plain(checker, view, entries_at, index, || found.till(view, index))
+                    }),
                     None => None,
                 },
             };
@@ -121,15 +124,13 @@ pub(super) unsafe fn check_unseen(
 pub(super) fn answer_plain(
     checker: &Checker,
     view: &View,
-    seen: &mut Customer,
+    entries_at: usize,
     feature: usize,
+    till: impl FnOnce() -> Option<Till>,
 ) -> Option<bool> {
-    if seen.entries_at == 0 {
-        return None;
-    }
-    match check::check_fast(&view.rows, seen.entries_at, feature) {
+    match check::check_fast(&view.rows, entries_at, feature) {
         Some(answer) => Some(answer),
-        None => seen.till(view, feature)?.check(&*view.cells, &checker.time),
+        None => till()?.check(&*view.cells, &checker.time),
     }
 }
 
