@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo build test test-rust test-loom test-python lint bench bench-instructions fuzz kill-sweep mutants clean
+.PHONY: help demo build test test-rust test-loom test-python lint mutants kill-sweep bench bench-instructions bench-core fuzz clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 build: $(STAMP)  ## the package, built and installed into .venv
-	$(BIN)/maturin develop --release --quiet
+	PIP_QUIET=1 $(BIN)/maturin develop --release --quiet
 
 demo: build      ## the main job: a generated trace through entitlements
 	$(BIN)/fastcheck demo
@@ -47,6 +47,21 @@ test-python: build ## pytest
 
 kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes
 	d=$$(mktemp -d) && $(BIN)/python tests/kill_sweep.py $$d/sweep; e=$$?; rm -rf $$d; exit $$e
+
+bench: build     ## every figure in one run, as a ratio to its floor; writes docs/benchmarks.md
+	$(BIN)/python -m benches.run
+
+bench-instructions: build ## instructions per call (valgrind), against benches/instructions.json
+	$(BIN)/python -m benches.instructions
+
+bench-core:      ## the core alone (criterion)
+	cargo bench --locked -p fastcheck-core
+
+FUZZ_SECONDS ?= 600
+fuzz:            ## fuzzes catalog, snapshot and arena, FUZZ_SECONDS each (needs nightly and cargo-fuzz)
+	for target in catalog snapshot arena; do \
+		cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 clean:           ## forgets all that was built
 	rm -rf target $(VENV)

@@ -35,9 +35,13 @@ class NaiveEntitlements:
         self.plans = {plan: (re.findall(r"(\S+): true", has), Decimal(amount)) for plan, has, amount in plans}
         self.plan_of, self.balance, self.admin = {}, {}, self
 
-    def put_customer(self, customer, /, *, plan):
-        self.plan_of[customer] = plan
-        self.balance.setdefault(customer, self.plans[plan][1])
+    def put_customers(self, customers, /):
+        for customer in customers:
+            self.plan_of[customer["id"]] = customer["plan"]
+            self.balance.setdefault(customer["id"], self.plans[customer["plan"]][1])
+
+    async def prewarm(self, wanted, /):
+        pass
 
     def check(self, customer, feature, /):
         entitled = feature in self.plans[self.plan_of[customer]][0]

@@ -91,7 +91,7 @@ def test_a_killed_owner_is_succeeded_and_nothing_is_lost(tmp_path: Path) -> None
             printed = max([100, *(int(line) for line in owner.stdout if line.endswith("\n"))])
             began = time.monotonic()
             while ents.status().role != "owner":
-                assert time.monotonic() - began < 1.0, "no takeover within a second"
+                assert time.monotonic() - began < 30.0, "no takeover"
                 time.sleep(0.01)
             used = ents.admin.balance("acme", "ai_credits").used
             assert printed <= used <= printed + 100_000

@@ -81,7 +81,7 @@ def test_a_hold_outlives_the_lease_it_came_from(ents: Entitlements) -> None:
     held.commit(10)
     began = time.monotonic()
     while not ents.consume("acme", "gpt-4o", 90):
-        assert time.monotonic() - began < 3, "what was given back never came"
+        assert time.monotonic() - began < 30, "what was given back never came"
         time.sleep(0.05)
     assert not ents.consume("acme", "gpt-4o", 1)
 
@@ -208,8 +208,36 @@ def test_usage_records_with_event_ids_reach_the_ledger_once(ents: Entitlements) 
         assert ents.consume("acme", "gpt-4o", 2, event=f"req_{number}")
     began = time.monotonic()
     while len(ents.admin.list_usage().items) < 10:
-        assert time.monotonic() - began < 3, "the journal never arrived"
+        assert time.monotonic() - began < 30, "the journal never arrived"
         time.sleep(0.02)
     items = ents.admin.list_usage().items
     assert [one[1] for one in items] == [f"req_{number}" for number in range(10)]
     assert sum(one[4] for one in items) == 20 * 10**6
+
+
+def test_overrides_that_no_row_can_hold_are_refused_before_they_are_stored(tmp_path: Path) -> None:
+    """What is stored and cannot be shown would stand in the way of every later change, and of opening."""
+    features = "".join(f"  f{one}: {{kind: switch}}\n  t{one}: {{kind: value}}\n" for one in range(150))
+    catalog = f"fastcheck: 1\nfeatures:\n{features}plans: {{pro: {{features: {{}}}}}}\n"
+    with Entitlements.open(tmp_path / "state", catalog=catalog) as ents:
+        ents.admin.put_customer("acme", plan="pro")
+        end, kept = 4_102_444_800_000, 0
+        ents.admin.put_customer("texts", plan="pro")
+        with contextlib.suppress(errors.RecordError):
+            for kept in range(150):
+                ents.admin.put_override("acme", f"f{kept}", True, expires_at=end + kept)
+        assert 90 < kept < 149
+        with pytest.raises(errors.RecordError, match="more room than a row has"):
+            ents.admin.put_override("acme", f"f{kept}", True, expires_at=end + kept)
+        with contextlib.suppress(errors.RecordError):
+            for one in range(150):
+                ents.admin.put_override("texts", f"t{one}", "x" * 16_384)
+        assert len(ents.admin.list_overrides("texts")) < 40
+        # Nothing is in the way of others, nor of those two.
+        ents.admin.put_customer("other", plan="pro")
+        assert ents.check("acme", f"f{kept - 1}")
+        assert ents.admin.remove_override("acme", "f0")
+        ents.admin.put_override("acme", f"f{kept}", True, expires_at=end)
+    with Entitlements.open(tmp_path / "state") as ents:
+        assert ents.check("acme", f"f{kept}")
+        assert len(ents.value("texts", "t0")) == 16_384

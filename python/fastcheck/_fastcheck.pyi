@@ -40,7 +40,7 @@ _UsageRecord: TypeAlias = tuple[str, int, str, str, str, int, list[tuple[str, in
 class Catalog:
     """A validated catalog.
 
-    >>> catalog = Catalog.parse(b"features: {export: {kind: switch}}", "tiny.yaml")
+    >>> catalog = Catalog.parse(b"{fastcheck: 1, features: {export: {kind: switch}}}", "tiny.yaml")
     >>> catalog.document()["features"]["export"]["kind"]
     'switch'
     """
@@ -50,17 +50,28 @@ class Catalog:
         """Reads YAML or JSON (docs/catalog.md). Raises `CatalogError`, whose `problems` lists every mistake with file,
         line and hint.
 
-        >>> Catalog.parse(b"features: {export: {kind: swich}}", "tiny.yaml")  # doctest: +ELLIPSIS
+        >>> Catalog.parse(b"{fastcheck: 1, features: {export: {kind: swich}}}", "tiny.yaml")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         fastcheck.errors.CatalogError: the catalog has 1 problem:
           tiny.yaml:1: ...
         """
     @staticmethod
     def schema() -> str:
-        """The JSON Schema of catalog files, as JSON text."""
+        """The JSON Schema of catalog files, as JSON text.
+
+        >>> import json
+        >>> json.loads(Catalog.schema())["title"]
+        'fastcheck catalog'
+        """
     @staticmethod
     def import_pricing2yaml(text: bytes, filename: str) -> tuple[str, list[str]]:
-        """(catalog YAML text, notes on what could not be taken over). Raises `CatalogError`."""
+        """(catalog YAML text, notes on what could not be taken over). Raises `CatalogError`.
+
+        >>> pricing = b"{features: {export: {valueType: BOOLEAN, defaultValue: false}}, plans: {PRO: {features: null}}}"
+        >>> text, notes = Catalog.import_pricing2yaml(pricing, "pricing.yaml")
+        >>> sorted(Catalog.parse(text.encode(), "catalog.yaml").document()["plans"]), notes
+        (['PRO'], [])
+        """
     @property
     def digest(self) -> str:
         """Hex digest of the canonical content: equal for files that mean the same."""
@@ -256,7 +267,11 @@ class Checker:
     def _floor(self, customer: str, feature: str, /) -> bool: ...
     @property
     def closed(self) -> bool:
-        """Whether `close()` was called."""
+        """Whether `close()` was called.
+
+        >>> ents.closed
+        False
+        """
 
 @final
 class Handle:
@@ -269,7 +284,11 @@ class Handle:
     def feature(self) -> str:
         """The feature's name."""
     def check(self, /) -> bool:
-        """As `Entitlements.check`."""
+        """As `Entitlements.check`.
+
+        >>> ents.handle("tiny", "export").check()
+        False
+        """
     def consume(self, amount: _Quantities = 1, /) -> bool:
         """As `Entitlements.consume`.
 
@@ -304,7 +323,11 @@ class Decision:
         """Credits that the amount would burn."""
     @property
     def resets_at(self) -> datetime | None:
-        """When the balance changes by itself: a refill, an expiry. UTC."""
+        """When the balance changes by itself: a refill, an expiry. UTC.
+
+        >>> ents.decide("acme", "api_calls").resets_at.day
+        1
+        """
     @property
     def as_of(self) -> datetime:
         """When the owner last said that what this host knows is current. UTC."""
@@ -312,7 +335,12 @@ class Decision:
 
 @final
 class Estimate:
-    """What `estimate` answers. Amounts are credits."""
+    """What `estimate` answers. Amounts are credits.
+
+    >>> estimate = ents.estimate("acme", "gpt-4o", 40)
+    >>> estimate.balance_before, estimate.cost, estimate.balance_after
+    (50000, 40, 49960)
+    """
 
     @property
     def allowed(self) -> bool:
@@ -354,7 +382,13 @@ class Reservation:
         Settlement(charged=4, shortfall=0)
         """
     def release(self) -> None:
-        """Gives all back. Raises as `commit`."""
+        """Gives all back. Raises as `commit`.
+
+        >>> hold = ents.reserve("acme", "gpt-4o", 10)
+        >>> hold.release()
+        >>> ents.decide("acme", "gpt-4o").remaining
+        50000
+        """
     def __enter__(self) -> Reservation: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __bool__(self, /) -> bool: ...

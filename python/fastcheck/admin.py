@@ -33,7 +33,12 @@ class Admin:
         self._author = author
 
     def by(self, author: str) -> Admin:
-        """The same, in somebody's name."""
+        """The same, in somebody's name.
+
+        >>> ents.admin.by("jo@example.com").put_override("acme", "seats", 40, reason="pilot")
+        >>> ents.admin.audit(subject="acme", limit=1).items[0].author
+        'jo@example.com'
+        """
         return Admin(self._call, self._owns, note(author, "author"))
 
     def put_customer(
@@ -57,7 +62,19 @@ class Admin:
         `since`: where anniversaries count from, default now. False if they were so already.
 
         Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError` (a plan, version or add-on that the
-        catalog does not have), `Conflict` (a key that is somebody else's)."""
+        catalog does not have), `Conflict` (a key that is somebody else's).
+
+        >>> ents.admin.put_customer("bravo", plan="free", aliases=["stripe:cus_9"])
+        True
+        >>> ents.limit("stripe:cus_9", "api_calls")
+        1000
+        >>> from datetime import datetime, timezone
+        >>> end = datetime(2100, 1, 1, tzinfo=timezone.utc)
+        >>> ents.admin.put_customer("bravo", plan="free", trial_plan="pro", trial_until=end)
+        True
+        >>> ents.decide("bravo", "export").source
+        'trial'
+        """
         request = requests.put_customer(
             id, plan=plan, version=version, addons=addons, aliases=aliases, trial_plan=trial_plan,
             trial_version=trial_version, trial_until=trial_until, since=since,
@@ -68,7 +85,11 @@ class Admin:
         """`put_customer` for many: dicts with its arguments, or bare ids. How many changed.
 
         In the process that owns the directory all are put or none; from another process, each 2,000 of
-        them."""
+        them.
+
+        >>> ents.admin.put_customers([{"id": "bravo", "plan": "free"}, {"id": "charlie", "plan": "pro"}])
+        2
+        """
         note(reason, "reason")
         checked = [requests.from_mapping(one) for one in customers]
         if self._owns():
@@ -81,16 +102,29 @@ class Admin:
 
     def delete_customer(self, customer: str, *, reason: str = "") -> None:
         """Removes a customer: their aliases are free again, their grants are voided. Raises
-        `UnknownCustomer`."""
+        `UnknownCustomer`.
+
+        >>> ents.admin.delete_customer("tiny", reason="left")
+        >>> ents.decide("tiny", "api_calls").reason
+        'unknown_customer'
+        """
         self._call("delete_customer", name(customer, "customer"), self._author, note(reason, "reason"))
 
     def get_customer(self, customer: str) -> Customer:
-        """A customer by id or alias. Raises `UnknownCustomer`."""
+        """A customer by id or alias. Raises `UnknownCustomer`.
+
+        >>> ents.admin.get_customer("acme").plan
+        'pro'
+        """
         found: Customer = self._call("get_customer", name(customer, "customer"))
         return found
 
     def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:
-        """Customers in the order of their ids; `page.cursor` asks for the rest."""
+        """Customers in the order of their ids; `page.cursor` asks for the rest.
+
+        >>> [customer.id for customer in ents.admin.list_customers().items]
+        ['acme', 'tiny']
+        """
         found: Page[Customer] = self._call("list_customers", _cursor(cursor), limit)
         return found
 
@@ -107,14 +141,23 @@ class Admin:
         """Makes an exception for one customer: bool for a switch or credit, int or None (unlimited) for a
         limit or meter, str, int or bool for a value. One per feature; another takes its place.
 
-        Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`, `InstantError`."""
+        Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`, `InstantError`.
+
+        >>> ents.admin.put_override("tiny", "export", True, reason="beta")
+        >>> ents.check("tiny", "export")
+        True
+        """
         request = requests.put_override(
             customer, feature, value, starts_at=starts_at, expires_at=expires_at, reason=reason
         )
         self._call("put_override", request, self._author)
 
     def remove_override(self, customer: str, feature: str, *, reason: str = "") -> bool:
-        """Ends an exception; False if there was none."""
+        """Ends an exception; False if there was none.
+
+        >>> ents.admin.remove_override("tiny", "export")
+        False
+        """
         return bool(
             self._call(
                 "remove_override", name(customer, "customer"), name(feature, "feature"), self._author,
@@ -123,7 +166,12 @@ class Admin:
         )  # fmt: skip
 
     def list_overrides(self, customer: str) -> list[Override]:
-        """A customer's exceptions, ended ones included."""
+        """A customer's exceptions, ended ones included.
+
+        >>> ents.admin.put_override("tiny", "seats", 3, reason="pilot")
+        >>> [(one.feature, one.value, one.reason) for one in ents.admin.list_overrides("tiny")]
+        [('seats', 3, 'pilot')]
+        """
         return list(self._call("list_overrides", name(customer, "customer")))
 
     def grant(
@@ -143,7 +191,13 @@ class Admin:
         promotional or plan. With an `id` of your own, asking again changes nothing.
 
         Raises `AmountError`, `WrongType`, `UnknownCustomer`, `UnknownPool`, `InstantError`, `Conflict` (the
-        id exists with other terms)."""
+        id exists with other terms).
+
+        >>> ents.admin.grant("acme", "ai_credits", Decimal("12.5"), id="order_17", reason="top-up")
+        'order_17'
+        >>> ents.admin.balance("acme", "ai_credits").remaining
+        Decimal('50012.5')
+        """
         # An id in any case, so that a request repeated to another owner is not granted twice.
         own = id if id is not None else f"g_{secrets.token_hex(12)}"
         request = requests.make_grant(
@@ -155,25 +209,47 @@ class Admin:
 
     def void(self, grant_id: str, *, reason: str = "") -> GrantState:
         """Takes back what is left of a grant; again changes nothing. Raises `UnknownGrant`, `Conflict` (used
-        up)."""
+        up).
+
+        >>> ents.admin.void(ents.admin.grant("acme", "ai_credits", 100), reason="refunded").remaining
+        0
+        """
         state: GrantState = self._call(
             "void", name(grant_id, "a grant's id"), self._author, note(reason, "reason")
         )
         return state
 
     def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
-        """A customer's grants as they are now, oldest first, ended ones included."""
+        """A customer's grants as they are now, oldest first, ended ones included.
+
+        >>> [(one.amount, one.kind) for one in ents.admin.list_grants("acme", "ai_credits")]
+        [(50000, 'paid')]
+        """
         checked = None if pool is None else name(pool, "pool")
         return list(self._call("list_grants", name(customer, "customer"), checked))
 
     def balance(self, customer: str, pool: str) -> Balance:
-        """What a customer has in a pool, to this moment."""
+        """What a customer has in a pool, to this moment.
+
+        >>> ents.consume("acme", "gpt-4o", 12)
+        True
+        >>> balance = ents.admin.balance("acme", "ai_credits")
+        >>> balance.remaining, balance.used
+        (49988, 12)
+        """
         found: Balance = self._call("balance", name(customer, "customer"), name(pool, "pool"))
         return found
 
     def set_catalog(self, source: bytes | str, *, filename: str = "<catalog>", reason: str = "") -> bool:
         """Puts a catalog (its text) in force in every process; False if it was already. Raises `CatalogError`
-        for mistakes, and for what customers use that it would take away."""
+        for mistakes, and for what customers use that it would take away.
+
+        >>> source = open("catalog.yaml").read()
+        >>> ents.admin.set_catalog(source.replace("seats: 25", "seats: 30"), filename="catalog.yaml")
+        True
+        >>> ents.limit("acme", "seats")
+        30
+        """
         if not isinstance(source, (bytes, str)):
             raise WrongType(f"a catalog is text or bytes, not {type(source).__name__}")
         data = source.encode("utf-8", "replace") if isinstance(source, str) else source
@@ -182,14 +258,24 @@ class Admin:
     def audit(
         self, cursor: str | None = None, limit: int = 100, subject: str | None = None
     ) -> Page[AuditEntry]:
-        """Who changed what, when and why, newest first; `subject`: one customer's id."""
+        """Who changed what, when and why, newest first; `subject`: one customer's id.
+
+        >>> [entry.action for entry in ents.admin.audit(subject="acme").items]
+        ['grant', 'put_customer']
+        """
         found: Page[AuditEntry] = self._call("audit", _cursor(cursor), limit, subject)
         return found
 
     def list_usage(
         self, cursor: str | None = None, limit: int = 100
     ) -> Page[tuple[int, str, str, str, int, Any]]:
-        """Usage records: (at, event, customer, feature, units, quantities), in the order they were stored."""
+        """Usage records: (at, event, customer, feature, units, quantities), in the order they were stored.
+
+        >>> ents.consume("acme", "gpt-4o", 12, event="req_8f2")
+        True
+        >>> ents.admin.list_usage().items  # records arrive within a round of the owner, some 50 ms
+        ()
+        """
         found: Page[tuple[int, str, str, str, int, Any]] = self._call("list_usage", _cursor(cursor), limit)
         return found
 

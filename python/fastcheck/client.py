@@ -80,7 +80,14 @@ class Entitlements(_fastcheck.Checker):
         processes. `strict`: unknown features raise `UnknownFeature` instead of being denied. `lease_timeout`:
         seconds that the first touch of a pool may take. `clock`: for tests.
 
-        Raises `DirectoryError`, `CatalogError`, `ArenaError`, `OwnerUnavailable`."""
+        Raises `DirectoryError`, `CatalogError`, `ArenaError`, `OwnerUnavailable`.
+
+        >>> with Entitlements.open("./quickstart", catalog="catalog.yaml") as ents:
+        ...     ents.admin.put_customer("acme", plan="pro")
+        ...     ents.check("acme", "export")
+        True
+        True
+        """
         return cls._made(prepare(directory, make=True), catalog, strict, lease_timeout, clock, may_own=True)
 
     @classmethod
@@ -92,7 +99,12 @@ class Entitlements(_fastcheck.Checker):
         lease_timeout: float = 1.0,
         clock: Clock | None = None,
     ) -> Self:
-        """Attaches to a directory that another process owns; never owns it. Raises as `open`."""
+        """Attaches to a directory that another process owns; never owns it. Raises as `open`.
+
+        >>> with Entitlements.attach("./state") as worker:  # opened by another process, or here
+        ...     worker.consume("acme", "gpt-4o", 12)
+        True
+        """
         return cls._made(prepare(directory, make=False), None, strict, lease_timeout, clock, may_own=False)
 
     @classmethod
@@ -141,14 +153,23 @@ class Entitlements(_fastcheck.Checker):
 
     @property
     def admin(self) -> Admin:
-        """What administrators do: customers, overrides, grants, balances, the catalog, the audit log."""
+        """What administrators do: customers, overrides, grants, balances, the catalog, the audit log.
+
+        >>> ents.admin.balance("acme", "ai_credits").remaining
+        50000
+        """
         return self._admin
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won. `print`
         it.
 
-        Raises `UnknownCustomer`, `UnknownFeature`."""
+        Raises `UnknownCustomer`, `UnknownFeature`.
+
+        >>> why = ents.explain("acme", "export")
+        >>> why.value, why.source, [one.name for one in why.considered]
+        (True, 'plan', ['pro@1', ''])
+        """
         moment = None if at is None else instant_ms(at, "at")
         found: Explanation = self._host.call(
             "explain", name(customer, "customer"), name(feature, "feature"), moment
@@ -156,7 +177,12 @@ class Entitlements(_fastcheck.Checker):
         return found
 
     def status(self) -> Status:
-        """How this process and its host are doing."""
+        """How this process and its host are doing.
+
+        >>> status = ents.status()
+        >>> status.role, status.customers, status.panics
+        ('owner', 2, 0)
+        """
         native = self._status()
         as_of = int(native.get("heartbeat_at_ms") or 0)
         return Status(
@@ -168,7 +194,11 @@ class Entitlements(_fastcheck.Checker):
 
     def on(self, kind: str, callback: Callable[[Change], object]) -> Callable[[], None]:
         """Calls back on a thread of its own for each change of a kind: low_balance, exhausted,
-        customer_changed, customer_deleted, catalog_changed. Call what it returns to end that."""
+        customer_changed, customer_deleted, catalog_changed. Call what it returns to end that.
+
+        >>> end = ents.on("low_balance", lambda change: print(change.customer, change.pool))
+        >>> end()
+        """
         if kind not in KINDS:
             raise NameInvalid(f"there is no change of kind {kind!r:.40}: use one of {', '.join(KINDS)}")
         if not callable(callback):
@@ -177,7 +207,19 @@ class Entitlements(_fastcheck.Checker):
 
     def watch(self, customer: str | None = None, feature: str | None = None) -> AsyncIterator[Change]:
         """The changes of a customer, of a feature's balance, or all, as they come. Repetitions that nobody
-        took yet are one change; more than can be kept become one change "missed"."""
+        took yet are one change; more than can be kept become one change "missed".
+
+        Watching begins with the iterator's first step.
+
+        >>> async def first_change():
+        ...     first = asyncio.ensure_future(anext(ents.watch(customer="acme")))
+        ...     while not first.done():
+        ...         ents.admin.put_override("acme", "seats", 26, reason=f"at {time.time_ns()}")
+        ...         await asyncio.sleep(0.01)
+        ...     return first.result().kind
+        >>> asyncio.run(first_change())
+        'customer_changed'
+        """
         pools = (
             None if feature is None else frozenset(self._host.call("pools_behind", name(feature, "feature")))
         )
@@ -192,7 +234,11 @@ class Entitlements(_fastcheck.Checker):
     async def aconsume(
         self, customer: str, feature: str, amount: int | Mapping[str, int] = 1, /, *, event: str | None = None
     ) -> bool:
-        """`consume` that never blocks the event loop: at the first touch of a pool it waits in a thread."""
+        """`consume` that never blocks the event loop: at the first touch of a pool it waits in a thread.
+
+        >>> asyncio.run(ents.aconsume("acme", "gpt-4o", 12))
+        True
+        """
 
         def burn() -> bool:
             return self.consume(customer, feature, amount, event=event)
@@ -204,7 +250,11 @@ class Entitlements(_fastcheck.Checker):
 
     async def prewarm(self, wanted: Iterable[str | tuple[str, str]]) -> int:
         """Lends ahead, so that no check or burn has to ask: customers, or (customer, feature) pairs. How many
-        leases were opened. Raises `UnknownCustomer`, `UnknownFeature`."""
+        leases were opened. Raises `UnknownCustomer`, `UnknownFeature`.
+
+        >>> asyncio.run(ents.prewarm([("acme", "gpt-4o"), ("tiny", "api_calls")]))
+        2
+        """
         pairs = [_pair(one) for one in wanted]
         opened: int = await asyncio.get_running_loop().run_in_executor(
             None, self._host.call, "prewarm", pairs
@@ -212,7 +262,12 @@ class Entitlements(_fastcheck.Checker):
         return opened
 
     def close(self) -> None:
-        """Settles what was spent and lets go of the directory. Again: nothing."""
+        """Settles what was spent and lets go of the directory. Again: nothing.
+
+        >>> ents.close()
+        >>> ents.closed
+        True
+        """
         host = getattr(self, "_host", None)
         if host is not None:
             self._listener.close()

@@ -3,6 +3,7 @@
 import argparse
 from contextlib import closing
 
+from fastcheck.cli import state
 from fastcheck.cli.arguments import Commands, add_command, amount
 from fastcheck.cli.screen import plain_data, print_json
 
@@ -32,9 +33,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Attaches, asks, prints the decision."""
-    from fastcheck import Entitlements
-
-    with closing(Entitlements.attach(args.directory)) as entitlements:
+    with closing(state.entitlements(args.directory)) as entitlements:
         decision = entitlements.decide(args.customer, args.feature, args.amount)
         allowed = bool(decision)
         answer = plain_data(decision)

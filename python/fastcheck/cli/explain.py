@@ -3,6 +3,7 @@
 import argparse
 from contextlib import closing
 
+from fastcheck.cli import state
 from fastcheck.cli.arguments import Commands, add_command, instant
 from fastcheck.cli.screen import print_json
 
@@ -26,9 +27,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Attaches, asks, prints the explanation."""
-    from fastcheck import Entitlements
-
-    with closing(Entitlements.attach(args.directory)) as entitlements:
+    with closing(state.entitlements(args.directory)) as entitlements:
         explanation = entitlements.explain(args.customer, args.feature, at=args.at)
     if args.json:
         print_json(explanation)

@@ -130,7 +130,6 @@ def _print(outcome: Outcome) -> None:
         ("burn", _ns(timing.burn_ns), "reserve + commit"),
         ("  reserve", _ns(timing.reserve_ns), "allowed or not"),
         ("  commit", _ns(timing.commit_ns), ""),
-        ("first check", _ns(timing.first_check_ns), "of a customer; may ask the owner for a lease"),
         ("setup", f"{outcome.setup_s:.2f} s", f"opened the directory, put {outcome.customers:,} customers"),
         ("loop", f"{timing.loop_s:.2f} s", "wall time, with the bookkeeping of this report"),
         ("rate", f"{timing.requests_per_s:,.0f} /s", f"{total.allowed + total.denied:,} requests"),

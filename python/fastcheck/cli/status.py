@@ -3,6 +3,7 @@
 import argparse
 from contextlib import closing
 
+from fastcheck.cli import state
 from fastcheck.cli.arguments import Commands, add_command
 from fastcheck.cli.screen import plain_data, print_json, print_values
 
@@ -21,9 +22,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Attaches and prints the status."""
-    from fastcheck import Entitlements
-
-    with closing(Entitlements.attach(args.directory)) as entitlements:
+    with closing(state.entitlements(args.directory)) as entitlements:
         status = plain_data(entitlements.status())
     if args.json:
         print_json(status)

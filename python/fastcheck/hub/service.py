@@ -64,6 +64,11 @@ from .store.sqlite import SqliteStore
 Answer = TypeVar("Answer")
 
 PAGE_ITEMS_MAX = 1_000
+ROW_WORDS_MAX = 65_535
+"""Words of one customer's row; the core has the same bound (docs/format/rows.md). So the next three."""
+ROW_STRETCHES_MAX = 250
+ROW_HEAD_WORDS = 80
+ENTRY_WORDS = 4
 RECORDS_PER_CHUNK = 4_096
 IDS_PER_QUERY = 500
 RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:")
@@ -388,6 +393,26 @@ class Service:
         error = self._in_force().customer_error(packed)
         if error is not None:
             raise RecordError(f"customer {record.id!r:.80}: {error}")
+        self._check_row(record, packed)
+
+    def _check_row(self, record: CustomerRecord, packed: bytes) -> None:
+        """A row holds all overrides once for each stretch of time ahead. What does not fit is refused
+        before it is stored: the arena could not show it, nor anything after it."""
+        if not record.overrides and len(record.addons) + 2 < ROW_STRETCHES_MAX:
+            return
+        now, features, pools = self._clock.now_ms(), len(self._product.features), len(self._product.pools)
+        stretches = 1 + sum(at > now for at in self._in_force().boundaries(packed))
+        texts = sum(len(one[1].encode()) for _, one, _, _ in record.overrides if one[0] == 4)
+        overlay = (
+            1 + features // 4 + 1 + ENTRY_WORDS * len(record.overrides) + texts // 8 + len(record.overrides)
+        )
+        words = ROW_HEAD_WORDS + 2 * pools + stretches * (2 + overlay)
+        if stretches > ROW_STRETCHES_MAX or words > ROW_WORDS_MAX:
+            raise RecordError(
+                f"customer {record.id!r:.80}: {len(record.overrides)} overrides that change at "
+                f"{stretches - 1} instants ahead take more room than a row has: remove overrides that have "
+                "ended, or give several of them one instant"
+            )
 
     def _move(self, accounts: Accounts, old: StoredCustomer, new: StoredCustomer) -> None:
         """Brings a customer's accounts to now under the old record, then under the new one."""

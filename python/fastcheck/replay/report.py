@@ -22,8 +22,6 @@ class Timing:
     """Wall time of the whole loop, its own bookkeeping included, s."""
     requests_per_s: float
     """Requests / loop_s."""
-    first_check_ns: float | None
-    """First check of each customer, which may ask the owner for a lease."""
     check_ns: float | None
     reserve_ns: float | None
     commit_ns: float | None
@@ -135,7 +133,6 @@ def as_json(
             "setup_s": round(setup_s, 6),
             "loop_s": round(timing.loop_s, 6),
             "requests_per_s": round(timing.requests_per_s, 1),
-            "first_check_ns": timing.first_check_ns,
             "check_ns": timing.check_ns,
             "reserve_ns": timing.reserve_ns,
             "commit_ns": timing.commit_ns,

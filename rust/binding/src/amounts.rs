@@ -183,10 +183,14 @@ fn cost_slow(
         let bytes = unsafe { utf8(py, name.as_ptr()) }?;
         let Some(unit) = g.rate(feature, bytes).map_err(|e| corrupt(py, e))? else {
             let name = String::from_utf8_lossy(bytes);
-            let message = format!(
-                "the feature has no quantity {name:?}: it has {}",
-                quantities()
-            );
+            let known = quantities();
+            let message = if known.is_empty() {
+                format!(
+                    "the feature has no quantity {name:?}: it is billed in plain units, give an int"
+                )
+            } else {
+                format!("the feature has no quantity {name:?}: it has {known}")
+            };
             return Err(raise(py, "AmountError", message));
         };
         total = match unit.checked_mul(*n).and_then(|c| total.checked_add(c)) {

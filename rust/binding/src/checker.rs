@@ -21,7 +21,6 @@ use crate::errors::{corrupt, from_core, raise};
 use crate::events::Events;
 use crate::handle::Handle;
 use crate::identity::Identities;
-use crate::reservation::Reservation;
 use crate::strings::utf8;
 use crate::time::Time;
 
@@ -551,19 +550,6 @@ impl Checker {
         Handle::new(slf, customer, feature)
     }
 
-    /// Reserves an estimate before the work; `commit` the true amount after it, or `release`.
-    #[pyo3(signature = (customer, feature, amount, /, *, ttl = 60.0))]
-    fn reserve(
-        slf: &Bound<'_, Self>,
-        py: Python<'_>,
-        customer: &Bound<'_, PyString>,
-        feature: &Bound<'_, PyString>,
-        amount: &Bound<'_, PyAny>,
-        #[pyo3(from_py_with = seconds)] ttl: f64,
-    ) -> PyResult<Reservation> {
-        Reservation::make(py, slf, customer, feature, amount, ttl)
-    }
-
     /// (spent, returned, granted) of the customer's open lease of a pool, or None.
     fn _pool_totals(
         &self,
@@ -695,7 +681,7 @@ impl Checker {
 }
 
 /// A length of time as callers give it.
-fn seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
+pub fn seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
     given.extract().map_err(|_| {
         let kind = given.get_type().to_string();
         raise(

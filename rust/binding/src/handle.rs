@@ -28,10 +28,10 @@ unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
 
-/// What was found, and what it is bound to: the generation, and the slot's word. While both are the same, the row is.
+/// What was found, and what it is bound to: the view, and the slot's word. While both are the same, the row is.
 #[derive(Clone, Copy, Default)]
 pub struct Seen {
-    generation: u64,
+    stamp: u64,
     slot: usize,
     word: u64,
     /// The answer of a check that needs neither a clock nor a cell.
@@ -70,9 +70,7 @@ impl Handle {
     pub unsafe fn seen(&self, view: &View) -> Option<&Seen> {
         // SAFETY: the caller's promise: nobody else touches it.
         let seen = unsafe { &*self.seen.get() };
-        if seen.generation == view.rows.generation
-            && view.rows.slot_word(seen.slot) == Ok(seen.word)
-        {
+        if seen.stamp == view.stamp && view.rows.slot_word(seen.slot) == Ok(seen.word) {
             return Some(seen);
         }
         self.look(view)
@@ -98,7 +96,7 @@ impl Handle {
                 return None;
             }
             let seen = Seen {
-                generation: rows.generation,
+                stamp: view.stamp,
                 slot,
                 word,
                 answer: row

@@ -4,7 +4,8 @@
 //! with the same object. Remembering by address saves hashing and comparing the text. What makes it exact:
 //!
 //! * a reference to the string is held, so its address can't come to mean another string;
-//! * what is remembered is bound to a generation, in which a feature keeps its index and a key keeps its slot;
+//! * what is remembered is bound to a view (an arena and a generation of it), in which a feature keeps its index and a key
+//!   keeps its slot;
 //! * a customer's row is used only while its slot's word is the one seen; rows are immutable.
 //!
 //! A customer is remembered when its string is met for the second time in a row at its place: a stream of strings that are
@@ -31,7 +32,7 @@ const NO_FEATURE: usize = usize::MAX;
 #[derive(Clone, Copy)]
 pub struct Feature {
     name: *mut ffi::PyObject,
-    generation: u64,
+    stamp: u64,
     pub index: usize,
 }
 
@@ -39,7 +40,7 @@ pub struct Feature {
 pub struct Customer {
     /// A reference that the cache owns, or null.
     name: *mut ffi::PyObject,
-    generation: u64,
+    stamp: u64,
     slot: usize,
     word: u64,
     /// Where the entries start; zero if the row is not a plain one.
@@ -77,14 +78,14 @@ impl Identities {
             features: UnsafeCell::new(
                 [Feature {
                     name,
-                    generation: 0,
+                    stamp: 0,
                     index: 0,
                 }; FEATURES],
             ),
             customers: UnsafeCell::new(
                 [Customer {
                     name,
-                    generation: 0,
+                    stamp: 0,
                     slot: 0,
                     word: 0,
                     entries_at: 0,
@@ -110,7 +111,7 @@ impl Identities {
                 .cast::<Feature>()
                 .add(place(name, FEATURES))
         };
-        (seen.name == name && seen.generation == view.rows.generation).then_some(seen.index)
+        (seen.name == name && seen.stamp == view.stamp).then_some(seen.index)
     }
 
     /// The customer's place, if this very string was asked about before and its row is still the same.
@@ -128,7 +129,7 @@ impl Identities {
                 .cast::<Customer>()
                 .add(place(name, CUSTOMERS))
         };
-        if seen.name != name || seen.generation != view.rows.generation {
+        if seen.name != name || seen.stamp != view.stamp {
             return None;
         }
         (view.rows.slot_word(seen.slot) == Ok(seen.word)).then_some(seen)
@@ -160,7 +161,7 @@ impl Identities {
                 let old = (*seen).name;
                 *seen = Feature {
                     name: ffi::Py_NewRef(name),
-                    generation: view.rows.generation,
+                    stamp: view.stamp,
                     index,
                 };
                 ffi::Py_XDECREF(old);
@@ -190,7 +191,7 @@ impl Identities {
         }
         let found = Customer {
             name,
-            generation: rows.generation,
+            stamp: view.stamp,
             slot,
             word,
             entries_at: row.entries_at(rows.heap_at()).unwrap_or(0),
@@ -218,20 +219,20 @@ impl Identities {
 impl Customer {
     /// What burning `feature` takes. `None`: look again, with all there is.
     #[inline(always)]
-    pub fn till(&mut self, view: &View, feature: usize) -> Option<Till> {
+    pub fn till(&mut self, view: &View, feature: usize) -> Option<&Till> {
         if self.feature == feature {
-            Some(self.till)
+            Some(&self.till)
         } else {
             self.find_till(view, feature)
         }
     }
 
     #[inline(never)]
-    fn find_till(&mut self, view: &View, feature: usize) -> Option<Till> {
+    fn find_till(&mut self, view: &View, feature: usize) -> Option<&Till> {
         let row: Row = view.rows.row_of(self.word).ok()?;
         self.till = till(&view.rows, row, feature)?;
         self.feature = feature;
-        Some(self.till)
+        Some(&self.till)
     }
 }
 

@@ -33,5 +33,6 @@ fn _fastcheck(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<reservation::Reservation>()?;
     m.add_function(wrap_pyfunction!(hot::install, m)?)?;
     hot::install(&m.py().get_type::<checker::Checker>())?;
-    hot::install_handle(m.py())
+    hot::install_handle(m.py())?;
+    hot::install_reservation(m.py())
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use fastcheck_core::arena::View;
 use fastcheck_core::cell;
-use fastcheck_core::check::{Answer, Cells};
+use fastcheck_core::check::{Answer, Cells, Till};
 use fastcheck_core::entry;
 use fastcheck_core::error::Corrupt;
 use fastcheck_core::hold::{Ask, Hold, Reserve, Settle};
@@ -19,6 +19,8 @@ use crate::checker::{Checker, Step, pool_name};
 use crate::errors::{corrupt, raise};
 use crate::strings::utf8;
 
+/// A reservation's life in seconds where nothing is said.
+pub const TTL_S: f64 = 60.0;
 /// A reservation's longest life: a week.
 const TTL_S_MAX: f64 = 604_800.0;
 
@@ -31,6 +33,9 @@ struct Held {
     hold: Hold,
     arena: u64,
     segment: usize,
+    /// The view it was held in, and what a plain unit costs there; [`NO_COST`](entry::NO_COST) if that was not asked.
+    stamp: u64,
+    unit: u64,
 }
 
 /// `Entitlements.reserve(...)`: truthy if granted. A `with` block releases what was not committed.
@@ -47,6 +52,49 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// The common case: a plain amount, the usual ttl, and a lease that covers it. `None`: nothing was held; look again, with
+    /// all there is.
+    #[inline(always)]
+    pub fn held(
+        checker: &Bound<'_, Checker>,
+        view: &View,
+        till: Till,
+        customer: &Bound<'_, PyString>,
+        feature: &Bound<'_, PyString>,
+        wanted: u64,
+    ) -> Option<Reservation> {
+        let this = checker.get();
+        let amount = till.unit.checked_mul(wanted)?;
+        if amount > cell::TOTAL_MAX {
+            return None;
+        }
+        let ask = Ask {
+            lease: till.identity,
+            pool: till.pool,
+            amount,
+            ends_at_ms: this.time.steady_ms().saturating_add(TTL_S as u64 * 1000),
+            holder: crate::process::holder(),
+            // Relaxed: a hint.
+            near: this.near.load(Ordering::Relaxed),
+        };
+        let Ok(Attempt::Held(held)) = hold(view, till.cell, &ask, this) else {
+            return None;
+        };
+        Some(Reservation {
+            checker: checker.clone().unbind(),
+            customer: customer.clone().unbind(),
+            feature: feature.clone().unbind(),
+            answer: Answer::Allowed,
+            held: Some(Held {
+                unit: till.unit,
+                ..held
+            }),
+            amount,
+            scale: till.scale,
+            state: AtomicU8::new(OPEN),
+        })
+    }
+
     pub fn make(
         py: Python<'_>,
         checker: &Bound<'_, Checker>,
@@ -115,6 +163,11 @@ impl Reservation {
             scale,
             state: AtomicU8::new(OPEN),
         })
+    }
+
+    #[inline(always)]
+    pub fn checker(&self) -> &Checker {
+        self.checker.get()
     }
 
     /// One caller wins the right to settle.
@@ -204,74 +257,11 @@ impl Reservation {
         })?;
         Ok(taken)
     }
-}
-
-/// One attempt to reserve.
-enum Attempt {
-    Held(Held),
-    Exhausted,
-    NoLease,
-    NoSlot,
-}
-
-fn attempt(
-    view: &View,
-    found: &fastcheck_core::check::Found,
-    ask: impl Fn(u64, u64) -> Ask,
-    checker: &Checker,
-) -> Result<Attempt, Corrupt> {
-    let Some(lease) = found.lease(&view.rows)? else {
-        return Ok(Attempt::NoLease);
-    };
-    let segment = lease.cell as usize >> CELL_BITS;
-    let of = view.cells.get(segment)?;
-    let cell = of.cell(lease.cell as usize & ((1 << CELL_BITS) - 1))?;
-    let pool = view.rows.pool_info(found.entry.pool())?.id;
-    let now = || fastcheck_core::check::Clock::now_ms(&checker.time);
-    Ok(
-        match of
-            .holds()?
-            .reserve(&cell, &ask(lease.identity, pool), now)?
-        {
-            Reserve::Held(hold) => {
-                // Relaxed: a hint: the next search starts behind this slot, where slots are likely to be free.
-                checker.near.store(hold.slot, Ordering::Relaxed);
-                Attempt::Held(Held {
-                    hold,
-                    arena: view.arena,
-                    segment,
-                })
-            }
-            Reserve::Denied(cell::Burn::Short { full: true, .. }) => Attempt::Exhausted,
-            Reserve::Denied(_) => Attempt::NoLease,
-            Reserve::NoSlot => Attempt::NoSlot,
-        },
-    )
-}
-
-#[pymethods]
-impl Reservation {
-    #[getter]
-    fn allowed(&self) -> bool {
-        self.held.is_some()
-    }
-
-    #[getter]
-    fn reason(&self) -> &'static str {
-        reason(self.answer)
-    }
-
-    /// Credits held.
-    #[getter]
-    fn amount<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        credits(py, self.amount, self.scale)
-    }
 
     /// Settles: keeps what was used (the whole estimate if not said), gives the rest back. What was used beyond
     /// the estimate is burned as far as the balance has it; the rest is the settlement's `shortfall`. `event` records it
     /// under an id.
-    #[pyo3(signature = (actual = None, /, *, event = None))]
-    fn commit(
+    pub fn commit(
         &self,
         py: Python<'_>,
         actual: Option<&Bound<'_, PyAny>>,
@@ -298,6 +288,37 @@ impl Reservation {
                 })?
             }
         };
+        let settlement = self.settle(py, used)?;
+        if let Some(event) = event {
+            let estimated = Amount::Named(SmallVec::new());
+            checker.record(
+                py,
+                event,
+                name,
+                key,
+                actual.as_ref().unwrap_or(&estimated),
+                settlement.charged,
+            )?;
+        }
+        Ok(settlement)
+    }
+
+    /// What a plain amount comes to, where it is known without looking anything up and was held in full.
+    #[inline(always)]
+    pub fn covered(&self, view: &View, actual: u64) -> Option<u64> {
+        let held = self.held.as_ref()?;
+        // In one view a feature has one price.
+        if held.stamp != view.stamp || held.unit == entry::NO_COST {
+            return None;
+        }
+        held.unit
+            .checked_mul(actual)
+            .filter(|used| *used <= self.amount)
+    }
+
+    /// Keeps `used` units and gives the rest back, or burns what is missing.
+    pub fn settle(&self, py: Python<'_>, used: u64) -> PyResult<Settlement> {
+        let checker = self.checker.get();
         let held = self.begin(py)?;
         let kept = used.min(self.amount);
         let settled = checker.with_view(py, |view| {
@@ -320,22 +341,76 @@ impl Reservation {
             0
         };
         let charged = kept + more;
-        if let Some(event) = event {
-            let estimated = Amount::Named(SmallVec::new());
-            checker.record(
-                py,
-                event,
-                name,
-                key,
-                actual.as_ref().unwrap_or(&estimated),
-                charged,
-            )?;
-        }
         Ok(Settlement {
             charged,
             shortfall: used - charged,
             scale: self.scale,
         })
+    }
+}
+
+/// One attempt to reserve.
+enum Attempt {
+    Held(Held),
+    Exhausted,
+    NoLease,
+    NoSlot,
+}
+
+fn attempt(
+    view: &View,
+    found: &fastcheck_core::check::Found,
+    ask: impl Fn(u64, u64) -> Ask,
+    checker: &Checker,
+) -> Result<Attempt, Corrupt> {
+    let Some(lease) = found.lease(&view.rows)? else {
+        return Ok(Attempt::NoLease);
+    };
+    let pool = view.rows.pool_info(found.entry.pool())?.id;
+    hold(view, lease.cell, &ask(lease.identity, pool), checker)
+}
+
+/// Holds what is asked for in the cell, if it is there.
+#[inline(always)]
+fn hold(view: &View, cell: u32, ask: &Ask, checker: &Checker) -> Result<Attempt, Corrupt> {
+    let segment = cell as usize >> CELL_BITS;
+    let of = view.cells.get(segment)?;
+    let cell = of.cell(cell as usize & ((1 << CELL_BITS) - 1))?;
+    let now = || fastcheck_core::check::Clock::now_ms(&checker.time);
+    Ok(match of.holds()?.reserve(&cell, ask, now)? {
+        Reserve::Held(hold) => {
+            // Relaxed: a hint.
+            checker.near.store(hold.near(), Ordering::Relaxed);
+            Attempt::Held(Held {
+                hold,
+                arena: view.arena,
+                segment,
+                stamp: view.stamp,
+                unit: entry::NO_COST,
+            })
+        }
+        Reserve::Denied(cell::Burn::Short { full: true, .. }) => Attempt::Exhausted,
+        Reserve::Denied(_) => Attempt::NoLease,
+        Reserve::NoSlot => Attempt::NoSlot,
+    })
+}
+
+#[pymethods]
+impl Reservation {
+    #[getter]
+    fn allowed(&self) -> bool {
+        self.held.is_some()
+    }
+
+    #[getter]
+    fn reason(&self) -> &'static str {
+        reason(self.answer)
+    }
+
+    /// Credits held.
+    #[getter]
+    fn amount<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        credits(py, self.amount, self.scale)
     }
 
     /// Gives all back. Nothing happens if it has expired.

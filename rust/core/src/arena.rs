@@ -12,6 +12,7 @@ use crate::check::Cells;
 use crate::control::{Control, Field};
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
+use crate::key::hash_words;
 use crate::map::{Access, MapRegion, MappedWord};
 use crate::segment::{self, CELL_BITS, SEGMENTS_MAX, Segment};
 use crate::sync::{AtomicPtr, Ordering};
@@ -145,6 +146,9 @@ pub struct View {
     /// The control file's generation word.
     newest: MappedWord,
     pub arena: u64,
+    /// Names these rows among all that a process ever sees: what is remembered of one view must not be taken for another's.
+    /// Generations count anew in every arena, so their number alone does not do.
+    pub stamp: u64,
     pub rows: Generation<MapRegion>,
     pub cells: Arc<Segments>,
 }
@@ -162,6 +166,7 @@ impl View {
             control: Arc::new(control),
             newest: MappedWord::new(page, Field::Generation as usize)?,
             arena,
+            stamp: stamp(arena, rows.generation),
             rows,
             cells: Arc::new(Segments::new(dir, arena)),
         })
@@ -185,6 +190,7 @@ impl View {
         if self.control.get(Field::Generation)? == RETIRED {
             return View::attach(&self.dir);
         }
+        let rows = open_current(&self.dir, &self.control, self.arena)?;
         Ok(View {
             dir: self.dir.clone(),
             control: Arc::clone(&self.control),
@@ -193,7 +199,8 @@ impl View {
                 Field::Generation as usize,
             )?,
             arena: self.arena,
-            rows: open_current(&self.dir, &self.control, self.arena)?,
+            stamp: stamp(self.arena, rows.generation),
+            rows,
             cells: Arc::clone(&self.cells),
         })
     }
@@ -201,6 +208,11 @@ impl View {
     pub fn control(&self) -> &Control<Arc<MapRegion>> {
         &self.control
     }
+}
+
+/// Arenas have random numbers, so two pairs have the same stamp once in 2^64.
+fn stamp(arena: u64, generation: u64) -> u64 {
+    hash_words(arena, &[generation])
 }
 
 fn open_current(

@@ -190,32 +190,60 @@ impl<'a, R: Region> Cell<'a, R> {
         now_ms: impl Fn() -> u64,
     ) -> core::result::Result<Burn, Corrupt> {
         // Acquire: pairs with the Release in `open`.
-        let mut word = self.word()?.load(Ordering::Acquire);
-        for _ in 0..ATTEMPTS_MAX {
-            let Some(view) = self.room(word, expected, &now_ms)? else {
-                return Ok(Burn::Gone);
-            };
-            if cost > view.available {
-                return Ok(Burn::Short {
-                    available: view.available,
-                    full: view.full,
-                });
-            }
-            // `spent + cost` stays within its 48 bits because `available` is measured against TOTAL_MAX; tag and
-            // closed bit stay as they are.
-            // AcqRel: Release, so that the owner that reads the total has everything before this burn; Acquire on
-            // both outcomes, because the next round judges by the words of the lease then current.
-            match self.word()?.compare_exchange_weak(
-                word,
-                word + cost,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Ok(Burn::Done),
+        let word = self.word()?.load(Ordering::Acquire);
+        match self.attempt(word, expected, cost, &now_ms)? {
+            Ok(burn) => Ok(burn),
+            Err(seen) => self.burn_again(seen, expected, cost, &now_ms),
+        }
+    }
+
+    /// Somebody else was first. Apart from the first attempt, which nearly always does, so that the loop costs that nothing.
+    #[inline(never)]
+    fn burn_again(
+        &self,
+        mut word: u64,
+        expected: u64,
+        cost: u64,
+        now_ms: &impl Fn() -> u64,
+    ) -> core::result::Result<Burn, Corrupt> {
+        for _ in 1..ATTEMPTS_MAX {
+            match self.attempt(word, expected, cost, now_ms)? {
+                Ok(burn) => return Ok(burn),
                 Err(seen) => word = seen,
             }
         }
         Err(Corrupt)
+    }
+
+    /// One attempt at a burn, `word` being what was just read. An error is the word as it is by now.
+    #[inline(always)]
+    fn attempt(
+        &self,
+        word: u64,
+        expected: u64,
+        cost: u64,
+        now_ms: &impl Fn() -> u64,
+    ) -> core::result::Result<core::result::Result<Burn, u64>, Corrupt> {
+        let Some(view) = self.room(word, expected, now_ms)? else {
+            return Ok(Ok(Burn::Gone));
+        };
+        if cost > view.available {
+            return Ok(Ok(Burn::Short {
+                available: view.available,
+                full: view.full,
+            }));
+        }
+        // `spent + cost` stays within its 48 bits because `available` is measured against TOTAL_MAX; tag and
+        // closed bit stay as they are.
+        // AcqRel: Release, so that the owner that reads the total has everything before this burn; Acquire on
+        // both outcomes, because the next round judges by the words of the lease then current.
+        let done = self.word()?.compare_exchange_weak(
+            word,
+            word + cost,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        Ok(done.map(|_| Burn::Done))
     }
 
     /// Burns as much of `most` as there is; returns how much. For settling a reservation that turned out larger.

@@ -267,8 +267,12 @@ pub fn check_fast<W: Words>(g: &Generation<W>, entries_at: usize, feature: usize
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Till {
     pub cell: u32,
+    /// Decimal digits of the pool.
+    pub scale: u8,
     pub unit: u64,
     pub identity: u64,
+    /// The pool's id, as holds and cells have it.
+    pub pool: u64,
 }
 
 /// Finds what a burn from a plain row takes. `None`: look again, with all there is.
@@ -281,17 +285,20 @@ pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Til
     }
     let unit = entry.cost(g.region()).ok()?;
     let word = row.lease_of(g.region(), entry.pool(), g.pools()).ok()??;
+    let pool = g.pool_info(entry.pool()).ok()?;
     (unit <= cell::TOTAL_MAX).then_some(Till {
         cell: word as u32,
+        scale: pool.scale,
         unit,
         identity: cell::identity(row.number(), (word >> 32) as u32),
+        pool: pool.id,
     })
 }
 
 impl Till {
     /// Burns `amount` units. `None`: look again, with all there is. It does not panic, as [`check_fast`] does not.
     #[inline(always)]
-    pub fn burn<C: Cells>(self, cells: &C, amount: u64, clock: &impl Clock) -> Option<bool> {
+    pub fn burn<C: Cells>(&self, cells: &C, amount: u64, clock: &impl Clock) -> Option<bool> {
         let cost = self.unit.checked_mul(amount)?;
         // A cost above the largest total can never be available, so it is not worth a branch of its own.
         match cells
@@ -308,7 +315,7 @@ impl Till {
 
     /// Whether one unit is left. `None`: look again, with all there is.
     #[inline(always)]
-    pub fn check<C: Cells>(self, cells: &C, clock: &impl Clock) -> Option<bool> {
+    pub fn check<C: Cells>(&self, cells: &C, clock: &impl Clock) -> Option<bool> {
         let view = cells
             .cell(self.cell)
             .ok()?

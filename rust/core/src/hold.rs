@@ -118,6 +118,15 @@ pub struct Hold {
     pub amount: u64,
 }
 
+impl Hold {
+    /// Where this process's next search best starts ([`Ask::near`]): at the neighbour of this slot. Two slots in turn stay in
+    /// the processor's cache, where ever new ones would walk through the whole table; and one slot alone won't do, for
+    /// the cell's tags name it until another has taken its turn.
+    pub fn near(&self) -> usize {
+        (self.slot ^ 1).saturating_sub(1)
+    }
+}
+
 /// What came of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserve {
@@ -271,11 +280,16 @@ impl<'a, R: Region> Table<'a, R> {
         near: usize,
     ) -> Result<Option<(usize, u64)>, Corrupt> {
         let usable = self.count - 1;
+        // Relaxed (both): a first look, so that a slot which the tags name is not claimed in vain; it is repeated below.
+        let named = [
+            cell::tag(cell.word()?.load(Ordering::Relaxed)),
+            cell::tag(cell.returned()?.load(Ordering::Relaxed)),
+        ];
         for probe in 0..usable.min(PROBES_MAX) {
             let slot = 1 + near.wrapping_add(probe) % usable;
             // Relaxed: a first look; the exchange decides.
             let seen = self.state(slot)?.load(Ordering::Relaxed);
-            if state_of(seen) != FREE {
+            if state_of(seen) != FREE || named.contains(&(slot as u64)) {
                 continue;
             }
             let claimed = ((seen >> SEQ_SHIFT).wrapping_add(1) << SEQ_SHIFT)

@@ -360,6 +360,26 @@ fn parse(body: &[u64]) -> Option<Record> {
     })
 }
 
+/// The process that a file's name says it belongs to.
+fn maker(path: &Path) -> Option<Holder> {
+    let name = path.file_name()?.to_str()?;
+    let mut parts = name.split('-');
+    Some(Holder {
+        pid: parts.next()?.parse().ok()?,
+        started: parts.next()?.parse().ok()?,
+    })
+}
+
+/// Whether a file can be read and does not begin as a journal does.
+fn is_without_magic(path: &Path) -> bool {
+    use std::io::Read;
+    let mut first = Vec::with_capacity(8);
+    match std::fs::File::open(path).and_then(|f| f.take(8).read_to_end(&mut first)) {
+        Ok(_) => first != MAGIC.to_le_bytes(),
+        Err(_) => false,
+    }
+}
+
 /// The owner's reading of all journals of a host.
 #[derive(Debug, Default)]
 pub struct Drain {
@@ -397,8 +417,12 @@ impl Drain {
                 break;
             }
             let Ok(journal) = Journal::open(&path) else {
-                // Not a journal, or one whose maker was killed before it had a magic: it holds nothing.
-                self.pending.push((path, 0, true));
+                // Being made at this moment; or its maker was killed before it had a magic, and it holds nothing; or the
+                // system refuses it for now. Only the second is removed.
+                if maker(&path).is_some_and(|m| !alive(m.pid, m.started)) && is_without_magic(&path)
+                {
+                    self.pending.push((path, 0, true));
+                }
                 continue;
             };
             let dead = !alive(journal.holder.pid, journal.holder.started);
@@ -532,5 +556,28 @@ mod tests {
                 j.region.store(word, old, Ordering::Relaxed).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn only_the_files_of_the_dead_are_removed() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let journals = directory(dir.path());
+        let holder = Holder { pid: 7, started: 9 };
+        let journal = Journal::create(dir.path(), 1, holder, 1).unwrap();
+        journal.write(&draft("one", &[])).unwrap();
+        // A file that its maker has just created, and one that is no journal at all.
+        std::fs::write(journals.join("7-9-2"), b"").unwrap();
+        std::fs::write(journals.join("notes"), b"mine").unwrap();
+        let mut drain = Drain::default();
+        let files = || std::fs::read_dir(&journals).unwrap().count();
+        assert_eq!(drain.read(dir.path(), 10, |_, _| true).unwrap().len(), 1);
+        drain.ack().unwrap();
+        assert_eq!(files(), 3, "the writer lives and goes on");
+        assert!(
+            drain.read(dir.path(), 10, |_, _| false).unwrap().is_empty(),
+            "it was acknowledged"
+        );
+        drain.ack().unwrap();
+        assert_eq!(files(), 1, "what is not ours stays");
     }
 }

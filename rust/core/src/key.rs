@@ -76,7 +76,8 @@ impl<'a> Key<'a> {
     fn hash_long(self, seed: u64) -> u64 {
         let mut h = seed ^ (self.bytes.len() as u64).wrapping_mul(K2);
         for i in 0..self.words() {
-            h = fold(h ^ self.word(i), K0) ^ self.word(i).rotate_left(29);
+            let word = self.word(i);
+            h = fold(h ^ word, K0) ^ word.rotate_left(29);
         }
         fold(h ^ seed, K1)
     }
@@ -140,14 +141,18 @@ fn second(bytes: &[u8]) -> u64 {
     }
 }
 
-/// A word of a long name.
+/// A word of a long name: of more than sixteen bytes, from the third word on.
+#[inline(always)]
 fn far(bytes: &[u8], index: usize) -> u64 {
-    let rest = bytes.get(index * 8..).unwrap_or(&[]);
-    let mut word = [0u8; 8];
-    for (to, from) in word.iter_mut().zip(rest) {
-        *to = *from;
+    let start = index * 8;
+    if let Some(chunk) = bytes.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
+        return u64::from_le_bytes(*chunk);
     }
-    u64::from_le_bytes(word)
+    // The last eight bytes hold the tail, of one to seven bytes, in their upper part.
+    match (bytes.len().checked_sub(start), bytes.last_chunk::<8>()) {
+        (Some(tail @ 1..), Some(chunk)) => u64::from_le_bytes(*chunk) >> (64 - 8 * tail),
+        _ => 0,
+    }
 }
 
 /// Odd constants with about half their bits set, from the digits of pi.

@@ -1,7 +1,9 @@
 //! Generations: many keys, keys whose tags and places collide, full tables, damaged headers.
 
 use super::*;
+use crate::key::hash_bytes;
 use crate::region::HeapRegion;
+use crate::region::Region;
 use crate::resolve::Sources;
 use crate::row::Phase;
 use crate::testing;

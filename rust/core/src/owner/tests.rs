@@ -9,9 +9,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::arena::View;
-use crate::cell::NO_INSTANT;
-use crate::check::{self, Answer};
-use crate::hold::{Ask, Hold, Holder, Reserve, Settle};
+use crate::cell::{Lease, NO_INSTANT};
+use crate::check::{self, Answer, Cells};
+use crate::entry;
+use crate::hold::{self, Ask, Hold, Holder, Reserve, Settle};
+use crate::key::Key;
+use crate::row::Row;
 use crate::testing::{self, At, COST, CREDITS, FEATURES, NOW_MS, Record};
 
 const BOOT: u64 = 7;
@@ -319,6 +322,41 @@ fn a_retired_arena_can_be_owned_again() {
     owner.put(&records[0].bytes(), 1, 3, NOW_MS).unwrap();
     drop(owner);
     assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+}
+
+#[test]
+fn a_lease_opened_before_its_row_was_published_is_found_by_the_successor() {
+    let (dir, records) = arena();
+    let acme = &records[0];
+    let mut owner = open(dir.path()).unwrap();
+    let lease = owner.cells(false).unwrap()[0].totals;
+    // The row as it was before the lease: what a kill between the two steps leaves.
+    let cells = std::mem::take(&mut owner.cells);
+    owner.publish_refs(acme.number).unwrap();
+    owner.cells = cells;
+    let view = View::attach(dir.path()).unwrap();
+    assert_eq!(burn(&view, &acme.id, 1), Answer::NoLease);
+    drop(owner);
+    let mut owner = open(dir.path()).unwrap();
+    assert_eq!(owner.found, Found::Intact);
+    assert_eq!(
+        burn(&view.refreshed().unwrap(), &acme.id, 1),
+        Answer::Allowed
+    );
+    assert_eq!(owner.cells(false).unwrap()[0].totals.spent, lease.spent + 1);
+}
+
+#[test]
+fn a_number_far_ahead_of_all_customers_allocates_nothing() {
+    let (dir, mut records) = arena();
+    let mut owner = open(dir.path()).unwrap();
+    records[0].number = u32::MAX - 1;
+    let refused = owner
+        .load([bytes(&records).as_slice()], 1, 9, NOW_MS)
+        .unwrap_err();
+    assert!(refused.to_string().contains("too far ahead"), "{refused}");
+    records[0].id = "someone else".into();
+    assert!(owner.put(&bytes(&records[..1]), 1, 9, NOW_MS).is_err());
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! `consume` and `decide`.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::amounts::{Amount, amount, small};
+use crate::checker::Checker;
+use crate::errors::raise;
+use crate::strings::utf8;
+
+use super::checks::till;
+use super::{answer, arguments, boolean, checker, guarded, keyword, object};
+
+pub(super) unsafe extern "C" fn consume(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if !(2..=3).contains(&nargs) {
+        return arguments(
+            py,
+            "consume(customer, feature, amount=1, *, event=None) takes two or three positional arguments",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; the arguments are alive during the call. No Python code runs before the
+    // view is done with.
+    unsafe {
+        let checker = checker(py, slf);
+        let amount = if nargs == 3 {
+            small(*args.add(2))
+        } else {
+            Some(1)
+        };
+        if kwnames.is_null()
+            && let Some(amount) = amount
+            && let Some(view) = checker.view_fast()
+            && let Some(index) = checker.identities.feature(view, *args.add(1))
+            && let Some(seen) = checker.identities.customer(view, *args)
+            && let Some(till) = seen.till(view, index)
+            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
+        {
+            return boolean(answer);
+        }
+        consume_unseen(py, checker, args, nargs, kwnames)
+    }
+}
+
+/// # Safety
+/// The arguments are those of `consume`.
+#[inline(never)]
+pub(super) unsafe fn consume_unseen(
+    py: Python<'_>,
+    checker: &Checker,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise; no Python code runs before the view is done with.
+    unsafe {
+        let amount = if nargs == 3 {
+            small(*args.add(2))
+        } else {
+            Some(1)
+        };
+        if kwnames.is_null()
+            && let Some(amount) = amount
+            && let Some(view) = checker.view_fast()
+            && let Some(till) = till(py, checker, view, *args, *args.add(1))
+            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
+        {
+            return boolean(answer);
+        }
+        consume_any(py, checker, args, nargs, kwnames)
+    }
+}
+
+/// # Safety
+/// The arguments are those of `consume`.
+#[inline(never)]
+pub(super) unsafe fn consume_any(
+    py: Python<'_>,
+    checker: &Checker,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let result = guarded(
+        checker,
+        || {
+            // SAFETY: all arguments are alive during the call.
+            let (customer, feature) = unsafe {
+                (
+                    Borrowed::from_ptr(py, *args),
+                    Borrowed::from_ptr(py, *args.add(1)),
+                )
+            };
+            // SAFETY: as above.
+            let key = unsafe { utf8(py, feature.as_ptr())? };
+            let amount = match nargs {
+                // SAFETY: as above.
+                3 => unsafe { amount(py, *args.add(2)) }?,
+                _ => Amount::Plain(1),
+            };
+            // SAFETY: as above; keyword values follow the positional ones.
+            let event = unsafe { event(py, args.add(nargs as usize), kwnames, "consume") }?;
+            checker.consume_any(py, &customer, key, &amount, event.as_ref())
+        },
+        Ok(false),
+    );
+    answer(py, result)
+}
+
+/// The keyword `event`.
+///
+/// # Safety
+/// As for [`keyword`].
+#[cold]
+pub(super) unsafe fn event<'a>(
+    py: Python<'a>,
+    values: *const *mut ffi::PyObject,
+    kwnames: *mut ffi::PyObject,
+    method: &str,
+) -> PyResult<Option<Bound<'a, PyString>>> {
+    // SAFETY: the caller's promise.
+    match unsafe { keyword(py, values, kwnames, method, "event") }? {
+        Some(value) if !value.is_none() => value
+            .cast_into::<PyString>()
+            .map(Some)
+            .map_err(|_| raise(py, "WrongType", "event must be a str")),
+        _ => Ok(None),
+    }
+}
+
+pub(super) unsafe extern "C" fn decide(
+    slf: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if !(2..=3).contains(&nargs) {
+        return arguments(
+            py,
+            "decide(customer, feature, amount=1) takes two or three positional arguments",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; the arguments are alive during the call.
+    let checker = unsafe { checker(py, slf) };
+    let made = guarded(
+        checker,
+        || {
+            // SAFETY: as above.
+            let (customer, feature) = unsafe {
+                (
+                    Borrowed::from_ptr(py, *args),
+                    Borrowed::from_ptr(py, *args.add(1)),
+                )
+            };
+            // SAFETY: as above.
+            let amount = if nargs == 3 {
+                // SAFETY: as above.
+                Some(unsafe { amount(py, *args.add(2)) }?)
+            } else {
+                None
+            };
+            let decision = checker.decide_any(py, &customer, &feature, amount.as_ref())?;
+            Bound::new(py, decision).map(Some)
+        },
+        Ok(None),
+    );
+    object(py, made)
+}

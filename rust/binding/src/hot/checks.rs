@@ -1,0 +1,180 @@
+//! `check`: from what is remembered of both strings, then from the rows, then with all there is.
+
+use fastcheck_core::arena::View;
+use fastcheck_core::check::{self, Answer, Till};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::checker::Checker;
+use crate::errors::corrupt;
+use crate::identity::Customer;
+use crate::strings::utf8;
+
+use super::{answer, arguments, boolean, checker, guarded};
+
+pub(super) unsafe extern "C" fn check(
+    slf: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if nargs != 2 {
+        return arguments(
+            py,
+            "check(customer, feature) takes two positional arguments",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; two arguments, alive during the call. No Python code runs before the
+    // view is done with.
+    unsafe {
+        let (checker, customer, feature) = (checker(py, slf), *args, *args.add(1));
+        if let Some(view) = checker.view_fast()
+            && let Some(index) = checker.identities.feature(view, feature)
+            && let Some(seen) = checker.identities.customer(view, customer)
+            && seen.entries_at != 0
+            && let Some(answer) = check::check_fast(&view.rows, seen.entries_at, index)
+        {
+            return boolean(answer);
+        }
+        check_unseen(py, checker, customer, feature)
+    }
+}
+
+/// The feature's index, found by its text where this is the first time.
+///
+/// # Safety
+/// As for [`crate::identity::Identities::feature`]; the object is alive.
+#[inline(always)]
+pub(super) unsafe fn feature_index(
+    py: Python<'_>,
+    checker: &Checker,
+    view: &View,
+    feature: *mut ffi::PyObject,
+) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match checker.identities.feature(view, feature) {
+            Some(index) => Some(index),
+            None => checker.identities.find_feature(py, view, feature),
+        }
+    }
+}
+
+/// What burning the customer's feature takes. `None`: look again, with all there is.
+///
+/// # Safety
+/// As for [`crate::identity::Identities::customer`]; both objects are alive.
+#[inline(always)]
+pub(super) unsafe fn till(
+    py: Python<'_>,
+    checker: &Checker,
+    view: &View,
+    customer: *mut ffi::PyObject,
+    feature: *mut ffi::PyObject,
+) -> Option<Till> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let index = feature_index(py, checker, view, feature)?;
+        match checker.identities.customer(view, customer) {
+            Some(seen) => seen.till(view, index).copied(),
+            None => checker
+                .identities
+                .find_customer(py, view, customer)?
+                .till(view, index)
+                .copied(),
+        }
+    }
+}
+
+/// # Safety
+/// Both objects are alive during the call.
+#[inline(never)]
+pub(super) unsafe fn check_unseen(
+    py: Python<'_>,
+    checker: &Checker,
+    customer: *mut ffi::PyObject,
+    feature: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise; no Python code runs before the view is done with.
+    unsafe {
+        if let Some(view) = checker.view_fast()
+            && let Some(index) = feature_index(py, checker, view, feature)
+        {
+            let answer = match checker.identities.customer(view, customer) {
+                Some(seen) => answer_plain(checker, view, seen, index),
+                None => match checker.identities.find_customer(py, view, customer) {
+                    Some(mut found) => answer_plain(checker, view, &mut found, index),
+                    None => None,
+                },
+            };
+            if let Some(answer) = answer {
+                return boolean(answer);
+            }
+        }
+        check_any(py, checker, customer, feature)
+    }
+}
+
+/// The answer from a plain row, its lease included. `None`: look again, with all there is.
+#[inline(always)]
+pub(super) fn answer_plain(
+    checker: &Checker,
+    view: &View,
+    seen: &mut Customer,
+    feature: usize,
+) -> Option<bool> {
+    if seen.entries_at == 0 {
+        return None;
+    }
+    match check::check_fast(&view.rows, seen.entries_at, feature) {
+        Some(answer) => Some(answer),
+        None => seen.till(view, feature)?.check(&*view.cells, &checker.time),
+    }
+}
+
+/// # Safety
+/// Both objects are alive during the call.
+#[inline(never)]
+pub(super) unsafe fn check_any(
+    py: Python<'_>,
+    checker: &Checker,
+    customer: *mut ffi::PyObject,
+    feature: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let result = guarded(
+        checker,
+        || {
+            // SAFETY: both arguments are alive during the call.
+            let (name, key) = unsafe { (utf8(py, customer)?, utf8(py, feature)?) };
+            let answer = checker.with_view(py, |view| {
+                check::check(&view.rows, &*view.cells, name, key, &checker.time)
+                    .map_err(|e| corrupt(py, e))
+            })?;
+            match answer {
+                Answer::Allowed => Ok(true),
+                Answer::NotEntitled | Answer::Exhausted => Ok(false),
+                _ => {
+                    // SAFETY: alive during the call.
+                    let customer = unsafe { Borrowed::from_ptr(py, customer) };
+                    check_slow(py, checker, &customer, name, key)
+                }
+            }
+        },
+        Ok(false),
+    );
+    answer(py, result)
+}
+
+#[cold]
+pub(super) fn check_slow(
+    py: Python<'_>,
+    checker: &Checker,
+    customer: &Bound<'_, PyAny>,
+    name: &[u8],
+    key: &[u8],
+) -> PyResult<bool> {
+    let answer = checker.settle(py, customer, |view| checker.check_step(py, view, name, key))?;
+    checker.note(py, answer, name, key)?;
+    Ok(answer.allowed())
+}

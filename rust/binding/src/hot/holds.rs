@@ -1,0 +1,150 @@
+//! `reserve` and `Reservation.commit`.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::amounts::small;
+use crate::checker::seconds;
+use crate::errors::raise;
+use crate::reservation::{Reservation, TTL_S};
+
+use super::burns::event;
+use super::checks::till;
+use super::{arguments, checker, guarded, keyword, object};
+
+pub(super) unsafe extern "C" fn reserve(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if nargs != 3 {
+        return arguments(
+            py,
+            "reserve(customer, feature, amount, *, ttl=60.0) takes three positional arguments",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; the arguments are alive during the call, and keyword values follow the
+    // positional ones.
+    let made = unsafe {
+        guarded(
+            checker(py, slf),
+            || match small(*args.add(2)).filter(|_| kwnames.is_null()) {
+                Some(amount) => match reserve_covered(py, slf, args, amount) {
+                    Some(made) => Bound::new(py, made).map(Some),
+                    None => reserve_any(py, slf, args, kwnames),
+                },
+                None => reserve_any(py, slf, args, kwnames),
+            },
+            Ok(None),
+        )
+    };
+    object(py, made)
+}
+
+/// A plain amount that is covered, for the usual time. `None`: nothing was held; look again, with all there is.
+///
+/// # Safety
+/// The arguments are those of `reserve`, three of them positional.
+#[inline(always)]
+pub(super) unsafe fn reserve_covered(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    amount: u64,
+) -> Option<Reservation> {
+    // SAFETY: the caller's promise. What a till was found for is text. No Python code runs before the view is done with.
+    unsafe {
+        let this = checker(py, slf);
+        let view = this.view_fast()?;
+        let till = till(py, this, view, *args, *args.add(1))?;
+        Reservation::held(
+            &Borrowed::from_ptr(py, slf).cast_unchecked(),
+            view,
+            till,
+            &Borrowed::from_ptr(py, *args).cast_unchecked(),
+            &Borrowed::from_ptr(py, *args.add(1)).cast_unchecked(),
+            amount,
+        )
+    }
+}
+
+/// # Safety
+/// The arguments are those of `reserve`, three of them positional.
+#[inline(never)]
+pub(super) unsafe fn reserve_any<'py>(
+    py: Python<'py>,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    kwnames: *mut ffi::PyObject,
+) -> PyResult<Option<Bound<'py, Reservation>>> {
+    // SAFETY: the caller's promise; all are alive during the call, and keyword values follow the positional ones.
+    unsafe {
+        let ttl = match keyword(py, args.add(3), kwnames, "reserve", "ttl")? {
+            None => TTL_S,
+            Some(ttl) => seconds(&ttl)?,
+        };
+        let name = |i| {
+            Borrowed::from_ptr(py, *args.add(i))
+                .cast::<PyString>()
+                .map_err(|_| raise(py, "WrongType", "a name must be a str"))
+        };
+        let (customer, feature) = (name(0)?, name(1)?);
+        let made = Reservation::make(
+            py,
+            &Borrowed::from_ptr(py, slf).cast_unchecked(),
+            &customer,
+            &feature,
+            &Borrowed::from_ptr(py, *args.add(2)),
+            ttl,
+        )?;
+        Bound::new(py, made).map(Some)
+    }
+}
+
+pub(super) unsafe extern "C" fn commit(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached to the interpreter.
+    let py = unsafe { Python::assume_attached() };
+    if nargs > 1 {
+        return arguments(
+            py,
+            "commit(actual=None, *, event=None) takes at most one positional argument",
+        );
+    }
+    // SAFETY: the descriptor's check of `self`; the arguments are alive during the call, and keyword values follow the
+    // positional ones.
+    unsafe {
+        let held = &*std::ptr::from_ref(
+            Borrowed::from_ptr(py, slf)
+                .cast_unchecked::<Reservation>()
+                .get(),
+        );
+        let made = guarded(
+            held.checker(),
+            || {
+                if kwnames.is_null()
+                    && nargs == 1
+                    && let Some(actual) = small(*args)
+                    && let Some(view) = held.checker().view_fast()
+                    && let Some(used) = held.covered(view, actual)
+                {
+                    return Bound::new(py, held.settle(py, used)?).map(Some);
+                }
+                let event = event(py, args.add(nargs as usize), kwnames, "commit")?;
+                let actual = (nargs == 1).then(|| Borrowed::from_ptr(py, *args));
+                let actual = actual.as_deref().filter(|a| !a.is_none());
+                Bound::new(py, held.commit(py, actual, event.as_ref())?).map(Some)
+            },
+            Ok(None),
+        );
+        object(py, made)
+    }
+}
