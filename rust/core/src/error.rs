@@ -43,7 +43,8 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "{} was written by another version of fastcheck (layout {found:016x}, this one reads {expected:016x}); \
-                 run one version per directory, or stop all its processes and start the new one",
+                 run one version per directory. To change over, close the directory with the old version, stop all its processes, \
+                 remove control, rows-* and cells-* (the ledger keeps what was settled), and open it with the new one",
                 path.display()
             ),
             Error::Io {
