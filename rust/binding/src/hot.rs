@@ -17,7 +17,6 @@ use crate::amounts::{Amount, amount, small};
 use crate::checker::{Checker, seconds};
 use crate::errors::{corrupt, raise};
 use crate::handle::Handle;
-use crate::identity::Customer;
 use crate::reservation::{Reservation, TTL_S};
 use crate::strings::utf8;
 
@@ -166,8 +165,7 @@ unsafe fn till(
             None => checker
                 .identities
                 .find_customer(py, view, customer)?
-                .till(view, index)
-                .copied(),
+                .till(view, index),
         }
     }
 }
@@ -187,9 +185,14 @@ unsafe fn check_unseen(
             && let Some(index) = feature_index(py, checker, view, feature)
         {
             let answer = match checker.identities.customer(view, customer) {
-                Some(seen) => answer_plain(checker, view, seen, index),
+                Some(seen) if seen.entries_at == 0 => None,
+                Some(seen) => answer_plain(checker, view, seen.entries_at, index, || {
+                    seen.till(view, index).copied()
+                }),
                 None => match checker.identities.find_customer(py, view, customer) {
-                    Some(mut found) => answer_plain(checker, view, &mut found, index),
+                    Some(found) => found.entries_at(view).and_then(|entries_at| {
+                        answer_plain(checker, view, entries_at, index, || found.till(view, index))
+                    }),
                     None => None,
                 },
             };
@@ -206,15 +209,13 @@ unsafe fn check_unseen(
 fn answer_plain(
     checker: &Checker,
     view: &View,
-    seen: &mut Customer,
+    entries_at: usize,
     feature: usize,
+    till: impl FnOnce() -> Option<Till>,
 ) -> Option<bool> {
-    if seen.entries_at == 0 {
-        return None;
-    }
-    match check::check_fast(&view.rows, seen.entries_at, feature) {
+    match check::check_fast(&view.rows, entries_at, feature) {
         Some(answer) => Some(answer),
-        None => seen.till(view, feature)?.check(&*view.cells, &checker.time),
+        None => till()?.check(&*view.cells, &checker.time),
     }
 }
 

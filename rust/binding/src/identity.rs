@@ -174,13 +174,13 @@ impl Identities {
     ///
     /// # Safety
     /// As for [`Identities::customer`]; `name` is a live object.
-    #[inline(never)]
+    #[inline(always)]
     pub unsafe fn find_customer(
         &self,
         py: Python<'_>,
         view: &View,
         name: *mut ffi::PyObject,
-    ) -> Option<Customer> {
+    ) -> Option<Found> {
         // SAFETY: the caller's promise.
         let text = unsafe { utf8(py, name) }.ok()?;
         let key = Key::new(text)?;
@@ -189,30 +189,67 @@ impl Identities {
         if row.kind() != RowKind::Customer as u64 {
             return None;
         }
-        let found = Customer {
-            name,
-            stamp: view.stamp,
-            slot,
-            word,
-            entries_at: row.entries_at(rows.heap_at()).unwrap_or(0),
-            feature: NO_FEATURE,
-            till: Till::default(),
-        };
+        let found = Found { slot, word, row };
         let at = place(name, CUSTOMERS);
-        // SAFETY: as in `customer`. The new reference is taken before the old one is given up, and giving up the last
-        // reference to an exact str runs no code that could come back here.
+        // SAFETY: as in `customer`.
         unsafe {
             let missed = self.missed.get().cast::<*mut ffi::PyObject>().add(at);
-            if *missed == name && ffi::PyUnicode_CheckExact(name) != 0 {
-                let seen = self.customers.get().cast::<Customer>().add(at);
-                let old = (*seen).name;
-                *seen = found;
-                ffi::Py_INCREF(name);
-                ffi::Py_XDECREF(old);
+            if *missed == name {
+                self.remember(view, name, found);
             }
             *missed = name;
         }
         Some(found)
+    }
+
+    /// # Safety
+    /// As for [`Identities::find_customer`].
+    #[inline(never)]
+    unsafe fn remember(&self, view: &View, name: *mut ffi::PyObject, found: Found) {
+        // SAFETY: as in `customer`. The new reference is taken before the old one is given up, and giving up the last
+        // reference to an exact str runs no code that could come back here.
+        unsafe {
+            if ffi::PyUnicode_CheckExact(name) != 0 {
+                let seen = self
+                    .customers
+                    .get()
+                    .cast::<Customer>()
+                    .add(place(name, CUSTOMERS));
+                let old = (*seen).name;
+                *seen = Customer {
+                    name: ffi::Py_NewRef(name),
+                    stamp: view.stamp,
+                    slot: found.slot,
+                    word: found.word,
+                    entries_at: found.entries_at(view).unwrap_or(0),
+                    feature: NO_FEATURE,
+                    till: Till::default(),
+                };
+                ffi::Py_XDECREF(old);
+            }
+        }
+    }
+}
+
+/// A customer's row, and the slot that led to it.
+#[derive(Clone, Copy)]
+pub struct Found {
+    slot: usize,
+    word: u64,
+    row: Row,
+}
+
+impl Found {
+    /// Where the entries start, if the row is a plain one.
+    #[inline(always)]
+    pub fn entries_at(self, view: &View) -> Option<usize> {
+        self.row.entries_at(view.rows.heap_at())
+    }
+
+    /// What burning `feature` takes. `None`: look again, with all there is.
+    #[inline(always)]
+    pub fn till(self, view: &View, feature: usize) -> Option<Till> {
+        till(&view.rows, self.row, feature)
     }
 }
 
