@@ -23,7 +23,10 @@ from tempfile import TemporaryDirectory
 
 EXPECTED = Path(__file__).parent / "instructions.json"
 TOLERANCE = 0.05
-CALLS = 5_000
+BY_TEXT = {"decide": 0.15}
+"""Calls that look names up by their text take a probe more or less: each arena has a hash seed of its own."""
+CALLS = 50_000
+"""So many that the hash seed of the arena, another one in every run, does not show."""
 MODULE = "_fastcheck."
 
 STATEMENTS = {
@@ -41,11 +44,12 @@ STATEMENTS = {
 }
 
 SCRIPT = """\
+from itertools import cycle
 from benches.arena import arena
-with arena(1_000) as made:
+with arena(300) as made:
     checker = made.checker
     export, credits = checker.handle('acme', 'export'), checker.handle('acme', 'gpt-4o')
-    names = iter([name for _ in range(8) for name in made.names])
+    names = cycle(made.names)
     for _ in range(10):
         {everything}
     for _ in range({calls}):
@@ -138,7 +142,7 @@ def main() -> int:
     print(f"{'instructions per call, in the native module':48}{'counted':>8}{'expected':>10}")
     for what, counted in found.items():
         bound = expected.get(what)
-        bad = bound is None or counted > bound * (1 + TOLERANCE)
+        bad = bound is None or counted > bound * (1 + BY_TEXT.get(what, TOLERANCE))
         print(f"{what:48}{counted:>8}{bound if bound is not None else '-':>10}{'  MORE' if bad else ''}")
         if bad:
             worse.append(what)

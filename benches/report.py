@@ -36,11 +36,10 @@ included: the first touch of a pool (it asks the owner once), the ledger behind 
 LOSSES = """\
 ## Where we lose
 
-* **Long ids in ever new string objects.** A Python string carries its hash; a checker has to hash the text
-  of an object that it has not met before. It remembers strings by identity, so literals, and strings that
-  live for a request, cost nothing; the rows "another string object each time" say what new ones cost, and
-  from some twenty bytes on a dict of dicts is as fast or faster there. It has no updates, limits or audit,
-  and every process has its own.
+* **Ever new string objects.** A Python string carries its hash; a checker has to hash the text of an object
+  that it has not met before. It remembers strings by identity, so literals, and strings that live for a
+  request, cost no hashing; the rows "another string object each time" say what new ones cost. They grow
+  with the length of the id, those of a dict do not.
 * **Random order over a million customers is bound by memory.** The string, the slot and the row are three
   cache misses, one after the other, and a single call can't hide them; a dict has as many. That row is the
   one most sensitive to what else the machine does. `check_many` fetches ahead and is many times cheaper.
