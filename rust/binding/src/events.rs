@@ -45,11 +45,12 @@ impl Events {
         let mut open = self.open.lock().unwrap_or_else(|e| e.into_inner());
         // A fork inherits the parent's file.
         let mut number = 0;
-        if let Some(current) = open.take() {
-            if current.journal.holder == holder && current.journal.arena == arena {
-                number = current.number;
-                *open = Some(current);
-            }
+        if let Some(current) = open.take()
+            && current.journal.holder == holder
+            && current.journal.arena == arena
+        {
+            number = current.number;
+            *open = Some(current);
         }
         for _ in 0..2 {
             let current = match &mut *open {
@@ -86,10 +87,10 @@ impl Events {
 
     /// No more records come from here; the owner may remove the file once it is read.
     pub fn seal(&self) {
-        if let Some(current) = self.open.lock().unwrap_or_else(|e| e.into_inner()).take() {
-            if current.journal.holder == process::holder() {
-                let _ = current.journal.seal();
-            }
+        if let Some(current) = self.open.lock().unwrap_or_else(|e| e.into_inner()).take()
+            && current.journal.holder == process::holder()
+        {
+            let _ = current.journal.seal();
         }
     }
 }

@@ -58,10 +58,10 @@ impl Script {
                 _ => None,
             }
         };
-        if let Some(i) = due {
-            if (i.happens)() {
-                resume_unwind(Box::new(Killed));
-            }
+        if let Some(i) = due
+            && (i.happens)()
+        {
+            resume_unwind(Box::new(Killed));
         }
     }
 

@@ -69,10 +69,13 @@ impl Owner {
             None => self.take_cell()?,
         };
         let cell = self.segments.cell(index)?;
-        if let Some(t) = cell.totals()? {
-            if t.lease == lease.lease && t.number == lease.number && t.pool == id && !t.closed {
-                return self.publish_refs(lease.number); // Opened before; the row may not have been.
-            }
+        if let Some(t) = cell.totals()?
+            && t.lease == lease.lease
+            && t.number == lease.number
+            && t.pool == id
+            && !t.closed
+        {
+            return self.publish_refs(lease.number); // Opened before; the row may not have been.
         }
         if cell.headroom()? < lease.granted {
             // The totals are nearly used up: this cell is never used again.
