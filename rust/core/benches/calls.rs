@@ -15,8 +15,10 @@ const CUSTOMERS: u32 = 1_000_000;
 const HOT: u32 = 1_000;
 const GPT: &[u8] = b"gpt-4o";
 
-fn found(view: &View) -> check::Found {
-    check::find(&view.rows, SPENDER.as_bytes(), GPT, &Fixed)
+const EXPORT: &[u8] = b"export";
+
+fn found(view: &View, feature: &[u8]) -> check::Found {
+    check::find(&view.rows, SPENDER.as_bytes(), feature, &Fixed)
         .expect("sound rows")
         .expect("a feature of the catalog")
 }
@@ -30,7 +32,7 @@ fn one(c: &mut Criterion) {
             &view.rows,
             cells,
             black_box(customer.as_bytes()),
-            black_box(b"export"),
+            black_box(EXPORT),
             &Fixed,
         )
     };
@@ -52,8 +54,8 @@ fn one(c: &mut Criterion) {
 
     let till = check::till(
         &view.rows,
-        found(&view).row.expect("the spender's row"),
-        found(&view).feature,
+        found(&view, GPT).row.expect("the spender's row"),
+        found(&view, GPT).feature,
     );
     let till = till.expect("a lease");
     c.bench_function("burn, all found before", |b| {
@@ -64,7 +66,7 @@ fn one(c: &mut Criterion) {
 fn hold(c: &mut Criterion) {
     let (dir, _owner) = arena(HOT);
     let view = View::attach(dir.path()).expect("an arena");
-    let lease = found(&view).lease(&view.rows).expect("sound rows");
+    let lease = found(&view, GPT).lease(&view.rows).expect("sound rows");
     let lease = lease.expect("a lease");
     let segment = view
         .cells
@@ -99,7 +101,7 @@ fn batch(c: &mut Criterion) {
     for (what, customers) in [("hot, 1,000", HOT), ("random, 1,000,000", CUSTOMERS)] {
         let (dir, _owner) = arena(customers);
         let view = View::attach(dir.path()).expect("an arena");
-        let feature = found(&view).feature;
+        let feature = found(&view, EXPORT).feature;
         // A walk in steps of a large prime meets every number once, far from the one before.
         let number = |i: usize| 1 + (i as u64 * 2_654_435_761 % u64::from(customers)) as u32;
         let (mut allowed, count) = (0, customers as usize);
