@@ -24,7 +24,7 @@ from fastcheck.hub.requests import make_grant, put_customer, put_override
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.owner import Owner
+from fastcheck.owner import SPENT_MAX, Owner
 
 MILLION = 10**6
 
@@ -102,6 +102,20 @@ def test_a_grant_is_spendable_when_it_returns(machine: Machine) -> None:
     assert machine.consume("acme", "ai_credits", 2 * MILLION)
     assert not machine.consume("acme", "ai_credits", 1)
     assert machine.owner.balance("acme", "ai_credits").remaining == 0
+
+
+def test_an_owner_that_closes_renews_a_lease_that_is_nearly_used_up(machine: Machine) -> None:
+    put(machine, plan="free")
+    grant(machine, 100 * MILLION)
+    spent = SPENT_MAX + 1
+    assert machine.consume("acme", "ai_credits", spent)
+    machine.owner.close()
+    machine.end()
+    machine.begin()
+    assert machine.service.balance("acme", "ai_credits").remaining == Decimal(
+        100 * MILLION * MILLION - spent
+    ) / MILLION
+    assert machine.consume("acme", "ai_credits", MILLION)
 
 
 def test_a_void_is_not_spendable_when_it_returns(machine: Machine) -> None:

@@ -664,14 +664,16 @@ class Owner:
 
     def close(self) -> None:
         """Settles a last time. Cells stay open for the next owner, and for those who go on spending."""
-        arena, self._arena = self._arena, None
-        if arena is not None:
-            try:
-                self._settle_round(arena)
-            except FastcheckError as error:
-                log.warning("the last settlement is left to the next owner: %s", error)
-            finally:
-                arena.close()
+        arena = self._arena
+        if arena is None:
+            return
+        try:
+            self._settle_round(arena)  # It may renew a lease, so the arena is given up after it.
+        except FastcheckError as error:
+            log.warning("the last settlement is left to the next owner: %s", error)
+        finally:
+            self._arena = None
+            arena.close()
 
     # Requests by name, for this process and the others alike.
 
