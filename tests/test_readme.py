@@ -133,6 +133,10 @@ def ask(url: str, customer: str) -> tuple[int, dict[str, Any]]:
         return error.code, json.load(error)
 
 
+ATTEMPTS_MAX = 20
+"""Rounds until several workers took part: which of them answer is the kernel's choice."""
+
+
 def test_gunicorn_workers_share_one_quota(server: str, checkout: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
@@ -143,11 +147,15 @@ def test_gunicorn_workers_share_one_quota(server: str, checkout: Path) -> None:
             assert time.monotonic() < deadline, "gunicorn did not begin to answer"
             time.sleep(0.1)
     with Entitlements.attach(checkout / "state") as ents:
-        ents.admin.put_override("acme", "api_calls", QUOTA)
-        with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda _: ask(server, "acme"), range(4 * QUOTA)))
-        assert Counter(status for status, _ in answers) == {200: QUOTA, 429: 3 * QUOTA}
-        assert {answer["reason"] for status, answer in answers if status == 429} == {"exhausted"}
-        assert len({answer["worker"] for _, answer in answers}) > 1, "one worker answered everything"
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            ents.admin.put_override("acme", "api_calls", attempt * QUOTA)  # what was used stays used
+            with ThreadPoolExecutor(16) as pool:
+                answers = list(pool.map(lambda _: ask(server, "acme"), range(4 * QUOTA)))
+            assert Counter(status for status, _ in answers) == {200: QUOTA, 429: 3 * QUOTA}
+            assert {answer["reason"] for status, answer in answers if status == 429} == {"exhausted"}
+            if len({answer["worker"] for _, answer in answers}) > 1:
+                break
+        else:
+            pytest.fail("one worker answered everything: nothing was shared")
         assert ents.admin.balance("acme", "api_calls").remaining == 0
     assert ask(server, "nobody")[0] == 403
