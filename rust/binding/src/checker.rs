@@ -219,6 +219,7 @@ impl Checker {
 fn thread_stripe() -> usize {
     use std::cell::Cell;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // Relaxed: a number to spread threads by.
     thread_local! { static STRIPE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed)); }
     STRIPE.with(Cell::get)
 }
