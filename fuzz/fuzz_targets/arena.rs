@@ -179,7 +179,6 @@ fn work(dir: &Path) {
                 let _ = found.entry.value(view.rows.region());
                 let _ = found.burn(&view.rows, &*view.cells, 1, &At(now));
                 if let Some(row) = found.row {
-                    let _ = row.next_change(view.rows.region(), view.rows.pools(), now as i64);
                     let _ = row.parts(view.rows.region(), view.rows.pools());
                 }
                 if let Ok(info) = view.rows.feature_info(found.feature) {

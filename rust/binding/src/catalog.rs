@@ -7,7 +7,7 @@ use fastcheck_core::resolve::{Considered, Source, Sources};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::errors::{from_core, raise};
+use crate::errors::{from_core, made, raise};
 
 /// A validated catalog.
 #[pyclass(frozen, name = "Catalog", module = "fastcheck._fastcheck")]
@@ -60,14 +60,7 @@ fn setting<'py>(py: Python<'py>, setting: &Setting) -> PyResult<Bound<'py, PyAny
 
 fn problems(py: Python<'_>, problems: Vec<fastcheck_catalog::Problem>) -> PyErr {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    let made = py
-        .import("fastcheck.errors")
-        .and_then(|errors| errors.getattr("CatalogError"))
-        .and_then(|class| class.call1((lines,)));
-    match made {
-        Ok(error) => PyErr::from_value(error),
-        Err(error) => error,
-    }
+    made(py, "CatalogError", (lines,))
 }
 
 /// Why a source counts or does not.

@@ -224,7 +224,7 @@ fn thread_stripe() -> usize {
     STRIPE.with(Cell::get)
 }
 
-pub fn closed(py: Python<'_>) -> PyErr {
+fn closed(py: Python<'_>) -> PyErr {
     raise(
         py,
         "Closed",
@@ -232,24 +232,10 @@ pub fn closed(py: Python<'_>) -> PyErr {
     )
 }
 
-/// What remains of a pool, and whether to ask the owner first.
-fn view_or_touch(
-    view: &View,
-    found: &Found,
-    time: &Time,
-) -> Result<Option<fastcheck_core::cell::View>, Corrupt> {
-    found.view(&view.rows, &*view.cells, time)
-}
-
 pub fn pool_name(py: Python<'_>, view: &View, found: &Found) -> PyResult<String> {
     view.rows
         .pool_name(found.entry.pool())
         .map_err(|e| corrupt(py, e))
-}
-
-/// Whether an answer is one that the owner could change by lending.
-pub fn needs_lease(answer: Answer) -> bool {
-    answer == Answer::NoLease
 }
 
 impl Checker {
@@ -318,7 +304,10 @@ impl Checker {
                 .pool_info(found.entry.pool())
                 .map_err(|e| corrupt(py, e))?
                 .scale;
-            match view_or_touch(view, &found, &self.time).map_err(|e| corrupt(py, e))? {
+            match found
+                .view(&view.rows, &*view.cells, &self.time)
+                .map_err(|e| corrupt(py, e))?
+            {
                 None => {
                     d.answer = Answer::NoLease;
                     Ok(Step::Touch(pool_name(py, view, &found)?, d))
@@ -359,7 +348,7 @@ impl Checker {
         let answer = found
             .burn(&view.rows, &*view.cells, cost, &self.time)
             .map_err(|e| corrupt(py, e))?;
-        if needs_lease(answer) {
+        if answer == Answer::NoLease {
             return Ok(Step::Touch(pool_name(py, view, &found)?, (answer, cost)));
         }
         Ok(Step::Done((answer, cost)))
@@ -399,7 +388,7 @@ impl Checker {
         };
         let answer = check::check_found(&view.rows, &*view.cells, &found, &self.time)
             .map_err(|e| corrupt(py, e))?;
-        if needs_lease(answer) {
+        if answer == Answer::NoLease {
             return Ok(Step::Touch(pool_name(py, view, &found)?, answer));
         }
         Ok(Step::Done(answer))

@@ -1,29 +1,32 @@
 //! The one conversion from the core's errors to the Python tree in `fastcheck.errors`.
 
 use fastcheck_core::error::{Corrupt, Error};
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 
-/// An exception of the class `name` of `fastcheck.errors`.
-pub fn raise(py: Python<'_>, name: &str, message: impl Into<String>) -> PyErr {
+/// An exception of the class `name` of `fastcheck.errors`, made from `arguments`.
+pub fn made<'py>(py: Python<'py>, name: &str, arguments: impl PyCallArgs<'py>) -> PyErr {
     let made = py
         .import("fastcheck.errors")
         .and_then(|errors| errors.getattr(name))
-        .and_then(|class| class.call1((message.into(),)));
+        .and_then(|class| class.call1(arguments));
     match made {
         Ok(error) => PyErr::from_value(error),
         Err(error) => error,
     }
 }
 
+/// An exception of the class `name` with a message.
+pub fn raise(py: Python<'_>, name: &str, message: impl Into<String>) -> PyErr {
+    made(py, name, (message.into(),))
+}
+
 fn directory(py: Python<'_>, path: &std::path::Path, what: String, what_to_do: &str) -> PyErr {
-    let made = py
-        .import("fastcheck.errors")
-        .and_then(|errors| errors.getattr("DirectoryError"))
-        .and_then(|class| class.call1((path.display().to_string(), what, what_to_do)));
-    match made {
-        Ok(error) => PyErr::from_value(error),
-        Err(error) => error,
-    }
+    made(
+        py,
+        "DirectoryError",
+        (path.display().to_string(), what, what_to_do),
+    )
 }
 
 pub fn from_core(py: Python<'_>, error: Error) -> PyErr {

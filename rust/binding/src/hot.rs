@@ -50,10 +50,7 @@ pub fn guarded<T>(checker: &Checker, body: impl FnOnce() -> T, instead: T) -> T 
 #[inline(always)]
 fn answer(py: Python<'_>, result: PyResult<bool>) -> *mut ffi::PyObject {
     match result {
-        // SAFETY: the interpreter is attached; the singletons are immortal or get a new reference.
-        Ok(true) => unsafe { ffi::Py_NewRef(ffi::Py_True()) },
-        // SAFETY: as above.
-        Ok(false) => unsafe { ffi::Py_NewRef(ffi::Py_False()) },
+        Ok(value) => boolean(value),
         Err(error) => {
             error.restore(py);
             std::ptr::null_mut()

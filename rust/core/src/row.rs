@@ -22,7 +22,7 @@ use crate::sync::Ordering;
 pub const HEADER_WORDS: usize = 3;
 /// Words of one row: what 16 bits count.
 pub const ROW_WORDS_MAX: usize = u16::MAX as usize;
-/// Phases of one row; later ones are left to the owner, which publishes again before the last one ends.
+/// Phases of one row. A customer whose settings change more often than that is refused before it gets here.
 pub const PHASES_MAX: usize = 250;
 /// Offset of a profile: what 38 bits count.
 pub const PROFILE_MAX: u64 = (1 << 38) - 1;
@@ -312,27 +312,6 @@ impl Row {
             profile + PROFILE_HEADER + feature * ENTRY_WORDS,
             profile,
         )
-    }
-
-    /// The next instant at which an answer changes, if any lies after `now_ms`.
-    pub fn next_change<R: Words + ?Sized>(
-        self,
-        region: &R,
-        pools: usize,
-        now_ms: i64,
-    ) -> core::result::Result<Option<i64>, Corrupt> {
-        if self.w0 & PHASED == 0 {
-            return Ok(None);
-        }
-        let (at, count) = self.phases(region, pools)?;
-        for i in 0..count.saturating_sub(1) {
-            // Relaxed: immutable.
-            let until = region.load(at + i * 2, Ordering::Relaxed)? as i64;
-            if until > now_ms {
-                return Ok(Some(until));
-            }
-        }
-        Ok(None)
     }
 
     /// All its words, checked against the row's own check.
