@@ -1,0 +1,80 @@
+"""The owner of a directory: it lends, settles, and keeps the arena's rows at the ledger's last change.
+
+What keeps this right when the process is killed between any two steps:
+
+- a lease is in the ledger before its cell is opened, so every cell belongs to a lease somebody can find;
+- a cell is closed before what it was lent from is lowered, and its totals are final from then on;
+- totals are absolute, so whoever comes next settles the same numbers again;
+- changes are published in the order of their numbers, so the arena's number says what it lacks.
+
+A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
+
+A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `rounds`, `Owner`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import CatalogError, ProtocolError
+from ..hub.service import Service
+from .adoption import SETTLE_MS
+from .arena import Arena, CellTotals, Given, LateReturn, UsageRecord
+from .leases import SPENT_MAX
+from .rounds import Rounds
+
+
+class Owner(Rounds):
+    """The owning side of one directory. The caller holds the owner's lock."""
+
+    def start(self, given: Given | None) -> None:
+        """Adopts the directory: settles what a predecessor left, takes the catalog, fills the rows."""
+        stored = self._service.stored_catalog()
+        if stored is None:
+            if given is None:
+                raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
+            self._service.set_catalog(given.catalog, given.source, given.filename)
+            catalog = given.catalog
+        else:
+            catalog = self._parse(stored.source, stored.filename)
+            self._service.use_catalog(catalog)
+        self._arena = self._make_arena(catalog)
+        self._reconcile()
+        if given is not None and given.catalog.digest != catalog.digest:
+            self.set_catalog(given)
+        elif not self._arena.adopted:
+            self._load()
+        else:
+            self._catch_up()
+        self._arena.heartbeat(self._clock.now_ms())
+
+    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        """Runs a request. Raises `ProtocolError` for one that is not offered."""
+        own = _OWN.get(method)
+        if own is not None:
+            return own(self, *args, **kwargs)
+        reading = _READING.get(method)
+        if reading is not None:
+            return reading(self._service, *args, **kwargs)
+        raise ProtocolError(
+            f"there is no request {method!r:.40}: use the same version of fastcheck everywhere"
+        )
+
+
+_OWN: dict[str, Callable[..., object]] = {
+    one.__name__: one
+    for one in (
+        Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
+        Owner.delete_customer, Owner.put_override,
+        Owner.remove_override, Owner.grant, Owner.void, Owner.balance, Owner.list_grants, Owner.explain,
+    )
+}  # fmt: skip
+_READING: dict[str, Callable[..., object]] = {
+    one.__name__: one
+    for one in (
+        Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
+        Service.list_usage,
+    )
+}  # fmt: skip
+
+__all__ = ["SETTLE_MS", "SPENT_MAX", "Arena", "CellTotals", "Given", "LateReturn", "Owner", "UsageRecord"]

@@ -1,0 +1,147 @@
+"""What administrators do, with the cells it concerns closed before and lent anew after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..answers import Balance, Explanation, GrantState
+from ..errors import CatalogError
+from ..hub.requests import MakeGrant, PutCustomer, PutOverride
+from ..hub.service import Totals
+from .adoption import Adoption
+from .arena import Given
+
+
+class Changes(Adoption):
+    """Changes of customers, overrides, grants and the catalog; balances to this moment."""
+
+    def put_customers(self, requests: Sequence[PutCustomer], author: str = "", reason: str = "") -> int:
+        """Makes customers what the requests say; how many changed."""
+        with self._publication():
+            changing = self._service.changing(requests)
+            with self._stripes.hold(changing):
+                keys = [key for number in changing for key in self._keys_of(number)]
+                finals = self._close(keys)
+                try:
+                    changed = self._service.put_customers(
+                        requests, finals=finals, author=author, reason=reason
+                    )
+                    self._publish(changed, "customer_changed")
+                finally:
+                    if keys:
+                        self._reopen(keys, finals)
+        return sum(len(one.ids) for one in changed)
+
+    def delete_customer(self, customer: str, author: str = "", reason: str = "") -> None:
+        """Removes a customer."""
+        with self._publication():
+            number = self._service.number_of(customer)
+
+            def change(finals: Sequence[Totals]) -> None:
+                deleted = self._service.delete_customer(customer, finals=finals, author=author, reason=reason)
+                self._publish([deleted], "customer_deleted")
+
+            with self._stripes.hold([number]):
+                self._lowering(number, None, change)
+
+    def put_override(self, request: PutOverride, author: str = "") -> None:
+        """Makes an exception for one customer."""
+        with self._publication():
+            number = self._service.number_of(request.customer)
+            pool = self._pool_of(request.feature)
+
+            def change(finals: Sequence[Totals]) -> None:
+                changed = self._service.put_override(request, finals=finals, author=author)
+                self._publish([changed], "customer_changed")
+
+            with self._stripes.hold([number]):
+                self._lowering(number, pool, change)
+
+    def remove_override(self, customer: str, feature: str, author: str = "", reason: str = "") -> bool:
+        """Ends an exception; whether there was one."""
+        with self._publication():
+            number = self._service.number_of(customer)
+
+            def change(finals: Sequence[Totals]) -> bool:
+                changed = self._service.remove_override(
+                    customer, feature, finals=finals, author=author, reason=reason
+                )
+                if changed is not None:
+                    self._publish([changed], "customer_changed")
+                return changed is not None
+
+            with self._stripes.hold([number]):
+                return self._lowering(number, self._pool_of(feature), change)
+
+    def _pool_of(self, feature: str) -> str:
+        """The pool whose lease an override of a feature concerns; "" for one that has none."""
+        one = self._service.product.features.get(feature)
+        return "" if one is None or one.pool is None else one.pool
+
+    def grant(self, request: MakeGrant, author: str = "") -> GrantState:
+        """Puts an amount into a pool; when this returns, every process of the host can spend it."""
+        number = self._service.number_of(request.customer)
+        key = (number, request.pool)
+        with self._stripes.hold([number]):
+            held = self._held.get(key)
+            if held is not None and (held.closed or self._stale(held)):
+                self._reopen([key], self._close([key]))
+            done = self._service.grant(request, totals=self._totals(key), author=author)
+            self._raise(key, done.terms, done.reopen)
+        self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, request.pool)
+        return done.grant
+
+    def void(self, grant_id: str, author: str = "", reason: str = "") -> GrantState:
+        """Takes back what is left of a grant; when this returns, no process can spend it."""
+        number, pool = self._service.account_of(grant_id)
+
+        def change(finals: Sequence[Totals]) -> GrantState:
+            return self._service.void(grant_id, finals=finals, author=author, reason=reason)
+
+        with self._stripes.hold([number]):
+            state = self._lowering(number, pool, change)
+        self.ring.tell("customer_changed", self._clock.now_ms(), state.customer, pool)
+        return state
+
+    def set_catalog(self, given: Given, author: str = "", reason: str = "") -> bool:
+        """Puts a catalog in force for every process; False if it already was."""
+        problems = self._service.catalog_problems(given.catalog)
+        if problems:
+            raise CatalogError(problems)
+        with self._publication(), self._stripes.hold(None):
+            keys = list(self._held)
+            finals = self._close(keys)
+            try:
+                changed = self._service.set_catalog(
+                    given.catalog, given.source, given.filename, finals=finals, author=author, reason=reason
+                )
+                if changed:
+                    self._need().close()
+                    self._arena = self._make_arena(given.catalog)
+                    self._load()
+            finally:
+                if keys:
+                    self._reopen(keys, finals)
+        self.ring.tell("catalog_changed", self._clock.now_ms())
+        return changed
+
+    def balance(self, customer: str, pool: str) -> Balance:
+        """What a customer has in a pool, to this moment."""
+        self._settle_now(customer, pool)
+        return self._service.balance(customer, pool)
+
+    def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
+        """A customer's grants, to this moment."""
+        self._settle_now(customer, pool)
+        return self._service.list_grants(customer, pool)
+
+    def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
+        """Why a customer has what they have of a feature."""
+        self._settle_now(customer, None)
+        return self._service.explain(customer, feature, at)
+
+    def _settle_now(self, customer: str, pool: str | None) -> None:
+        number = self._service.number_of(customer)
+        with self._stripes.hold([number]):
+            totals = [self._totals(key) for key in self._keys_of(number, pool)]
+        self._service.settle([one for one in totals if one is not None])

@@ -1,0 +1,132 @@
+"""What goes on by itself: settling, lending anew, ending holds, storing usage records."""
+
+from __future__ import annotations
+
+import heapq
+
+from ..errors import FastcheckError
+from ..hub.service import Totals
+from .arena import Arena, CellTotals, Key
+from .changes import Changes
+from .leases import LEASES_PER_TRANSACTION, SPENT_MAX, Held, log
+
+SWEEP_MS = 1_000
+"""Between two looks for holds whose process died or whose time ran out."""
+JOURNAL_RECORDS_PER_ROUND = 4_096
+LOW_BALANCE_PERCENT = 10
+"""A balance is low when this part of what was lent is left."""
+
+
+class Rounds(Changes):
+    """One round after the other."""
+
+    def tick(self) -> None:
+        """One round: settle, lend anew what reached its end, store usage records, free dead holds, show
+        life."""
+        arena, now = self._need(), self._clock.now_ms()
+        if arena.detached:
+            self._replace_lost_files()
+            arena = self._need()
+        arena.heartbeat(now)
+        self._settle_round(arena)
+        self._end_round(now)
+        if now - self._swept_at >= SWEEP_MS:
+            self._swept_at = now
+            self._sweep_round(arena, now)
+        self._journal_round(arena)
+        if self._behind:
+            with self._publication():
+                pass
+
+    def _settle_round(self, arena: Arena) -> None:
+        everything, self._settle_all = self._settle_all, False
+        cells = arena.cells(changed_only=not everything)
+        try:
+            for start in range(0, len(cells), LEASES_PER_TRANSACTION):
+                part = cells[start : start + LEASES_PER_TRANSACTION]
+                # A closed cell is settled as final by whoever closed it; here its late returns come in.
+                self._service.settle([Totals(*one[:5], False) for one in part])
+        except BaseException:
+            self._settle_all = True  # "Changed" was said already; it must not be lost.
+            raise
+        for cell in cells:
+            self._look_at(cell)
+
+    def _look_at(self, cell: CellTotals) -> None:
+        """Tells of balances that run low, and renews a lease whose totals grow towards their bound."""
+        number, pool, lease, spent, returned, granted, closed = cell
+        held = self._held.get((number, pool))
+        if held is None or held.closed or held.terms.lease != lease or closed:
+            return
+        if spent > SPENT_MAX:
+            with self._stripes.hold([number]):
+                self._reopen([(number, pool)], self._close([(number, pool)]))
+            return
+        if not held.terms.full:
+            return
+        left = granted - (spent - returned)
+        kind = (
+            "exhausted" if left <= 0 else "low_balance" if left * 100 <= granted * LOW_BALANCE_PERCENT else ""
+        )
+        if kind and kind != held.told:
+            customer = self._service.id_of(number)
+            if customer is not None:
+                self.ring.tell(kind, self._clock.now_ms(), customer, pool, max(0, left))
+        held.told = kind
+
+    def _end_round(self, now: int) -> None:
+        """Lends anew every lease that reached the instant at which its account changes."""
+        due: dict[Key, None] = {}
+        with self._leases_lock:
+            while self._ends and self._ends[0][0] <= now and len(due) < LEASES_PER_TRANSACTION:
+                _, number, pool, lease = heapq.heappop(self._ends)
+                held = self._held.get((number, pool))
+                if held is not None and held.terms.lease == lease:
+                    due[(number, pool)] = None
+        keys = list(due)
+        if keys:
+            with self._stripes.hold({number for number, _ in keys}):
+                ended = [key for key in keys if key in self._held and self._ended(self._held[key], now)]
+                if ended:
+                    self._reopen(ended, self._close(ended))
+
+    @staticmethod
+    def _ended(held: Held, now: int) -> bool:
+        return held.closed or (held.terms.valid_until is not None and held.terms.valid_until <= now)
+
+    def _sweep_round(self, arena: Arena, now: int) -> None:
+        """Ends holds whose time ran out or whose process died. What a hold gives back after its lease was
+        closed goes to the grants, and is spendable again at once."""
+        arena.sweep(now if self._manual_time else None)
+        late = arena.late_returns()
+        for key, number, pool, lease, units in late:
+            with self._stripes.hold([number]):
+                totals = self._totals((number, pool))
+                terms, reopen = self._service.give_back(key, number, pool, lease, units, totals=totals)
+                self._raise((number, pool), terms, reopen)
+        if late:
+            arena.late_returns_booked()
+
+    def _journal_round(self, arena: Arena) -> None:
+        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
+        if records:
+            self._service.record_usage(records)
+        arena.ack_journal()  # Also without records: it removes the files of processes that are gone.
+
+    def next_end(self) -> int | None:
+        """When the next lease reaches its end."""
+        with self._leases_lock:
+            return self._ends[0][0] if self._ends else None
+
+    def close(self) -> None:
+        """Settles a last time. Cells stay open for the next owner, and for those who go on spending."""
+        arena = self._arena
+        if arena is None:
+            return
+        try:
+            self._settle_round(arena)  # It may renew a lease, so the arena is given up after it.
+        except FastcheckError as error:
+            log.warning("the last settlement is left to the next owner: %s", error)
+        finally:
+            self._arena = None
+            arena.close()
