@@ -12,7 +12,7 @@ import pytest
 from fake_catalog import DOCUMENT, FakeCatalog
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.requests import make_grant, put_customer, put_override
+from fastcheck.hub.requests import By, make_grant, put_customer, put_override
 from fastcheck.hub.service import Service, Totals
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
@@ -211,7 +211,7 @@ def test_void(service: Service) -> None:
     service.grant(make_grant("acme", "ai_credits", 10, id="g"))
     terms = service.lend("acme", "ai_credits")
     final = used(service, terms, 4 * MILLION, final=True)
-    assert service.void("g", finals=[final], reason="refund").remaining == 0
+    assert service.void("g", finals=[final], by=By(reason="refund")).remaining == 0
     assert service.void("g").voided_at is not None
     balance = service.balance("acme", "ai_credits")
     assert (balance.remaining, balance.used) == (0, 4)
@@ -235,7 +235,7 @@ def test_a_refused_call_changes_nothing(service: Service) -> None:
 def test_deleting_a_customer_frees_the_keys_and_ends_the_grants(service: Service) -> None:
     put(service, aliases=["key"])
     service.grant(make_grant("acme", "ai_credits", 10))
-    changed = service.delete_customer("key", reason="left")
+    changed = service.delete_customer("key", by=By(reason="left"))
     record = unpack_record(changed.records)
     assert record.deleted
     assert record.aliases == ()
@@ -424,7 +424,7 @@ def test_explain_and_audit(service: Service) -> None:
     text = str(service.explain("acme", "api_calls"))
     assert "api_calls (meter) for acme" in text
     assert "100000 left" in text
-    service.put_override(put_override("acme", "export", False, reason="abuse"), author="support")
+    service.put_override(put_override("acme", "export", False, reason="abuse"), by=By("support"))
     page = service.audit(limit=2)
     assert [entry.action for entry in page.items] == ["put_override", "put_customer"]
     assert page.items[0].author == "support"

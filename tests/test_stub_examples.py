@@ -34,18 +34,24 @@ def documented(path: Path) -> Iterator[tuple[str, Documented]]:
             if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield from inside(child, f"{name}.{child.name}")
 
-    yield from inside(ast.parse(path.read_text()), path.stem)
+    yield from inside(ast.parse(path.read_text()), module_of(path).removeprefix("fastcheck."))
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file of the package."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def examples() -> list[Any]:
     """(path, name, line, docstring) of every docstring with an example."""
     found = []
-    for path in [STUB, *sorted(PACKAGE.glob("*.py"))]:
+    for path in [STUB, *sorted(PACKAGE.rglob("*.py"))]:
         for name, node in documented(path):
             text = ast.get_docstring(node)
             if text is not None and ">>>" in text:
                 line = 0 if isinstance(node, ast.Module) else node.lineno
-                found.append(pytest.param(path, name, line, text, id=f"{path.name}:{name}"))
+                found.append(pytest.param(path, name, line, text, id=f"{path.relative_to(PACKAGE)}:{name}"))
     return found
 
 
@@ -64,8 +70,7 @@ def ents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Entitlemen
 def test_example(path: Path, name: str, line: int, text: str, ents: Entitlements) -> None:
     known: dict[str, Any] = {one: getattr(fastcheck, one) for one in fastcheck.__all__}
     if path.suffix == ".py":
-        module = "fastcheck" if path.stem == "__init__" else f"fastcheck.{path.stem}"
-        known |= vars(importlib.import_module(module))
+        known |= vars(importlib.import_module(module_of(path)))
     known |= {"ents": ents, "Entitlements": Entitlements, "asyncio": asyncio, "Decimal": Decimal}
     test = doctest.DocTestParser().get_doctest(text, known, name, str(path), line)
     told: list[str] = []
@@ -77,7 +82,7 @@ def test_there_are_examples() -> None:
     """A change of the docstrings' form must not make this file run nothing."""
     names = {param.values[1] for param in examples()}
     assert len(names) >= 40
-    assert {"_fastcheck.Checker.consume", "client.Entitlements.open", "admin.Admin.grant"} <= names
+    assert {"_fastcheck.Checker.consume", "client.Entitlements.open", "admin.money.MoneyAdmin.grant"} <= names
 
 
 def test_every_public_name_of_the_stub_has_a_docstring() -> None:
@@ -91,11 +96,11 @@ def test_every_public_name_of_the_stub_has_a_docstring() -> None:
 
 def test_every_public_method_of_the_client_has_an_example() -> None:
     bare = [
-        f"{path.stem}: {name}"
-        for path, classes in [(PACKAGE / "client.py", "Entitlements"), (PACKAGE / "admin.py", "Admin")]
+        name
+        for path in [PACKAGE / "client.py", *sorted((PACKAGE / "admin").glob("*.py"))]
         for name, node in documented(path)
-        if name.startswith(f"{path.stem}.{classes}.")
-        and name.count(".") == 2
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and name.rpartition(".")[0].endswith(("Entitlements", "Admin", "AdminBase"))
         and not name.rpartition(".")[2].startswith("_")
         and ">>>" not in (ast.get_docstring(node) or "")
     ]

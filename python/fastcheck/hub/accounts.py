@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from ..answers import travels
 from ..errors import AmountError, UnknownPool
 from ..ledger.burn import use
 from ..ledger.lend import LEASE_UNITS_MAX, Lending, lend
@@ -36,6 +37,7 @@ class Totals(NamedTuple):
     final: bool
 
 
+@travels
 @dataclass(frozen=True)
 class Terms:
     """A lease as the host shall have it."""

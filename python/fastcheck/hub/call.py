@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..clock import Clock
 from ..errors import CatalogError, UnknownCustomer
 from .accounts import Accounts
 from .product import CatalogLike, Product
+from .requests import ANYBODY, By
 from .store.books import Books, StoredCustomer
 
 
@@ -16,11 +16,12 @@ class Call:
     """One call of the service, inside its transaction."""
 
     books: Books
-    clock: Clock
+    now: int
+    """The instant of the call: one for all it does."""
     product: Product
     parsed: CatalogLike | None
     """The catalog in force; None where there is none yet."""
-    author: str = ""
+    by: By = ANYBODY
 
     @property
     def catalog(self) -> CatalogLike:
@@ -29,7 +30,14 @@ class Call:
 
     def accounts(self) -> Accounts:
         """The accounts as of now. Raises `CatalogError` where there is no catalog."""
-        return Accounts(self.books, self.catalog, self.product, self.clock.now_ms(), self.author)
+        return Accounts(self.books, self.catalog, self.product, self.now, self.by.author)
+
+    def note(
+        self, action: str, subject: str, before: object, after: object, *, reason: str | None = None
+    ) -> None:
+        """Notes a change in the audit log; `reason`: default the caller's."""
+        why = self.by.reason if reason is None else reason
+        self.books.put_audit(self.now, self.by.author, action, subject, why, before, after)
 
     def number(self, key: str) -> int:
         """The number behind an id or alias. Raises `UnknownCustomer`."""

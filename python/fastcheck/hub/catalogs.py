@@ -20,11 +20,10 @@ def put(
     source: bytes,
     filename: str,
     finals: Sequence[Totals],
-    reason: str,
 ) -> bool:
     """Puts a catalog in force (its document, and that as the hub reads it); False if it already was. Raises
     `CatalogError` for all it would take away."""
-    books, now = call.books, call.clock.now_ms()
+    books, now = call.books, call.now
     stored = books.catalog()
     if stored is not None and stored.digest == catalog.digest:
         return False
@@ -34,11 +33,11 @@ def put(
         if in_the_way:
             raise CatalogError(in_the_way)
         if call.parsed is not None:
-            Accounts(books, call.parsed, old, now, call.author).settle(finals)
+            Accounts(books, call.parsed, old, now, call.by.author).settle(finals)
     books.put_catalog(now, source, filename, catalog.digest, document)
     books.next_seq()
     before = None if stored is None else {"digest": stored.digest}
-    books.put_audit(now, call.author, "set_catalog", filename, reason, before, {"digest": catalog.digest})
+    call.note("set_catalog", filename, before, {"digest": catalog.digest})
     return True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..answers import AddonState, Customer, Page, TrialState
+from ..answers import AddonState, Customer, Page, TrialState, travels
 from ..errors import Conflict
 from ..ledger.burn import void
 from ..wire import CustomerRecord
@@ -22,6 +22,7 @@ RECORDS_PER_CHUNK = 4_096
 IDS_PER_QUERY = 500
 
 
+@travels
 @dataclass(frozen=True)
 class Changed:
     """Customer records that a call changed, as the native module reads them."""
@@ -43,7 +44,7 @@ def changing(call: Call, requests: Sequence[PutCustomer]) -> list[int]:
     return found
 
 
-def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals], reason: str) -> list[Changed]:
+def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -> list[Changed]:
     """Makes the customers what the requests say. Raises `RecordError`, `Conflict`."""
     books, accounts = call.books, call.accounts()
     accounts.settle(finals)
@@ -65,20 +66,16 @@ def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals], r
                 continue
             _move(accounts, stored, new)
             before = None if stored.record.deleted else _summary(stored.record)
-            books.put_audit(
-                accounts.now, call.author, "put_customer", request.id, reason, before, _summary(new.record)
-            )
+            call.note("put_customer", request.id, before, _summary(new.record))
         elif len(requests) == 1:
-            books.put_audit(
-                accounts.now, call.author, "put_customer", request.id, reason, None, _summary(new.record)
-            )
+            call.note("put_customer", request.id, None, _summary(new.record))
         changed.append(new)
     if len(requests) > 1 and fresh:
-        books.put_audit(accounts.now, call.author, "put_customers", "", reason, None, {"new": fresh})
+        call.note("put_customers", "", None, {"new": fresh})
     return _write(books, changed)
 
 
-def delete(call: Call, key: str, finals: Sequence[Totals], reason: str) -> Changed:
+def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
     """Removes a customer. Raises `UnknownCustomer`."""
     books, stored, accounts = call.books, call.customer(key), call.accounts()
     accounts.settle(finals)
@@ -90,7 +87,7 @@ def delete(call: Call, key: str, finals: Sequence[Totals], reason: str) -> Chang
         for grant in before.grants:
             after = void(after, grant.id)
         accounts.save(number, pool.name, before, after)
-    books.put_audit(accounts.now, call.author, "delete_customer", id, reason, _summary(stored.record), None)
+    call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())
 
 

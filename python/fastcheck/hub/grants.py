@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..amounts import credits, units
-from ..answers import Balance, GrantState
+from ..answers import Balance, GrantState, travels
 from ..errors import AmountError, Conflict, NameInvalid, UnknownGrant
 from ..ledger import burn
 from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, new_grant
@@ -21,6 +21,7 @@ RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:")
 """How the ids of grants begin that come from the catalog."""
 
 
+@travels
 @dataclass(frozen=True)
 class Granted:
     """What became of a request for a grant."""
@@ -36,7 +37,7 @@ class Granted:
 
 def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     """Puts an amount into a pool. Raises `UnknownCustomer`, `UnknownPool`, `AmountError`, `Conflict`."""
-    books, stored, accounts = call.books, call.customer(request.customer), call.accounts()
+    stored, accounts = call.customer(request.customer), call.accounts()
     number, id = stored.record.number, stored.record.id
     pool = accounts.pool(request.pool)
     amount = units(request.amount, pool.scale)
@@ -58,10 +59,8 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     after = burn.settle_overage(replace(before, grants=(*before.grants, made)), pool.rules)
     accounts.save(number, pool.name, before, after)
     terms, reopen = accounts.raise_lease(stored, pool, after)
-    books.put_audit(
-        accounts.now, call.author, "grant", id, request.reason, None,
-        {"grant": made.id, "pool": pool.name, "units": amount, "kind": request.kind},
-    )  # fmt: skip
+    summary = {"grant": made.id, "pool": pool.name, "units": amount, "kind": request.kind}
+    call.note("grant", id, None, summary, reason=request.reason)
     return Granted(_shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
 
 
@@ -89,7 +88,7 @@ def stored_grant(call: Call, id: str) -> Grant:
     return grant
 
 
-def void(call: Call, id: str, finals: Sequence[Totals], reason: str) -> GrantState:
+def void(call: Call, id: str, finals: Sequence[Totals]) -> GrantState:
     """Takes back what is left of a grant. Raises `UnknownGrant`, `Conflict`."""
     books, grant, accounts = call.books, stored_grant(call, id), call.accounts()
     accounts.settle(finals)
@@ -103,10 +102,8 @@ def void(call: Call, id: str, finals: Sequence[Totals], reason: str) -> GrantSta
             raise Conflict(f"grant {id!r:.80} is {over}: there is nothing to take back")
         after = burn.void(before, id)
         accounts.save(grant.customer, pool.name, before, after)
-        books.put_audit(
-            accounts.now, call.author, "void", stored.record.id, reason,
-            {"grant": id, "units": found.remaining}, {"grant": id, "units": 0},
-        )  # fmt: skip
+        left, nothing = {"grant": id, "units": found.remaining}, {"grant": id, "units": 0}
+        call.note("void", stored.record.id, left, nothing)
         found = _find(after, id)
     return _shown(found, stored.record.id, pool)
 

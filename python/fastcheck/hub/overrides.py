@@ -23,18 +23,16 @@ def put(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Changed:
     accounts.settle(finals)
     one = StoredOverride(
         request.feature, taken(call.product, request.value, feature), request.starts_at, request.expires_at,
-        request.reason, call.author, accounts.now,
+        request.reason, call.by.author, accounts.now,
     )  # fmt: skip
     before = _known(call, stored, request.feature)
     call.books.put_override(stored.record.number, one)
-    call.books.put_audit(
-        accounts.now, call.author, "put_override", stored.record.id, request.reason,
-        None if before is None else _summary(before), _summary(one),
-    )  # fmt: skip
+    was = None if before is None else _summary(before)
+    call.note("put_override", stored.record.id, was, _summary(one), reason=request.reason)
     return _rewrite(call, accounts, stored)
 
 
-def remove(call: Call, key: str, feature: str, finals: Sequence[Totals], reason: str) -> Changed | None:
+def remove(call: Call, key: str, feature: str, finals: Sequence[Totals]) -> Changed | None:
     """Ends an exception; None if there is none."""
     stored = call.customer(key)
     before = _known(call, stored, feature)
@@ -43,9 +41,7 @@ def remove(call: Call, key: str, feature: str, finals: Sequence[Totals], reason:
     if before is None:
         return None
     call.books.remove_override(stored.record.number, feature)
-    call.books.put_audit(
-        accounts.now, call.author, "remove_override", stored.record.id, reason, _summary(before), None
-    )
+    call.note("remove_override", stored.record.id, _summary(before), None)
     return _rewrite(call, accounts, stored)
 
 

@@ -22,7 +22,7 @@ ENTRY_WORDS = 4
 def build(call: Call, request: PutCustomer, stored: StoredCustomer | None, number: int = 0) -> StoredCustomer:
     """What a request comes to; `number` is for a new customer. Raises `RecordError` where the catalog
     refuses it."""
-    product, now = call.product, call.clock.now_ms()
+    product, now = call.product, call.now
     old = None if stored is None or stored.record.deleted else stored.record
     old_since = stored.since if stored is not None and old is not None else Since()
     same_plan = old is not None and old.plan == request.plan
@@ -103,7 +103,7 @@ def _check_row(call: Call, record: CustomerRecord, packed: bytes) -> None:
     before it is stored: the arena could not show it, nor anything after it."""
     if not record.overrides and len(record.addons) + 2 < ROW_STRETCHES_MAX:
         return
-    now, features, pools = call.clock.now_ms(), len(call.product.features), len(call.product.pools)
+    now, features, pools = call.now, len(call.product.features), len(call.product.pools)
     stretches = 1 + sum(at > now for at in call.catalog.boundaries(packed))
     texts = sum(len(one[1].encode()) for _, one, _, _ in record.overrides if one[0] == 4)
     overlay = 1 + features // 4 + 1 + ENTRY_WORDS * len(record.overrides) + texts // 8 + len(record.overrides)

@@ -26,6 +26,20 @@ PRIORITY_MAX = (1 << 31) - 1
 
 @travels
 @dataclass(frozen=True)
+class By:
+    """Who asks for a change, why, and under which key it is done only once."""
+
+    author: str = ""
+    reason: str = ""
+    key: str | None = None
+    """The idempotency key; None: each call is a change of its own."""
+
+
+ANYBODY = By()
+
+
+@travels
+@dataclass(frozen=True)
 class PutCustomer:
     """What a customer shall be; whatever is not named here, they shall not have (overrides and grants
     aside)."""

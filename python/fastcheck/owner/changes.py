@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..answers import Balance, Explanation, GrantState
 from ..errors import CatalogError
-from ..hub.requests import MakeGrant, PutCustomer, PutOverride
+from ..hub.requests import ANYBODY, By, MakeGrant, PutCustomer, PutOverride
 from ..hub.service import Totals
 from .adoption import Adoption
 from .arena import Given
@@ -15,7 +15,7 @@ from .arena import Given
 class Changes(Adoption):
     """Changes of customers, overrides, grants and the catalog; balances to this moment."""
 
-    def put_customers(self, requests: Sequence[PutCustomer], author: str = "", reason: str = "") -> int:
+    def put_customers(self, requests: Sequence[PutCustomer], by: By = ANYBODY) -> int:
         """Makes customers what the requests say; how many changed."""
         with self._publication():
             changing = self._service.changing(requests)
@@ -24,7 +24,7 @@ class Changes(Adoption):
                 finals = self._close(keys)
                 try:
                     changed = self._service.put_customers(
-                        requests, finals=finals, author=author, reason=reason
+                        requests, finals=finals, by=by
                     )
                     self._publish(changed, "customer_changed")
                 finally:
@@ -32,39 +32,39 @@ class Changes(Adoption):
                         self._reopen(keys, finals)
         return sum(len(one.ids) for one in changed)
 
-    def delete_customer(self, customer: str, author: str = "", reason: str = "") -> None:
+    def delete_customer(self, customer: str, by: By = ANYBODY) -> None:
         """Removes a customer."""
         with self._publication():
             number = self._service.number_of(customer)
 
             def change(finals: Sequence[Totals]) -> None:
-                deleted = self._service.delete_customer(customer, finals=finals, author=author, reason=reason)
+                deleted = self._service.delete_customer(customer, finals=finals, by=by)
                 self._publish([deleted], "customer_deleted")
 
             with self._stripes.hold([number]):
                 self._lowering(number, None, change)
 
-    def put_override(self, request: PutOverride, author: str = "") -> None:
+    def put_override(self, request: PutOverride, by: By = ANYBODY) -> None:
         """Makes an exception for one customer."""
         with self._publication():
             number = self._service.number_of(request.customer)
             pool = self._pool_of(request.feature)
 
             def change(finals: Sequence[Totals]) -> None:
-                changed = self._service.put_override(request, finals=finals, author=author)
+                changed = self._service.put_override(request, finals=finals, by=by)
                 self._publish([changed], "customer_changed")
 
             with self._stripes.hold([number]):
                 self._lowering(number, pool, change)
 
-    def remove_override(self, customer: str, feature: str, author: str = "", reason: str = "") -> bool:
+    def remove_override(self, customer: str, feature: str, by: By = ANYBODY) -> bool:
         """Ends an exception; whether there was one."""
         with self._publication():
             number = self._service.number_of(customer)
 
             def change(finals: Sequence[Totals]) -> bool:
                 changed = self._service.remove_override(
-                    customer, feature, finals=finals, author=author, reason=reason
+                    customer, feature, finals=finals, by=by
                 )
                 if changed is not None:
                     self._publish([changed], "customer_changed")
@@ -78,7 +78,7 @@ class Changes(Adoption):
         one = self._service.product.features.get(feature)
         return "" if one is None or one.pool is None else one.pool
 
-    def grant(self, request: MakeGrant, author: str = "") -> GrantState:
+    def grant(self, request: MakeGrant, by: By = ANYBODY) -> GrantState:
         """Puts an amount into a pool; when this returns, every process of the host can spend it."""
         number = self._service.number_of(request.customer)
         key = (number, request.pool)
@@ -86,24 +86,24 @@ class Changes(Adoption):
             held = self._held.get(key)
             if held is not None and (held.closed or self._stale(held)):
                 self._reopen([key], self._close([key]))
-            done = self._service.grant(request, totals=self._totals(key), author=author)
+            done = self._service.grant(request, totals=self._totals(key), by=by)
             self._raise(key, done.terms, done.reopen)
         self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, request.pool)
         return done.grant
 
-    def void(self, grant_id: str, author: str = "", reason: str = "") -> GrantState:
+    def void(self, grant_id: str, by: By = ANYBODY) -> GrantState:
         """Takes back what is left of a grant; when this returns, no process can spend it."""
         number, pool = self._service.account_of(grant_id)
 
         def change(finals: Sequence[Totals]) -> GrantState:
-            return self._service.void(grant_id, finals=finals, author=author, reason=reason)
+            return self._service.void(grant_id, finals=finals, by=by)
 
         with self._stripes.hold([number]):
             state = self._lowering(number, pool, change)
         self.ring.tell("customer_changed", self._clock.now_ms(), state.customer, pool)
         return state
 
-    def set_catalog(self, given: Given, author: str = "", reason: str = "") -> bool:
+    def set_catalog(self, given: Given, by: By = ANYBODY) -> bool:
         """Puts a catalog in force for every process; False if it already was."""
         problems = self._service.catalog_problems(given.catalog)
         if problems:
@@ -113,7 +113,7 @@ class Changes(Adoption):
             finals = self._close(keys)
             try:
                 changed = self._service.set_catalog(
-                    given.catalog, given.source, given.filename, finals=finals, author=author, reason=reason
+                    given.catalog, given.source, given.filename, finals=finals, by=by
                 )
                 if changed:
                     self._need().close()

@@ -379,6 +379,19 @@ class Books:
             ),
         )  # fmt: skip
 
+    def answered(self, key: str) -> tuple[bytes, bytes] | None:
+        """(digest of the request, answer) of a call with an idempotency key."""
+        row = self._db.execute("SELECT digest, answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def put_answer(self, key: str, at: int, digest: bytes, answer: bytes) -> None:
+        """Keeps what was answered to a call with an idempotency key."""
+        self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", (key, at, digest, answer))
+
+    def forget_answers(self, before: int) -> None:
+        """Drops answers older than an instant."""
+        self._db.execute("DELETE FROM answers WHERE at < ?", (before,))
+
     def audit_before(
         self, number: int, subject: str | None, limit: int
     ) -> list[tuple[int, int, str, str, str, str, bytes | None, bytes | None]]:

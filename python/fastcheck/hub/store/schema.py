@@ -136,6 +136,14 @@ CREATE TABLE usage_records (
     quantities BLOB NOT NULL
 );
 
+CREATE TABLE answers (               -- what was answered to calls with an idempotency key
+    key TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    digest BLOB NOT NULL,            -- of the request
+    answer BLOB NOT NULL             -- msgpack
+) WITHOUT ROWID;
+CREATE INDEX answers_at ON answers (at);
+
 CREATE TABLE audit (
     number INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

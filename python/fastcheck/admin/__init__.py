@@ -1,0 +1,17 @@
+"""`ents.admin`: what administrators do. The same methods in every process of the host.
+
+Requests are checked here, so that a mistake costs no round trip. A call that returned is on disk, and every
+check and burn on the host that begins afterwards sees it. A call that raised changed nothing."""
+
+from __future__ import annotations
+
+from .customers import CustomersAdmin
+from .money import MoneyAdmin
+from .records import RecordsAdmin
+
+
+class Admin(CustomersAdmin, MoneyAdmin, RecordsAdmin):
+    """Administers one directory."""
+
+
+__all__ = ["Admin"]

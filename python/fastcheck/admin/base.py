@@ -1,0 +1,57 @@
+"""How administrators' requests reach the owner, in whose name, and under which idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..hub.requests import By
+from ..wire import name, note
+
+Call = Callable[..., Any]
+Self = TypeVar("Self", bound="AdminBase")
+
+
+class AdminBase:
+    """Who asks, and how."""
+
+    def __init__(
+        self, call: Call, owns: Callable[[], bool], author: str = "", key: str | None = None
+    ) -> None:
+        self._call = call
+        self._owns = owns
+        self._author = author
+        self._key = key
+
+    def by(self: Self, author: str) -> Self:
+        """The same, in somebody's name, which is noted in the audit log with every change.
+
+        >>> ents.admin.by("jo@example.com").put_override("acme", "seats", 40, reason="pilot")
+        >>> ents.admin.audit(subject="acme", limit=1).items[0].author
+        'jo@example.com'
+        """
+        return type(self)(self._call, self._owns, note(author, "author"), self._key)
+
+    def once(self: Self, key: str) -> Self:
+        """The same, for one change that is made only once, however often it is asked for: the next call with
+        this key and the same arguments answers as the first did, one with other arguments is a `Conflict`.
+        Keys are remembered for 30 days.
+
+        >>> ents.admin.once("order_18").grant("acme", "ai_credits", 100, reason="top-up")
+        'g_1c43373e2db67acecaaa05e6'
+        >>> ents.admin.once("order_18").grant("acme", "ai_credits", 100, reason="top-up")
+        'g_1c43373e2db67acecaaa05e6'
+        >>> ents.admin.balance("acme", "ai_credits").remaining
+        50100
+        """
+        return type(self)(self._call, self._owns, self._author, name(key, "the idempotency key"))
+
+    def _by(self, reason: str = "", part: int | None = None) -> By:
+        """Who asks and why; `part` tells the parts of one large request apart."""
+        key = self._key if self._key is None or part is None else f"{self._key}/{part}"
+        return By(self._author, note(reason, "reason"), key)
+
+
+def cursor_of(cursor: object) -> str | None:
+    """A page's cursor, checked."""
+    return None if cursor is None else name(cursor, "cursor")

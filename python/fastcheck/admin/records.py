@@ -1,0 +1,52 @@
+"""The catalog, the audit log, usage records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..answers import AuditEntry, Page
+from ..errors import WrongType
+from .base import AdminBase, cursor_of
+
+
+class RecordsAdmin(AdminBase):
+    """What is sold, what was changed, what was used."""
+
+    def set_catalog(self, source: bytes | str, *, filename: str = "<catalog>", reason: str = "") -> bool:
+        """Puts a catalog (its text) in force in every process; False if it was already. Raises `CatalogError`
+        for mistakes, and for what customers use that it would take away.
+
+        >>> source = open("catalog.yaml").read()
+        >>> ents.admin.set_catalog(source.replace("seats: 25", "seats: 30"), filename="catalog.yaml")
+        True
+        >>> ents.limit("acme", "seats")
+        30
+        """
+        if not isinstance(source, (bytes, str)):
+            raise WrongType(f"a catalog is text or bytes, not {type(source).__name__}")
+        data = source.encode("utf-8", "replace") if isinstance(source, str) else source
+        return bool(self._call("set_catalog", data, filename, self._by(reason)))
+
+    def audit(
+        self, cursor: str | None = None, limit: int = 100, subject: str | None = None
+    ) -> Page[AuditEntry]:
+        """Who changed what, when and why, newest first; `subject`: one customer's id.
+
+        >>> [entry.action for entry in ents.admin.audit(subject="acme").items]
+        ['grant', 'put_customer']
+        """
+        found: Page[AuditEntry] = self._call("audit", cursor_of(cursor), limit, subject)
+        return found
+
+    def list_usage(
+        self, cursor: str | None = None, limit: int = 100
+    ) -> Page[tuple[int, str, str, str, int, Any]]:
+        """Usage records: (at, event, customer, feature, units, quantities), in the order they were stored.
+
+        >>> ents.consume("acme", "gpt-4o", 12, event="req_8f2")
+        True
+        >>> ents.admin.list_usage().items  # records arrive within a round of the owner, some 50 ms
+        ()
+        """
+        found: Page[tuple[int, str, str, str, int, Any]] = self._call("list_usage", cursor_of(cursor), limit)
+        return found

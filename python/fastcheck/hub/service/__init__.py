@@ -1,0 +1,24 @@
+"""The use cases of the hub. The only package that opens transactions; one call is one transaction.
+
+When a call returns, what it did is on disk. When it raises, nothing of it was done. Whoever lends to a host
+first passes the final totals of the leases that a change lowers (`finals`), so that use and change are booked
+together.
+
+Here names and cursors are checked, and each use case gets its transaction; what it does in it is in the
+module of its subject."""
+
+from __future__ import annotations
+
+from ..accounts import Terms, Totals
+from ..customers import Changed
+from ..grants import Granted
+from .customers import Customers
+from .money import Money
+from .records import Records
+
+
+class Service(Customers, Money, Records):
+    """The use cases over one store."""
+
+
+__all__ = ["Changed", "Granted", "Service", "Terms", "Totals"]

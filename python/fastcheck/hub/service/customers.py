@@ -1,0 +1,92 @@
+"""Customers and their overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...answers import Customer, Override, Page
+from ...wire import name
+from .. import customers, overrides, reports
+from ..accounts import Totals
+from ..customers import Changed
+from ..requests import ANYBODY, By, PutCustomer, PutOverride
+from .core import Core
+
+
+class Customers(Core):
+    """Who they are, what they bought, and the exceptions made for them."""
+
+    def number_of(self, key: str) -> int:
+        """The number behind an id or alias. Raises `UnknownCustomer`."""
+        checked = name(key, "customer")
+        return self._run(lambda call: call.number(checked))
+
+    def id_of(self, number: int) -> str | None:
+        """The id behind a number; None for a deleted customer."""
+        record = self._run(lambda call: call.books.customer(number).record)
+        return None if record.deleted else record.id
+
+    def changing(self, requests: Sequence[PutCustomer]) -> list[int]:
+        """The numbers of known customers whose record these requests would change. Raises as
+        `put_customers`."""
+        return self._run(lambda call: customers.changing(call, requests))
+
+    def put_customers(
+        self,
+        requests: Sequence[PutCustomer],
+        *,
+        finals: Sequence[Totals] = (),
+        by: By = ANYBODY,
+    ) -> list[Changed]:
+        """Makes the customers what the requests say; all or none. Those that already are so are left alone.
+
+        Raises `RecordError` for plans, versions or add-ons the catalog does not have, `Conflict` for an alias
+        or id that is somebody else's."""
+        changed = self._change(
+            lambda call: customers.put(call, requests, finals), by, "put_customers", tuple(requests)
+        )
+        return list(changed)
+
+    def delete_customer(
+        self, key: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
+    ) -> Changed:
+        """Removes a customer: overrides, aliases and add-ons go, grants are voided. Their history stays."""
+        checked = name(key, "customer")
+        return self._change(
+            lambda call: customers.delete(call, checked, finals), by, "delete_customer", checked
+        )
+
+    def get_customer(self, key: str) -> Customer:
+        """A customer by id or alias. Raises `UnknownCustomer`."""
+        checked = name(key, "customer")
+        return self._run(lambda call: customers.shown(call.customer(checked).record))
+
+    def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:
+        """Customers in the order of their ids."""
+        count = reports.items(limit)
+        return self._run(lambda call: customers.page(call, cursor, count))
+
+    def put_override(
+        self, request: PutOverride, *, finals: Sequence[Totals] = (), by: By = ANYBODY
+    ) -> Changed:
+        """Makes an exception for one customer. Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`."""
+        return self._change(lambda call: overrides.put(call, request, finals), by, "put_override", request)
+
+    def remove_override(
+        self,
+        customer: str,
+        feature: str,
+        *,
+        finals: Sequence[Totals] = (),
+        by: By = ANYBODY,
+    ) -> Changed | None:
+        """Ends an exception; None if there is none."""
+        key, checked = name(customer, "customer"), name(feature, "feature")
+        return self._change(
+            lambda call: overrides.remove(call, key, checked, finals), by, "remove_override", key, checked
+        )
+
+    def list_overrides(self, customer: str) -> list[Override]:
+        """A customer's exceptions, ended ones included."""
+        checked = name(customer, "customer")
+        return self._run(lambda call: overrides.of(call, checked))

@@ -1,0 +1,80 @@
+"""Grants, balances, leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...answers import Balance, GrantState
+from ...wire import name
+from .. import grants, leases
+from ..accounts import Terms, Totals
+from ..call import Call
+from ..grants import Granted
+from ..requests import ANYBODY, By, MakeGrant
+from ..store.books import Lease
+from .core import Core
+
+
+class Money(Core):
+    """What customers may spend, and what hosts were lent of it."""
+
+    def grant(self, request: MakeGrant, *, totals: Totals | None = None, by: By = ANYBODY) -> Granted:
+        """Puts an amount into a pool. `totals`: what the open lease has used so far, booked before the grant
+        so that earlier use is not paid from it. With an `id` of the caller's, asking again changes nothing;
+        the same id with other terms is a `Conflict`."""
+        return self._change(lambda call: grants.put(call, request, totals), by, "grant", request)
+
+    def account_of(self, grant_id: str) -> tuple[int, str]:
+        """(customer number, pool) of a grant. Raises `UnknownGrant`."""
+        checked = name(grant_id, "a grant's id")
+        grant = self._run(lambda call: grants.stored_grant(call, checked))
+        return grant.customer, grant.pool
+
+    def void(
+        self, grant_id: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
+    ) -> GrantState:
+        """Takes back what is left of a grant. Again: no change. Raises `Conflict` for one that is used up or
+        over."""
+        checked = name(grant_id, "a grant's id")
+        return self._change(lambda call: grants.void(call, checked, finals), by, "void", checked)
+
+    def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
+        """A customer's grants as of now, oldest first, ended ones included."""
+        checked = name(customer, "customer")
+        return self._run(lambda call: grants.of(call, checked, pool))
+
+    def balance(self, customer: str, pool: str) -> Balance:
+        """What a customer has in a pool now, by what was settled so far."""
+        checked = name(customer, "customer")
+
+        def job(call: Call) -> Balance:
+            accounts = call.accounts()
+            return grants.balance(accounts, call.customer(checked), accounts.pool(pool))
+
+        return self._run(job)
+
+    def lend(self, customer: str, pool: str) -> Terms:
+        """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""
+        checked = name(customer, "customer")
+        return self._run(lambda call: leases.lend(call, checked, pool))
+
+    def relend(self, finals: Sequence[Totals], accounts_wanted: Sequence[tuple[int, str]]) -> list[Terms]:
+        """Closes leases with their final totals and lends the accounts wanted anew; those of deleted
+        customers and of pools that the catalog no longer has are left out."""
+        return self._run(lambda call: leases.relend(call, finals, accounts_wanted))
+
+    def settle(self, totals: Sequence[Totals]) -> None:
+        """Books what a host used; absolute totals, so that repeating it changes nothing."""
+        if totals:
+            self._run(lambda call: call.accounts().settle(totals))
+
+    def give_back(
+        self, key: str, number: int, pool: str, lease: int, given: int, *, totals: Totals | None = None
+    ) -> tuple[Terms | None, bool]:
+        """Books units that a hold gave back after its lease was closed; `key` is the hold's own, and booking
+        it again changes nothing. Answers like `Accounts.raise_lease`."""
+        return self._run(lambda call: leases.give_back(call, key, number, pool, lease, given, totals))
+
+    def open_leases(self) -> list[Lease]:
+        """Every lease that is out."""
+        return self._run(lambda call: list(call.books.open_leases()))

@@ -1,0 +1,62 @@
+"""What was used, what was changed, and why something is as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...answers import AuditEntry, Explanation, Page
+from ...ledger.model import AMOUNT_MAX
+from ...wire import name, pack
+from .. import explanations, reports
+from ..call import Call
+from ..customers import RECORDS_PER_CHUNK
+from .core import Core
+
+
+class Records(Core):
+    """Usage records, the audit log, records for hosts, explanations."""
+
+    def record_usage(
+        self,
+        records: Sequence[tuple[str, int, str, str, str, int, Sequence[tuple[str, int]]]],
+    ) -> None:
+        """Stores usage records: (position, at, event, customer, feature, units, [(quantity, n)…]). Those
+        whose position is known are skipped."""
+        rows = [(*record[:6], pack([tuple(one) for one in record[6]])) for record in records]
+        self._run(lambda call: call.books.put_usage(rows))
+
+    def list_usage(
+        self, cursor: str | None = None, limit: int = 100
+    ) -> Page[tuple[int, str, str, str, int, Any]]:
+        """Usage records in the order in which they were stored."""
+        count, after = reports.items(limit), reports.place(cursor, 0)
+        return self._run(lambda call: reports.usage(call, after, count))
+
+    def seq(self) -> int:
+        """The number of the last change."""
+        return self._run(lambda call: call.books.seq())
+
+    def records(self, *, since_seq: int = -1) -> Iterator[bytes]:
+        """Chunks of customer records: all, or those changed after `since_seq` with deletions. A transaction
+        for each."""
+        number = 0
+
+        def chunk(call: Call) -> list[tuple[int, bytes]]:
+            return call.books.records_after(number, RECORDS_PER_CHUNK, since_seq=since_seq)
+
+        while rows := self._run(chunk):
+            number = rows[-1][0]
+            yield b"".join(packed for _, packed in rows)
+
+    def audit(
+        self, cursor: str | None = None, limit: int = 100, subject: str | None = None
+    ) -> Page[AuditEntry]:
+        """Changes, newest first."""
+        count, below = reports.items(limit), reports.place(cursor, AMOUNT_MAX)
+        return self._run(lambda call: reports.audit(call, below, subject, count))
+
+    def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
+        """Every source of a feature for a customer at an instant (default: now), and which one won."""
+        key, checked = name(customer, "customer"), name(feature, "feature")
+        return self._run(lambda call: explanations.explain(call, key, checked, at))
