@@ -23,8 +23,8 @@ from .customers import RECORDS_PER_CHUNK, Changed
 from .grants import Granted
 from .product import EMPTY, CatalogLike, Product, product
 from .requests import MakeGrant, PutCustomer, PutOverride
+from .store import Store
 from .store.books import Books, Lease, StoredCatalog
-from .store.sqlite import SqliteStore
 
 Answer = TypeVar("Answer")
 
@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 class Service:
     """The use cases over one store."""
 
-    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._catalog: CatalogLike | None = None
