@@ -96,11 +96,11 @@ class Customers(Subject):
 
     def numbers_of_ids(self, ids: Sequence[str]) -> dict[str, int]:
         """Those of the ids that are known; at most a few hundred at once."""
-        return dict(self._db.execute(_NUMBERS_OF_IDS, {"keys": ids}).tuples().all())
+        return {row[0]: row[1] for row in self._db.execute(_NUMBERS_OF_IDS, {"keys": ids})}
 
     def numbers_of_aliases(self, keys: Sequence[str]) -> dict[str, int]:
         """Those of the aliases that are taken; at most a few hundred at once."""
-        return dict(self._db.execute(_NUMBERS_OF_ALIASES, {"keys": keys}).tuples().all())
+        return {row[0]: row[1] for row in self._db.execute(_NUMBERS_OF_ALIASES, {"keys": keys})}
 
     def last_number(self) -> int:
         """The highest number given."""
