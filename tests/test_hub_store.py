@@ -14,21 +14,21 @@ from pathlib import Path
 
 import pytest
 from fastcheck import errors
-from fastcheck.hub.store import schema
 from fastcheck.hub.store.sqlite import SqliteStore
+from sqlalchemy import Connection
 
 
-def seq(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0])
+def seq(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'seq'").scalar_one())
 
 
-def bump(connection: sqlite3.Connection) -> int:
-    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'seq'")
+def bump(connection: Connection) -> int:
+    connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'seq'")
     return seq(connection)
 
 
-def fill(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO catalog VALUES (NULL, 0, '', zeroblob(3000000), '', x'')")
+def fill(connection: Connection) -> None:
+    connection.exec_driver_sql("INSERT INTO catalog VALUES (NULL, 0, '', zeroblob(3000000), '', x'')")
 
 
 def test_the_files_are_private(store: SqliteStore) -> None:
@@ -38,20 +38,22 @@ def test_the_files_are_private(store: SqliteStore) -> None:
     with store._gate:
         connection = store._connection
         assert connection is not None
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 def test_jobs_that_wait_share_a_commit_and_each_is_undone_alone(store: SqliteStore) -> None:
     commits: list[str] = []
     entered, go_on = threading.Event(), threading.Event()
 
-    def first(connection: sqlite3.Connection) -> None:
-        connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    def first(connection: Connection) -> None:
+        driver = connection.connection.dbapi_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
         entered.set()
         go_on.wait(5)
 
-    def fails(connection: sqlite3.Connection) -> None:
+    def fails(connection: Connection) -> None:
         bump(connection)
         raise errors.Conflict("no")
 
@@ -73,10 +75,10 @@ def test_an_answered_call_survives_sigkill(tmp_path: Path) -> None:
         import sys
         from fastcheck.hub.store.sqlite import SqliteStore
         store = SqliteStore(sys.argv[1])
+        read = "SELECT value FROM meta WHERE key = 'seq'"
         while True:
-            store.run(lambda db: db.execute("UPDATE meta SET value = value + 1 WHERE key = 'seq'"))
-            print(store.run(lambda db: db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]),
-            flush=True)
+            store.run(lambda db: db.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'seq'"))
+            print(store.run(lambda db: db.exec_driver_sql(read).scalar()), flush=True)
         """
     )
     path = tmp_path / "ledger.db"
@@ -158,7 +160,7 @@ def test_a_ledger_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     SqliteStore(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (schema.VERSION + 1,))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (2,))
     connection.close()
     with pytest.raises(errors.DirectoryError, match="format 2"):
         SqliteStore(path)
@@ -207,4 +209,4 @@ def test_a_fork_takes_no_connection_along(store: SqliteStore) -> None:
     finally:
         stop.set()
         writer.join()
-    assert store.run(lambda db: db.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+    assert store.run(lambda db: db.exec_driver_sql("PRAGMA integrity_check").scalar()) == "ok"

@@ -414,9 +414,9 @@ def test_a_kill_between_any_two_steps_loses_nothing(machine: Machine, seed: int)
         assert balance.overage == 0
         assert machine.files.records == {number: b"".join(machine.service.records())}
         account = machine.store.run(
-            lambda db: db.execute(
+            lambda db: db.exec_driver_sql(
                 "SELECT SUM(granted), SUM(remaining + burned + expired + voided) FROM grants"
-            ).fetchone()
+            ).one()
         )
         assert account[0] == account[1]
         assert len(machine.service.open_leases()) <= 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import logging
 import os
 import threading
@@ -16,18 +17,19 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .changes import Change
 from .clock import Clock, ManualClock
 from .errors import CatalogError, Closed, DirectoryError, FastcheckError, OwnerUnavailable, WrongType
-from .hub.product import CatalogLike
-from .hub.service import Service
-from .hub.store.sqlite import SqliteStore
-from .owner import SETTLE_MS, Arena, Owner
 from .owner_lock import OwnerLock
 from .owner_socket import OwnerSocket
 from .worker import RETRY_S, OwnerClient
+
+if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
+    from .hub.product import CatalogLike
+    from .hub.store import Store
+    from .owner import Arena, Owner
 
 log = logging.getLogger("fastcheck.host")
 
@@ -40,8 +42,8 @@ CATALOG_FILE_BYTES_MAX = 16 << 20
 FAILURE_PAUSE_S = 1.0
 """After a takeover or a round that failed."""
 
-Parse = Callable[[bytes, str], CatalogLike]
-MakeArena = Callable[[str, CatalogLike, int], Arena]
+Parse = Callable[[bytes, str], "CatalogLike"]
+MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Host:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._owner: Owner | None = None
-        self._store: SqliteStore | None = None
+        self._store: Store | None = None
         self._server: OwnerSocket | None = None
 
     @property
@@ -166,9 +168,14 @@ class Host:
                 return True
             if self._closed or not self._lock.acquire():
                 return False
-            store: SqliteStore | None = None
+            store: Store | None = None
             owner: Owner | None = None
             try:
+                _load_hub()
+                from .hub.service import Service
+                from .hub.store.sqlite import SqliteStore
+                from .owner import Owner
+
                 store = SqliteStore(self.directory / "ledger.db")
                 owner = Owner(
                     Service(store, self._clock),
@@ -285,6 +292,8 @@ class Host:
                 pause_s = FAILURE_PAUSE_S
 
     def _until_next(self, owner: Owner) -> float:
+        from .owner import SETTLE_MS
+
         end = owner.next_end()
         length_ms = SETTLE_MS if end is None else max(0, min(SETTLE_MS, end - self._clock.now_ms()))
         return max(length_ms, 1) / 1_000
@@ -337,5 +346,19 @@ def _at_exit() -> None:
             host.close()
 
 
+def _load_hub() -> None:
+    """Loads the hub and its database modules, which no worker needs. A fork waits for it: a child could never
+    finish what its parent had half loaded."""
+    with _LOADING:
+        importlib.import_module("fastcheck.hub.store.sqlite")
+        importlib.import_module("fastcheck.owner")
+
+
+def _after_fork() -> None:
+    _LOADING.release()
+
+
+_LOADING = threading.RLock()
+os.register_at_fork(before=_LOADING.acquire, after_in_parent=_after_fork, after_in_child=_after_fork)
 os.register_at_fork(after_in_child=_in_child)
 atexit.register(_at_exit)

@@ -15,8 +15,8 @@ from ..accounts import Totals
 from ..call import Call, in_force
 from ..product import EMPTY, CatalogLike, Product, product
 from ..requests import ANYBODY, By
+from ..store import Store
 from ..store.books import Books, StoredCatalog
-from ..store.sqlite import SqliteStore
 
 Answer = TypeVar("Answer")
 
@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 class Core:
     """A store, a clock, and the catalog in force."""
 
-    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._catalog: CatalogLike | None = None

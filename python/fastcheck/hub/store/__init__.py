@@ -1,0 +1,36 @@
+"""Where the ledger is kept. A store gives a job its transaction; `books` is what a job says in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:  # Only the process that owns a ledger loads SQLAlchemy.
+    from sqlalchemy import Connection
+
+    from .pending import Pending
+
+Answer = TypeVar("Answer")
+Job = Callable[["Connection"], Answer]
+"""What one transaction does. It may be run again from its beginning, so it changes nothing but the tables."""
+
+
+class Store(Protocol):
+    """A ledger that runs jobs, each undone alone when it raises."""
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        ...
+
+    def submit(self, job: Job[Answer]) -> Pending[Answer]:
+        """Runs a job soon; its answer comes once what it did is on disk. Raises `Closed`."""
+        ...
+
+    def run(self, job: Job[Answer]) -> Answer:
+        """`submit` and wait. Raises what the job raised, and `DirectoryError`."""
+        ...
+
+    def close(self) -> None:
+        """Finishes what waits. Again: nothing."""
+        ...

@@ -5,6 +5,7 @@ synced; then answer the callers. So a caller that has its answer has it on disk,
 for the disk the next batch gathers: no timer is needed, and a lone caller is not kept waiting.
 
 A job that fails is undone alone. A commit that fails undoes the batch and every caller of it is told.
+SQLAlchemy speaks to the driver in autocommit, so that the transactions are the ones that stand here.
 
 Forking: the connection is closed before a fork and opened again after it, because SQLite's locks and its view
 of them do not survive one. The child has no connection, no thread, and a store that says `Closed`."""
@@ -20,13 +21,17 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from ...errors import Closed, DirectoryError
-from . import schema
+from . import Job, tables
+from .pending import Pending
 
 Answer = TypeVar("Answer")
-Job = Callable[[sqlite3.Connection], Answer]
 
 BATCH_JOBS_MAX = 256
 """Jobs in one commit: bounds how long the first of them waits."""
@@ -38,66 +43,38 @@ BUSY_TIMEOUT_S = 5.0
 """How long another process (a backup, a shell) may hold the file locked."""
 
 
-class Pending(Generic[Answer]):
-    """An answer that is on its way.
-
-    Unlike `concurrent.futures.Future` it holds nothing while it waits, so a signal handler that comes in
-    between may submit a job of its own and wait for it."""
-
-    __slots__ = ("_answer", "_done", "_error")
-
-    def __init__(self) -> None:
-        self._done = threading.Lock()  # Held until the answer is there.
-        self._done.acquire()
-        self._answer: Answer | None = None
-        self._error: BaseException | None = None
-
-    def set_result(self, answer: Answer) -> None:
-        """The job is done and on disk."""
-        self._answer = answer
-        self._done.release()
-
-    def set_exception(self, error: BaseException) -> None:
-        """The job failed and was undone."""
-        self._error = error
-        self._done.release()
-
-    def exception(self, timeout_s: float = -1) -> BaseException | None:
-        """Waits; why it failed, or None. Raises `TimeoutError` after `timeout_s`; negative: no bound."""
-        if not self._done.acquire(timeout=timeout_s):
-            raise TimeoutError(f"no answer within {timeout_s:g} s")
-        self._done.release()
-        return self._error
-
-    def result(self, timeout_s: float = -1) -> Answer:
-        """Waits for the answer. Raises what the job raised, and as `exception`."""
-        error = self.exception(timeout_s)
-        if error is not None:
-            raise error
-        return self._answer  # type: ignore[return-value]
-
-
-_Task = tuple[Callable[[sqlite3.Connection], Any], Pending[Any]]
+_Task = tuple[Callable[[Connection], Any], Pending[Any]]
+_MEMORY = ":memory:"
+_VERSION = 1
 
 
 class SqliteStore:
     """The file and its writer. Raises `DirectoryError` where the file cannot be used."""
 
+    dialect = "sqlite"
+
     def __init__(self, path: str | os.PathLike[str], *, pages_max: int | None = None) -> None:
         """Opens or makes the file, mode 0600. `pages_max` bounds its size (4 KiB pages)."""
         self.path = Path(path)
+        self._in_memory = os.fspath(path) == _MEMORY
         self._pages_max = pages_max
         self._pid = os.getpid()
         # Simple, because a signal handler may submit in the middle of a submission.
         self._queue: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._gate = threading.Lock()  # Held while the connection is in use; a fork waits for it.
         self._closed = False
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
+        self._engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
         with self._gate:
             self._connect()
         self._thread = threading.Thread(target=self._run, name="fastcheck-ledger", daemon=True)
         self._thread.start()
         _OPEN.add(self)
+
+    @classmethod
+    def in_memory(cls) -> SqliteStore:
+        """A ledger without a file, gone when it is closed: for tests and demos."""
+        return cls(_MEMORY)
 
     def submit(self, job: Job[Answer]) -> Pending[Answer]:
         """Runs a job in the next commit; the future is done when that commit is on disk."""
@@ -156,22 +133,22 @@ class SqliteStore:
         failures: list[tuple[Pending[Any], BaseException]] = []
         try:
             connection = self._connection or self._connect()
-            connection.execute("BEGIN IMMEDIATE")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             for job, future in batch:
-                connection.execute("SAVEPOINT job")
+                connection.exec_driver_sql("SAVEPOINT job")
                 try:
                     answer = job(connection)
                 except BaseException as error:
                     # A full disk undoes the whole transaction, and so every job of this batch.
-                    if not connection.in_transaction:
+                    if not _in_transaction(connection):
                         raise
-                    connection.execute("ROLLBACK TO job")
-                    connection.execute("RELEASE job")
+                    connection.exec_driver_sql("ROLLBACK TO job")
+                    connection.exec_driver_sql("RELEASE job")
                     failures.append((future, error))
                 else:
-                    connection.execute("RELEASE job")
+                    connection.exec_driver_sql("RELEASE job")
                     answers.append((future, answer))
-            connection.execute("COMMIT")
+            connection.exec_driver_sql("COMMIT")
         except BaseException as error:
             self._undo()
             failures = [(future, error) for _, future in batch]
@@ -183,27 +160,18 @@ class SqliteStore:
 
     def _undo(self) -> None:
         connection = self._connection
-        if connection is not None and connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+        if connection is not None and _in_transaction(connection):
+            with contextlib.suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
 
     # The file.
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         try:
-            # Made with its mode before SQLite sees it, so that it is never readable by others, not even
-            # briefly; the write-ahead log and its index take the mode of the file.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-            connection = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
+            connection = self._engine.connect()
+        except (OSError, DBAPIError) as error:
             raise self._explained(error) from error
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            if self._pages_max is not None:
-                connection.execute(f"PRAGMA max_page_count = {int(self._pages_max)}")
             self._migrate(connection)
         except BaseException as error:
             connection.close()
@@ -211,30 +179,52 @@ class SqliteStore:
         self._connection = connection
         return connection
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+    def _open(self) -> sqlite3.Connection:
+        if not self._in_memory:
+            # Made with its mode before SQLite sees it, so that it is never readable by others, not even
+            # briefly; the write-ahead log and its index take the mode of the file.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if self._pages_max is not None:
+                connection.execute(f"PRAGMA max_page_count = {int(self._pages_max)}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: Connection) -> None:
+        known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'meta'").first()
         if known is None:
-            script = schema.STATEMENTS + (
-                f"INSERT INTO meta VALUES ('version', {schema.VERSION}); INSERT INTO meta VALUES ('seq', 0);"
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            tables.LEDGER.create_all(connection, checkfirst=False)
+            connection.execute(
+                tables.meta.insert(), [{"key": "version", "value": _VERSION}, {"key": "seq", "value": 0}]
             )
-            connection.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+            connection.exec_driver_sql("COMMIT")
             return
-        (version,) = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-        if version != schema.VERSION:
+        version = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'version'").scalar_one()
+        if version != _VERSION:
             raise DirectoryError(
                 self.path,
-                f"the ledger has format {version}, this fastcheck reads {schema.VERSION}",
+                f"the ledger has format {version}, this fastcheck reads {_VERSION}",
                 "use the version of fastcheck that wrote it, or a newer one",
             )
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(DBAPIError, sqlite3.Error):
                 connection.close()
 
     def _explained(self, error: BaseException) -> BaseException:
         """SQLite's and the system's errors as ours, with what to do; others as they are."""
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            error = error.orig
         if isinstance(error, DirectoryError) or not isinstance(error, (OSError, sqlite3.Error)):
             return error
         text = str(error)
@@ -248,7 +238,8 @@ class SqliteStore:
 
     def _before_fork(self) -> None:
         self._gate.acquire()
-        self._disconnect()
+        if not self._in_memory:
+            self._disconnect()
 
     def _after_fork(self, *, child: bool) -> None:
         if child:
@@ -274,6 +265,14 @@ _REMEDIES = (
     ("locked", "another program holds the ledger; close it, then try again"),
     ("I/O error", "the disk failed; check it, and restore a backup if the file is damaged"),
 )
+
+
+def _in_transaction(connection: Connection) -> bool:
+    """Whether the driver is in one, whatever SQLAlchemy thinks."""
+    driver = connection.connection.dbapi_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver.in_transaction
+
 
 _OPEN: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
 _PAUSED: list[SqliteStore] = []

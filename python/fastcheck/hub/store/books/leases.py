@@ -1,0 +1,92 @@
+"""Leases, and what came back after one was closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from sqlalchemy import bindparam, delete, false, select, true
+
+from ..tables import late_returns, leases
+from .conflict import InsertOnce, Upsert
+from .subject import Subject
+
+LEASES_KEPT = 8
+"""Closed leases kept per account and host, for what is given back late by holds that outlived them."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease's row; totals are units since it was opened."""
+
+    number: int
+    pool: str
+    lease: int
+    open: bool
+    lent: int
+    spent: int
+    returned: int
+    folded: int
+    """The net use that the grants already show."""
+    valid_until: int | None
+    whole: bool
+    """Whether all there was has been lent."""
+    opened_at: int
+    host: str = ""
+    """Who it was lent to; '' = the embedded host."""
+
+    @property
+    def net(self) -> int:
+        """What was used for good."""
+        return self.spent - self.returned
+
+
+_NAMES = [field.name for field in fields(Lease)]
+_all = select(*(leases.c[name] for name in _NAMES))
+_of_account = (
+    leases.c.number == bindparam("of"),
+    leases.c.pool == bindparam("name"),
+    leases.c.host == bindparam("at_host"),
+)
+_LEASE = _all.where(*_of_account, leases.c.lease == bindparam("count"))
+_LAST = _all.where(*_of_account).order_by(leases.c.lease.desc()).limit(1)
+_OPEN = _all.where(leases.c.open == true()).order_by(leases.c.number, leases.c.pool, leases.c.host)
+_PUT = Upsert(leases)
+_FORGET = delete(leases).where(
+    *_of_account, leases.c.lease <= bindparam("last_gone"), leases.c.open == false()
+)
+_PUT_LATE_RETURN = InsertOnce(late_returns)
+
+
+class Leases(Subject):
+    """Leases."""
+
+    def lease(self, number: int, pool: str, lease: int, host: str = "") -> Lease | None:
+        """One lease."""
+        key = {"of": number, "name": pool, "at_host": host, "count": lease}
+        row = self._db.execute(_LEASE, key).first()
+        return None if row is None else Lease(*row)
+
+    def last_lease(self, number: int, pool: str, host: str = "") -> Lease | None:
+        """The newest lease of an account at a host, open or not."""
+        row = self._db.execute(_LAST, {"of": number, "name": pool, "at_host": host}).first()
+        return None if row is None else Lease(*row)
+
+    def open_leases(self) -> Iterator[Lease]:
+        """Every open lease."""
+        return (Lease(*row) for row in self._db.execute(_OPEN))
+
+    def put_lease(self, lease: Lease) -> None:
+        """Writes a lease."""
+        self._db.execute(_PUT.on(self._db), {name: getattr(lease, name) for name in _NAMES})
+
+    def forget_leases(self, number: int, pool: str, newest: int, host: str = "") -> None:
+        """Drops closed leases that are too old for anything to come back to."""
+        self._db.execute(
+            _FORGET, {"of": number, "name": pool, "at_host": host, "last_gone": newest - LEASES_KEPT}
+        )
+
+    def put_late_return(self, key: str, number: int, pool: str, lease: int, units: int, at: int) -> bool:
+        """Notes what a hold gave back after its lease was closed; False if it was noted before."""
+        row = {"key": key, "number": number, "pool": pool, "lease": lease, "units": units, "at": at}
+        return self._db.execute(_PUT_LATE_RETURN.on(self._db), row).rowcount == 1

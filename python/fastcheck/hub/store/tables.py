@@ -1,0 +1,210 @@
+"""The ledger's tables, one definition for SQLite and PostgreSQL.
+
+Amounts are integer pool units; instants are ms since 1970; pools and features are kept by name, so that a
+catalog may be reordered. Text is compared by code point on both, so that pages have one order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+LEDGER = MetaData()
+
+_INT = BigInteger()
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+_BYTES = LargeBinary()
+_BOOL = Boolean(create_constraint=False)
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""Of a row that SQLite itself numbers: only INTEGER can be its row id."""
+
+
+def _table(name: str, *parts: Any) -> Table:
+    """A table that is kept in the order of its key."""
+    return Table(name, LEDGER, *parts, sqlite_with_rowid=False)
+
+
+def _key(name: str, kind: Any) -> Column[Any]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _one(name: str, kind: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False)
+
+
+def _maybe(name: str, kind: Any) -> Column[Any]:
+    return Column(name, kind, nullable=True)
+
+
+meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
+"""version, seq."""
+
+catalogs = Table(
+    "catalog",
+    LEDGER,
+    Column("number", _NUMBER, primary_key=True),
+    _one("at", _INT),
+    _one("filename", _TEXT),
+    _one("source", _BYTES),  # As it was given.
+    _one("digest", _TEXT),
+    _one("document", _BYTES),  # msgpack of the canonical content.
+)
+"""The newest row is in force."""
+
+customers = Table(
+    "customers",
+    LEDGER,
+    _key("number", _NUMBER),  # Never given to another customer.
+    _one("id", _TEXT),
+    _one("seq", _INT),  # Of the last change.
+    _one("deleted", _BOOL),
+    _maybe("plan", _TEXT),
+    _maybe("version", _INT),
+    _one("record", _BYTES),  # What the native module reads.
+    _maybe("since", _BYTES),  # msgpack [trial since, {addon: since}].
+    Index("customers_id", "id", unique=True),
+    Index("customers_seq", "seq"),
+)
+
+aliases = _table("aliases", _key("key", _TEXT), _one("number", _INT), Index("aliases_number", "number"))
+
+addons = _table("addons", _key("name", _TEXT), _key("number", _INT), Index("addons_number", "number"))
+"""Who has which, to answer what a catalog change would hit."""
+
+trials = _table("trials", _one("plan", _TEXT), _one("version", _INT), _key("number", _INT))
+
+overrides = _table(
+    "overrides",
+    _key("number", _INT),
+    _key("feature", _TEXT),
+    _one("setting", _BYTES),  # msgpack, as in a customer record.
+    _maybe("starts_at", _INT),
+    _maybe("expires_at", _INT),
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+    Index("overrides_feature", "feature"),
+)
+
+accounts = _table(
+    "accounts",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _one("overage", _INT),
+    _one("written_off", _INT),
+    _one("as_of", _INT),
+    Index("accounts_pool", "pool"),
+)
+
+grants = _table(
+    "grants",
+    _key("id", _TEXT),
+    _one("number", _INT),
+    _one("pool", _TEXT),
+    _one("amount", _INT),
+    _one("remaining", _INT),
+    _one("priority", _INT),
+    _one("effective_at", _INT),
+    _maybe("expires_at", _INT),
+    _one("kind", _TEXT),
+    _one("created_at", _INT),
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _maybe("source", _TEXT),
+    _maybe("terms", _BYTES),  # msgpack: recurrence, rollover, how long a refill lasts.
+    _one("refilled_at", _INT),
+    _one("granted", _INT),
+    _one("burned", _INT),
+    _one("expired", _INT),
+    _one("voided", _INT),
+    _maybe("parked", _INT),
+    _maybe("voided_at", _INT),
+    CheckConstraint("remaining >= 0", name="grants_remaining"),
+    CheckConstraint("granted = remaining + burned + expired + voided", name="grants_balanced"),
+    Index("grants_account", "number", "pool"),
+)
+
+leases = _table(
+    "leases",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _key("host", _TEXT),  # Who it was lent to; '' = the embedded host.
+    _key("lease", _INT),  # Counts up per account and host, from 1.
+    _one("open", _BOOL),
+    _one("lent", _INT),  # Absolute, since the lease was opened.
+    _one("spent", _INT),  # Totals settled so far.
+    _one("returned", _INT),
+    _one("folded", _INT),  # The net use that the grants already show.
+    _maybe("valid_until", _INT),
+    _one("whole", _BOOL),  # All there is was lent.
+    _one("opened_at", _INT),
+)
+Index(
+    "leases_open",
+    leases.c.number,
+    leases.c.pool,
+    leases.c.host,
+    unique=True,
+    sqlite_where=text("open = 1"),
+    postgresql_where=text("open"),
+)
+
+late_returns = _table(
+    "late_returns",
+    _key("key", _TEXT),  # The hold's own, so that each is booked once.
+    _one("number", _INT),
+    _one("pool", _TEXT),
+    _one("lease", _INT),
+    _one("units", _INT),
+    _one("at", _INT),
+)
+"""What holds gave back after their lease was closed."""
+
+usage_records = Table(
+    "usage_records",
+    LEDGER,
+    Column("number", _NUMBER, primary_key=True),
+    _one("position", _TEXT),  # Where in which journal it was written.
+    _one("at", _INT),
+    _one("event", _TEXT),
+    _one("customer", _TEXT),
+    _one("feature", _TEXT),
+    _one("units", _INT),
+    _one("quantities", _BYTES),
+    Index("usage_records_position", "position", unique=True),
+)
+
+answers = _table(
+    "answers",
+    _key("key", _TEXT),
+    _one("at", _INT),
+    _one("digest", _BYTES),  # Of the request.
+    _one("answer", _BYTES),  # msgpack.
+    Index("answers_at", "at"),
+)
+"""What was answered to calls with an idempotency key."""
+
+audit = Table(
+    "audit",
+    LEDGER,
+    Column("number", _NUMBER, primary_key=True),
+    _one("at", _INT),
+    _one("author", _TEXT),
+    _one("action", _TEXT),
+    _one("subject", _TEXT),
+    _one("reason", _TEXT),
+    _maybe("before", _BYTES),
+    _maybe("after", _BYTES),
+)
