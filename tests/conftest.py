@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_catalog import FakeCatalog
+from fake_catalog import FakeCatalog, parse
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def service(store: SqliteStore, clock: ManualClock) -> Service:
-    service = Service(store, clock)
+    service = Service(store, clock, parse)
     catalog = FakeCatalog()
     assert service.set_catalog(catalog, catalog.source(), "catalog.json")
     return service

@@ -109,3 +109,8 @@ class FakeCatalog:
         customer = unpack_record(record)
         unknown = [one for one, *_ in customer.overrides if one not in self._document["features"]]
         return f"unknown feature {unknown[0]}" if unknown else None
+
+
+def parse(source: bytes, filename: str) -> FakeCatalog:
+    """Reads what `FakeCatalog.source` wrote."""
+    return FakeCatalog(json.loads(source))

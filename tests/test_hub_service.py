@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_catalog import DOCUMENT, FakeCatalog
+from fake_catalog import DOCUMENT, FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.requests import By, make_grant, put_customer, put_override
@@ -462,8 +462,8 @@ def test_a_restart_loses_nothing(
     terms = service.lend("acme", "ai_credits")
     service.settle([used(service, terms, 5 * MILLION)])
     store.close()
-    again = Service(SqliteStore(tmp_path / "ledger.db"), clock)
-    again.use_catalog(FakeCatalog())
+    again = Service(SqliteStore(tmp_path / "ledger.db"), clock, parse)
+    again.load_catalog()
     assert again.balance("acme", "ai_credits").remaining == 995
     assert again.lend("acme", "ai_credits") == terms
 

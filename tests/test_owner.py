@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import MAY_2024_MS
 from fake_arena import FakeArena, Files
-from fake_catalog import DOCUMENT, FakeCatalog
+from fake_catalog import DOCUMENT, FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.embedded import GivenCatalog
@@ -27,10 +26,6 @@ from fastcheck.ledger.periods import DAY_MS
 from fastcheck.owner import SPENT_MAX, Owner
 
 MILLION = 10**6
-
-
-def parse(source: bytes, filename: str) -> FakeCatalog:
-    return FakeCatalog(json.loads(source))
 
 
 def given(document: dict[str, Any] = DOCUMENT) -> GivenCatalog:
@@ -52,9 +47,9 @@ class Machine:
     def begin(self, *, previous_boot: bool = False) -> None:
         """A process takes over."""
         self.store = SqliteStore(self.path / "ledger.db")
-        self.service = Service(self.store, self.clock)
+        self.service = Service(self.store, self.clock, parse)
         arena = lambda catalog: FakeArena(self.files, catalog, previous_boot=previous_boot)  # noqa: E731
-        self.owner = Owner(self.service, arena, self.clock, parse)
+        self.owner = Owner(self.service, arena, self.clock)
         self.owner.start(given())
 
     def end(self) -> None:

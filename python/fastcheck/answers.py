@@ -153,13 +153,17 @@ class Explanation:
     """Strongest first."""
     balance: Balance | None
     """Of the pool behind a countable feature."""
+    allowed: bool
+    """What a check of one use answers at that instant."""
+    reason: str
+    """allowed, not_entitled or exhausted, as `Decision.reason`."""
 
     def __str__(self) -> str:
         value = "unlimited" if self.value is None else repr(self.value)
         lines = [
             f"{self.feature} ({self.kind}) for {self.customer} at {at_utc(self.at):%Y-%m-%d %H:%M:%S} UTC"
         ]
-        lines.append(f"  = {value}, from {self.source}")
+        lines.append(f"  = {value}, from {self.source}: {self.reason}")
         for one in self.considered:
             mark = "*" if one.won else "+" if one.active else "-"
             until = "" if one.ends_at is None else f", until {at_utc(one.ends_at):%Y-%m-%d %H:%M:%S}"

@@ -178,10 +178,9 @@ class Host:
 
                 store = SqliteStore(self.directory / "ledger.db")
                 owner = Owner(
-                    Service(store, self._clock),
+                    Service(store, self._clock, self._parse),
                     self._arena,
                     self._clock,
-                    self._parse,
                     manual_time=isinstance(self._clock, ManualClock),
                 )
                 owner.start(given)

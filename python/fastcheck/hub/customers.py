@@ -49,6 +49,7 @@ def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -
     books, accounts = call.books, call.accounts()
     accounts.settle(finals)
     changed: list[StoredCustomer] = []
+    known: set[int] = set()
     fresh = 0
     last = books.last_number()
     seen: set[str] = set()
@@ -64,6 +65,7 @@ def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -
         if stored is not None:
             if new.record == stored.record:
                 continue
+            known.add(new.record.number)
             _move(accounts, stored, new)
             before = None if stored.record.deleted else _summary(stored.record)
             call.note("put_customer", request.id, before, _summary(new.record))
@@ -72,7 +74,7 @@ def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -
         changed.append(new)
     if len(requests) > 1 and fresh:
         call.note("put_customers", "", None, {"new": fresh})
-    return _write(books, changed)
+    return _write(call, changed, known)
 
 
 def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
@@ -97,7 +99,7 @@ def rewrite(
     """Replaces one known customer's record. Raises `RecordError` where the catalog refuses it."""
     new = checked(call, record, since)
     _move(accounts, stored, new)
-    return _write(call.books, [new])[0]
+    return _write(call, [new], {record.number})[0]
 
 
 def shown(record: CustomerRecord) -> Customer:
@@ -139,15 +141,17 @@ def _pools_of(accounts: Accounts, number: int) -> list[Pool]:
     return [pools[one] for one in accounts.books.pools_of(number) if one in pools]
 
 
-def _write(books: Books, changed: Sequence[StoredCustomer]) -> list[Changed]:
-    """Writes records in chunks, each a change of its own for the hosts. Aliases are checked by the
-    tables."""
-    found = []
+def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int]) -> list[Changed]:
+    """Writes records in chunks, each a change of its own for the hosts. What `known` ones were is kept."""
+    books, found, at = call.books, [], call.now
+    ordered = sorted(known)
+    for start in range(0, len(ordered), IDS_PER_QUERY):
+        at = max(at, books.keep_past(ordered[start : start + IDS_PER_QUERY], at))
     for start in range(0, len(changed), RECORDS_PER_CHUNK):
         part = changed[start : start + RECORDS_PER_CHUNK]
         seq = books.next_seq()
         _check_keys(books, [one.record for one in part])
-        books.put_customers([(one.record, one.packed, one.since) for one in part], seq)
+        books.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
         found.append(Changed(seq, b"".join(one.packed for one in part), tuple(one.record.id for one in part)))
     return found
 

@@ -5,24 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from ..answers import Consideration, Explanation
+from ..ledger.lend import spendable
+from .accounts import Accounts
 from .call import Call
 from .grants import balance
+from .product import Pool
 from .settings import feature_of, shown
+from .store.books import StoredCustomer
 
 
-def explain(call: Call, key: str, name: str, at: int | None) -> Explanation:
-    """Every source of a feature, and which one won. Raises `UnknownFeature`, `UnknownCustomer`."""
+def explain(call: Call, key: str, name: str) -> Explanation:
+    """Every source of a feature at the call's instant, and which one won. Raises `UnknownFeature`,
+    `UnknownCustomer`."""
     feature = feature_of(call.product, name)
     accounts = call.accounts()
     stored = call.customer(key)
-    moment = accounts.now if at is None else at
-    value, source = accounts.catalog.resolve(stored.packed, moment)[name]
-    considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, moment))
+    value, source = accounts.catalog.resolve(stored.packed, call.now)[name]
+    considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, call.now))
     pool = None if feature.pool is None else call.product.pools.get(feature.pool)
+    reason = "allowed"
+    if value is False or (value == 0 and feature.kind in ("limit", "meter")):
+        reason = "not_entitled"
+    elif pool is not None and value is not None and not _affords(accounts, stored, pool, feature.cost):
+        reason = "exhausted"
     return Explanation(
-        stored.record.id, name, feature.kind, moment, shown(call.product, value, name), source, considered,
-        None if pool is None or at is not None else balance(accounts, stored, pool),
+        stored.record.id, name, feature.kind, call.now, shown(call.product, value, name), source, considered,
+        None if pool is None else balance(accounts, stored, pool), reason == "allowed", reason,
     )  # fmt: skip
+
+
+def _affords(accounts: Accounts, stored: StoredCustomer, pool: Pool, units: int) -> bool:
+    left = spendable(accounts.current(stored, pool)[1], pool.rules)
+    return left is None or left >= units
 
 
 def _considered(found: dict[str, Any]) -> Consideration:

@@ -4,7 +4,8 @@ It is made from `Catalog.document()`, the canonical content with every default f
 
     {"pools": {name: {"scale": int, "policy": "hard" | "soft", "overdraft": units | None,
                       "order": [key…], "private": bool}},
-     "features": {name: {"kind": str, "pool": name | None, "period": {"every": span, "anchor": str} | None}},
+     "features": {name: {"kind": str, "pool": name | None, "period": {"every": span, "anchor": str} | None,
+                         "rates": {quantity: units}}},
      "plans": {name: {version: {"features": {feature: setting}, "grants": [grant…]}}},
      "addons": {name: {"plans": [name…], "max_quantity": int | None,
                        "features": {feature: setting}, "grants": [grant…]}}}
@@ -62,6 +63,8 @@ class Feature:
     period: Span | None
     """How often a meter refills."""
     anchor: Anchor
+    cost: int = 1
+    """Pool units that one use burns; of a feature with named quantities only, the least there is."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,9 @@ def _pool(name: str, pool: Mapping[str, Any]) -> Pool:
 def _feature(name: str, feature: Mapping[str, Any]) -> Feature:
     period = feature.get("period") or {}
     return Feature(
-        name, feature["kind"], feature.get("pool"), _span(period.get("every")), _anchor(period.get("anchor"))
-    )
+        name, feature["kind"], feature.get("pool"), _span(period.get("every")), _anchor(period.get("anchor")),
+        int((feature.get("rates") or {}).get("", 1)),
+    )  # fmt: skip
 
 
 def _offer(offer: Mapping[str, Any]) -> Offer:

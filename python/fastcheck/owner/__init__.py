@@ -29,15 +29,12 @@ class Owner(Rounds):
 
     def start(self, given: Given | None) -> None:
         """Adopts the directory: settles what a predecessor left, takes the catalog, fills the rows."""
-        stored = self._service.stored_catalog()
-        if stored is None:
+        catalog = self._service.load_catalog()
+        if catalog is None:
             if given is None:
                 raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
             self._service.set_catalog(given.catalog, given.source, given.filename)
             catalog = given.catalog
-        else:
-            catalog = self._parse(stored.source, stored.filename)
-            self._service.use_catalog(catalog)
         self._arena = self._make_arena(catalog)
         self._reconcile()
         if given is not None and given.catalog.digest != catalog.digest:

@@ -49,17 +49,15 @@ class Leases:
         service: Service,
         make_arena: Callable[[CatalogLike], Arena],
         clock: Clock,
-        parse: Callable[[bytes, str], CatalogLike],
         *,
         manual_time: bool = False,
     ) -> None:
-        """`make_arena` adopts or makes the arena under a catalog; `parse` reads a stored catalog.
+        """`make_arena` adopts or makes the arena under a catalog.
         `manual_time`: holds end by `clock` too, and not by the machine's."""
         self._manual_time = manual_time
         self._service = service
         self._make_arena = make_arena
         self._clock = clock
-        self._parse = parse
         self._arena: Arena | None = None
         self._stripes = Stripes()
         self._publishing = threading.RLock()  # Rows reach the arena in the order of their numbers.

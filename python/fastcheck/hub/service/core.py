@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from ...answers import from_plain, to_plain
-from ...clock import Clock
-from ...errors import Conflict
+from ...clock import Clock, instant_ms
+from ...errors import CatalogError, Conflict
 from ...wire import name, note, pack, unpack
 from .. import catalogs
 from ..accounts import Totals
@@ -16,16 +17,22 @@ from ..call import Call, in_force
 from ..product import EMPTY, CatalogLike, Product, product
 from ..requests import ANYBODY, By
 from ..store import Store
-from ..store.books import Books, StoredCatalog
+from ..store.books import Books, PastBooks, StoredCatalog
 
 Answer = TypeVar("Answer")
+
+PAST_CATALOGS_MAX = 16
+"""Catalogs of the past that stay parsed."""
 
 
 class Core:
     """A store, a clock, and the catalog in force."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, parse: Callable[[bytes, str], CatalogLike]) -> None:
+        """`parse` reads a stored catalog."""
         self._store = store
+        self._parse = parse
+        self._parsed: dict[str, CatalogLike] = {}
         self._clock = clock
         self._catalog: CatalogLike | None = None
         self._product: Product = EMPTY
@@ -72,14 +79,37 @@ class Core:
 
         return self._run(once, by)
 
+    def _at(self, call: Call, at: int | None) -> Call:
+        """The call at another instant: in the past, everything as it was stored then; in the future, as it
+        will be if nobody changes anything. Raises `CatalogError` before there was a catalog."""
+        if at is None:
+            return call
+        instant = instant_ms(at, "at")
+        if instant >= call.now:
+            return replace(call, now=instant)
+        stored = call.books.catalog_at(instant)
+        if stored is None:
+            raise CatalogError([f"there was no catalog at {instant} ms: the ledger begins later"])
+        parsed = self._parsed.get(stored.digest)
+        if parsed is None:
+            if len(self._parsed) >= PAST_CATALOGS_MAX:
+                self._parsed.clear()
+            parsed = self._parsed[stored.digest] = self._parse(stored.source, stored.filename)
+        past = PastBooks(call.books.connection, instant)
+        return replace(call, books=past, now=instant, product=product(stored.document), parsed=parsed)
+
     def stored_catalog(self) -> StoredCatalog | None:
         """The catalog in force, as it was given."""
         return self._run(lambda call: call.books.catalog())
 
-    def use_catalog(self, catalog: CatalogLike) -> None:
-        """Takes the parsed form of the stored catalog; nothing is written."""
-        self._product = product(catalog.document())
-        self._catalog = catalog
+    def load_catalog(self) -> CatalogLike | None:
+        """Reads the stored catalog, if there is one."""
+        stored = self.stored_catalog()
+        if stored is None:
+            return None
+        catalog = self._parse(stored.source, stored.filename)
+        self._catalog, self._product = catalog, product(catalog.document())
+        return catalog
 
     def set_catalog(
         self,

@@ -57,6 +57,7 @@ class Records(Core):
         return self._run(lambda call: reports.audit(call, below, subject, count))
 
     def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
-        """Every source of a feature for a customer at an instant (default: now), and which one won."""
+        """Every source of a feature for a customer at an instant (default: now), which one won, and what a
+        check answers then: for the past from what was stored then, for the future from what is known now."""
         key, checked = name(customer, "customer"), name(feature, "feature")
-        return self._run(lambda call: explanations.explain(call, key, checked, at))
+        return self._run(lambda call: explanations.explain(self._at(call, at), key, checked))

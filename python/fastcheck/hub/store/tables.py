@@ -74,9 +74,20 @@ customers = Table(
     _maybe("version", _INT),
     _one("record", _BYTES),  # What the native module reads.
     _maybe("since", _BYTES),  # msgpack [trial since, {addon: since}].
+    _one("changed_at", _INT),
     Index("customers_id", "id", unique=True),
     Index("customers_seq", "seq"),
 )
+
+customers_past = _table(
+    "customers_past",
+    _key("number", _INT),
+    _key("until_at", _INT),  # Exclusive: the instant of the change that ended it.
+    _one("from_at", _INT),
+    _one("record", _BYTES),
+    _maybe("since", _BYTES),
+)
+"""What customers were before their last change."""
 
 aliases = _table("aliases", _key("key", _TEXT), _one("number", _INT), Index("aliases_number", "number"))
 
@@ -160,6 +171,19 @@ Index(
     sqlite_where=text("open = 1"),
     postgresql_where=text("open"),
 )
+
+settlements = _table(
+    "settlements",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _key("at", _INT),
+    _key("host", _TEXT),
+    _key("lease", _INT),
+    _one("spent", _INT),
+    _one("returned", _INT),
+    _one("folded", _INT),
+)
+"""A lease's totals as they were settled: once a minute, near zero each time, and whenever they are folded."""
 
 late_returns = _table(
     "late_returns",

@@ -3,6 +3,9 @@ contents. The statements are in the module of their subject, each built once."""
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
+from ....errors import UnknownCustomer
 from .accounts import Accounts
 from .answers import Answers
 from .audit import Audit
@@ -17,4 +20,23 @@ class Books(Catalogs, Customers, Overrides, Accounts, Leases, Usage, Answers, Au
     """The tables behind one connection, inside one transaction."""
 
 
-__all__ = ["LEASES_KEPT", "Books", "Lease", "StoredCatalog", "StoredCustomer", "StoredOverride"]
+class PastBooks(Books):
+    """The same as it was at an instant. Only for reading."""
+
+    def __init__(self, connection: Connection, at: int) -> None:
+        super().__init__(connection)
+        self._instant = at
+
+    def customer(self, number: int) -> StoredCustomer:
+        """As `Books.customer`, then. Raises `UnknownCustomer` before there was one."""
+        found = self.customer_at(number, self._instant)
+        if found is None or found.record.deleted:
+            raise UnknownCustomer(f"there was no such customer at {self._instant} ms")
+        return found
+
+    def number_of(self, key: str) -> int | None:
+        """As `Books.number_of`, by the keys of today; ids of customers deleted since, too."""
+        return super().number_of(key) or self.numbers_of_ids([key]).get(key)
+
+
+__all__ = ["LEASES_KEPT", "Books", "Lease", "PastBooks", "StoredCatalog", "StoredCustomer", "StoredOverride"]

@@ -30,6 +30,12 @@ _IN_FORCE = (
     .order_by(catalogs.c.number.desc())
     .limit(1)
 )
+_AT = (
+    select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document)
+    .where(catalogs.c.at <= bindparam("at"))
+    .order_by(catalogs.c.number.desc())
+    .limit(1)
+)
 _PUT = insert(catalogs)
 
 
@@ -48,6 +54,11 @@ class Catalogs(Subject):
     def catalog(self) -> StoredCatalog | None:
         """The catalog in force."""
         row = self._db.execute(_IN_FORCE).first()
+        return None if row is None else StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
+
+    def catalog_at(self, at: int) -> StoredCatalog | None:
+        """The catalog that was in force at an instant."""
+        row = self._db.execute(_AT, {"at": at}).first()
         return None if row is None else StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
 
     def put_catalog(self, at: int, source: bytes, filename: str, digest: str, document: object) -> None:

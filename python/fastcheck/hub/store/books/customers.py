@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, delete, false, func, insert, select, union_all
+from sqlalchemy import BigInteger, Select, Table, bindparam, delete, false, func, insert, select, union_all
 
 from ....wire import CustomerRecord, pack, unpack, unpack_record
 from ...sources import Since
-from ..tables import accounts, addons, aliases, customers, overrides, trials
+from ..tables import accounts, addons, aliases, customers, customers_past, overrides, trials
 from .conflict import Upsert
 from .subject import Subject
 
@@ -50,6 +50,28 @@ _AFTER_NUMBER = (
 _ALL_AFTER = _AFTER_NUMBER.where(_here)
 _CHANGED_AFTER = _AFTER_NUMBER.where(customers.c.seq > bindparam("since_seq"))
 _PUT = Upsert(customers, keep=("id",))
+_CHANGED_AT = select(func.coalesce(func.max(customers.c.changed_at), 0)).where(
+    customers.c.number.in_(bindparam("numbers", expanding=True))
+)
+_KEEP_PAST = insert(customers_past).from_select(
+    ["number", "until_at", "from_at", "record", "since"],
+    select(
+        customers.c.number, bindparam("until", type_=BigInteger), customers.c.changed_at, customers.c.record,
+        customers.c.since,
+    ).where(
+        customers.c.number.in_(bindparam("numbers", expanding=True)),
+        customers.c.changed_at < bindparam("until", type_=BigInteger),
+    ),
+)  # fmt: skip
+_NOW = select(customers.c.record, customers.c.since).where(
+    customers.c.number == bindparam("of"), customers.c.changed_at <= bindparam("at")
+)
+_PAST = (
+    select(customers_past.c.record, customers_past.c.since, customers_past.c.from_at)
+    .where(customers_past.c.number == bindparam("of"), customers_past.c.until_at > bindparam("at"))
+    .order_by(customers_past.c.until_at)
+    .limit(1)
+)
 _PUT_ALIASES, _PUT_ADDONS, _PUT_TRIALS = insert(aliases), insert(addons), insert(trials)
 _FORGET = [delete(one).where(one.c.number == bindparam("of")) for one in (aliases, addons, trials)]
 
@@ -126,8 +148,28 @@ class Customers(Subject):
             rows = self._db.execute(_CHANGED_AFTER, {**asked, "since_seq": since_seq})
         return [(number, packed) for number, packed in rows]
 
-    def put_customers(self, rows: Iterable[tuple[CustomerRecord, bytes, Since]], seq: int) -> None:
-        """Writes customers' rows, new or known, with what hangs on them."""
+    def customer_at(self, number: int, at: int) -> StoredCustomer | None:
+        """A customer's row as it was at an instant; None before there was one."""
+        key = {"of": number, "at": at}
+        now = self._db.execute(_NOW, key).first()
+        if now is not None:
+            return StoredCustomer(unpack_record(now[0]), now[0], _since(now[1]))
+        past = self._db.execute(_PAST, key).first()
+        if past is None or past[2] > at:
+            return None
+        return StoredCustomer(unpack_record(past[0]), past[0], _since(past[1]))
+
+    def keep_past(self, numbers: Sequence[int], now: int) -> int:
+        """Keeps what these customers are before they are changed. Returns the instant of the change: now, or
+        later where the clock went backwards. At most a few hundred at once."""
+        until = max(now, int(self._db.execute(_CHANGED_AT, {"numbers": numbers}).scalar_one()))
+        self._db.execute(_KEEP_PAST, {"numbers": numbers, "until": until})
+        return until
+
+    def put_customers(
+        self, rows: Iterable[tuple[CustomerRecord, bytes, Since]], seq: int, at: int
+    ) -> None:
+        """Writes customers' rows, new or known (see `keep_past`), with what hangs on them."""
         rows = list(rows)
         self._many(
             _PUT.on(self._db),
@@ -135,6 +177,7 @@ class Customers(Subject):
                 {
                     "number": one.number, "id": one.id, "seq": seq, "deleted": one.deleted, "plan": one.plan,
                     "version": one.version, "record": packed, "since": _pack_since(since),
+                    "changed_at": at,
                 }
                 for one, packed, since in rows
             ],

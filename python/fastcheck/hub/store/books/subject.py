@@ -14,6 +14,11 @@ class Subject:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
+    @property
+    def connection(self) -> Connection:
+        """Where the statements run."""
+        return self._db
+
     def _many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Runs a statement once per row; nothing for no rows."""
         if rows:
