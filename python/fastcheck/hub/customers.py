@@ -87,8 +87,8 @@ def delete(call: Call, key: str, finals: Sequence[Totals], reason: str) -> Chang
     for pool in _pools_of(accounts, number):
         before = accounts.update(stored, pool)
         after = before
-        for grant in before.grants:
-            after = void(after, grant.id)
+        for one in before.holdings:
+            after = void(after, one.id)
         accounts.save(number, pool.name, before, after)
     books.put_audit(accounts.now, call.author, "delete_customer", id, reason, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...ledger.model import Account, Grant, GrantKind, Rollover
+from ...ledger.model import NOTHING_KEPT, Account, Cost, Grant, GrantKind, Holding, Rollover, RolloverAt
 from ...ledger.periods import Anchor, Recurrence, Span, Unit
 from ...wire import CustomerRecord, pack, unpack, unpack_record
 from ..sources import Since
@@ -31,6 +31,16 @@ class StoredCustomer:
     record: CustomerRecord
     packed: bytes
     since: Since
+
+
+@dataclass(frozen=True)
+class StoredGrant:
+    """A grant's row."""
+
+    customer: int
+    """The customer's number."""
+    pool: str
+    holding: Holding
 
 
 @dataclass(frozen=True)
@@ -271,20 +281,20 @@ class Books:
             f"SELECT {_GRANT_COLUMNS} FROM grants WHERE number = ? AND pool = ? ORDER BY created_at, id",
             (number, pool),
         )
-        return Account(tuple(_grant(one) for one in rows), *row)
+        return Account(tuple(_grant(one).holding for one in rows), *row)
 
     def put_account(
         self, number: int, pool: str, before: Account | None, after: Account, author: str
     ) -> None:
         """Writes what changed of an account."""
-        known = {} if before is None else {grant.id: grant for grant in before.grants}
+        known = {} if before is None else {one.id: one for one in before.holdings}
         self._db.executemany(
             f"INSERT OR REPLACE INTO grants ({_GRANT_COLUMNS}, author) VALUES ({'?, ' * 20}"
             "COALESCE((SELECT author FROM grants WHERE id = ?), ?))",
             (
-                (*_grant_row(grant), grant.id, author)
-                for grant in after.grants
-                if known.get(grant.id) != grant
+                (*_grant_row(number, pool, one), one.id, author)
+                for one in after.holdings
+                if known.get(one.id) != one
             ),
         )
         if before is None or (before.overage, before.written_off, before.as_of) != (
@@ -295,7 +305,7 @@ class Books:
                 (number, pool, after.overage, after.written_off, after.as_of),
             )
 
-    def grant(self, id: str) -> Grant | None:
+    def grant(self, id: str) -> StoredGrant | None:
         """One grant, as it was last written."""
         row = self._db.execute(f"SELECT {_GRANT_COLUMNS} FROM grants WHERE id = ?", (id,)).fetchone()
         return None if row is None else _grant(row)
@@ -402,32 +412,44 @@ def _pack_since(since: Since) -> bytes | None:
     return pack((since.trial_ms, dict(since.addons)))
 
 
-def _grant(row: Sequence[Any]) -> Grant:
-    terms = None if row[12] is None else unpack(row[12])
-    recurrence, rollover, lasts = None, Rollover(), None
-    if terms is not None:
-        every, rolled, lasting = terms
-        recurrence = Recurrence(Span(every[0], Unit(every[1])), Anchor(every[2]), every[3])
-        rollover = Rollover(*rolled)
+def _grant(row: Sequence[Any]) -> StoredGrant:
+    recurrence, rollover, lasts, rolled, cost = None, NOTHING_KEPT, None, 0, None
+    if row[12] is not None:
+        every, kept, lasting, *more = unpack(row[12])
+        if every is not None:
+            recurrence = Recurrence(Span(every[0], Unit(every[1])), Anchor(every[2]), *every[3:])
+        rollover = Rollover(*kept[:4], *(RolloverAt(at) for at in kept[4:]))
         lasts = None if lasting is None else Span(lasting[0], Unit(lasting[1]))
-    parts = [*row[:8], GrantKind(row[8]), *row[9:12], recurrence, rollover, lasts, *row[13:20]]
-    return Grant(*parts)
+        if more:
+            rolled, cost = more[0], None if more[1] is None else Cost(*more[1])
+    grant = Grant(
+        row[0], row[3], priority=row[5], effective_at=row[6], expires_at=row[7], kind=GrantKind(row[8]),
+        created_at=row[9], recurrence=recurrence, rollover=rollover, lasts=lasts, voided_at=row[19],
+        reason=row[10], source=row[11], cost=cost,
+    )  # fmt: skip
+    remaining, refilled_at, granted, burned, expired, voided, parked = row[4], *row[13:19]
+    return StoredGrant(
+        row[1], row[2],
+        Holding(grant, remaining, granted, burned, expired, voided, parked, refilled_at, rolled),
+    )  # fmt: skip
 
 
-def _grant_row(grant: Grant) -> tuple[Any, ...]:
-    terms = None
-    if grant.recurrence is not None:
-        every, lasts = grant.recurrence, grant.lasts
+def _grant_row(number: int, pool: str, one: Holding) -> tuple[Any, ...]:
+    terms, grant = None, one.grant
+    rollover, lasts, every = grant.rollover, grant.lasts, grant.recurrence
+    if every is not None or rollover != NOTHING_KEPT or lasts is not None or grant.cost is not None:
         terms = pack((
-            (every.every.count, every.every.unit.value, every.anchor.value, every.anchor_at),
-            (grant.rollover.min, grant.rollover.max),
+            None if every is None
+            else (every.every.count, every.every.unit.value, every.anchor.value, every.anchor_at, every.zone),
+            (rollover.min, rollover.max, rollover.percent, rollover.once, rollover.at.value),
             None if lasts is None else (lasts.count, lasts.unit.value),
+            one.rolled,
+            None if grant.cost is None else (grant.cost.amount, grant.cost.currency),
         ))  # fmt: skip
     return (
-        grant.id, grant.customer, grant.pool, grant.amount, grant.remaining, grant.priority,
-        grant.effective_at, grant.expires_at, grant.kind.value, grant.created_at, grant.reason, grant.source,
-        terms, grant.refilled_at, grant.granted, grant.burned, grant.expired, grant.voided, grant.parked,
-        grant.voided_at,
+        grant.id, number, pool, grant.amount, one.remaining, grant.priority, grant.effective_at,
+        grant.expires_at, grant.kind.value, grant.created_at, grant.reason, grant.source, terms,
+        one.refilled_at, one.granted, one.burned, one.expired, one.voided, one.parked, grant.voided_at,
     )  # fmt: skip
 
 
