@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastcheck.ledger.burn import advance, burn, burn_order, next_change, use, void
+from fastcheck.ledger.burn import advance, burn_order, next_change, use, void
 from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
 from fastcheck.ledger.model import (
     DEFAULT_ORDER,
     Account,
     Grant,
     GrantKind,
+    Holding,
     OrderKey,
     Rollover,
     Rules,
-    new_grant,
+    full,
 )
 from fastcheck.ledger.periods import DAY_MS, Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.plan import Source, follow
@@ -38,8 +39,8 @@ def grant(draw: st.DrawFn, number: int = 0) -> Grant:
     effective_at = draw(INSTANTS)
     every = draw(st.one_of(st.none(), SPANS))
     recurrence = Recurrence(every, draw(st.sampled_from(Anchor)), effective_at) if every else None
-    return new_grant(
-        f"g{number}", 1, "credits", draw(st.integers(0, 200)), at=draw(st.integers(0, effective_at)),
+    return Grant(
+        f"g{number}", draw(st.integers(0, 200)), created_at=draw(st.integers(0, effective_at)),
         priority=draw(st.integers(0, 3)), effective_at=effective_at, expires_at=draw(st.one_of(st.none(),
         st.integers(effective_at + 1, HORIZON_MS + 1))), kind=draw(st.sampled_from(GrantKind)),
         recurrence=recurrence, rollover=draw(ROLLOVERS) if every else Rollover(),
@@ -50,7 +51,8 @@ def grant(draw: st.DrawFn, number: int = 0) -> Grant:
 @st.composite
 def accounts(draw: st.DrawFn) -> Account:
     count = draw(st.integers(0, 4))
-    return Account(tuple(draw(grant(number)) for number in range(count)), overage=draw(st.integers(0, 30)))
+    holdings = tuple(full(draw(grant(number))) for number in range(count))
+    return Account(holdings, overage=draw(st.integers(0, 30)))
 
 
 def step_by_step(account: Account, rules: Rules, until: int) -> Account:
@@ -61,7 +63,7 @@ def step_by_step(account: Account, rules: Rules, until: int) -> Account:
 
 
 def conserved(account: Account) -> bool:
-    return all(one.balanced() and one.remaining >= 0 for one in account.grants)
+    return all(one.balanced() and one.remaining >= 0 for one in account.holdings)
 
 
 @given(accounts(), RULES, INSTANTS, INSTANTS)
@@ -105,32 +107,32 @@ def test_usage_in_parts_equals_usage_at_once(
 def test_giving_back_undoes_usage(account: Account, rules: Rules, at: int, units: int) -> None:
     account = advance(replace(account, overage=0), rules, at)
     # A rolled-over grant may hold more than its amount, and then cannot be told apart from a full one.
-    account = replace(account, grants=tuple(replace(one, rollover=Rollover()) for one in account.grants))
-    if any(one.remaining > one.amount for one in account.grants):
+    if any(one.remaining > one.grant.amount for one in account.holdings):
         return
     assert use(use(account, rules, units), rules, -units) == account
 
 
-def make(id: str, amount: int, **terms: object) -> Grant:
-    return new_grant(id, 1, "credits", amount, **{"at": 0, **terms})  # type: ignore[arg-type]
+def make(id: str, amount: int, **terms: object) -> Holding:
+    return full(Grant(id, amount, **terms))  # type: ignore[arg-type]
 
 
 def remaining(account: Account) -> dict[str, int]:
-    return {one.id: one.remaining for one in account.grants}
+    return {one.id: one.remaining for one in account.holdings}
 
 
 def test_default_order_is_priority_expiry_kind_age_id() -> None:
-    grants = [
+    grants = (
         make("old-paid", 1),
-        make("z-promo", 1, kind=GrantKind.PROMOTIONAL, at=5),
-        make("a-promo", 1, kind=GrantKind.PROMOTIONAL, at=5),
-        make("expiring", 1, expires_at=100, at=9),
-        make("urgent", 1, priority=1, at=9),
-    ]
-    assert [one.id for one in burn_order(grants, DEFAULT_ORDER)] == [
+        make("z-promo", 1, kind=GrantKind.PROMOTIONAL, created_at=5),
+        make("a-promo", 1, kind=GrantKind.PROMOTIONAL, created_at=5),
+        make("expiring", 1, expires_at=100, created_at=9),
+        make("urgent", 1, priority=1, created_at=9),
+    )
+    account = Account(grants, as_of=9)
+    assert [one.id for one in burn_order(account, Rules())] == [
         "urgent", "expiring", "a-promo", "z-promo", "old-paid",
     ]  # fmt: skip
-    assert burn_order(grants, (OrderKey.NEWEST,))[0].id == "expiring"
+    assert burn_order(account, Rules((OrderKey.NEWEST,)))[0].id == "expiring"
 
 
 def test_several_grants_burn_in_order_and_the_rest_is_overage() -> None:
@@ -139,7 +141,7 @@ def test_several_grants_burn_in_order_and_the_rest_is_overage() -> None:
     assert remaining(account) == {"late": 3, "soon": 0}
     account = use(account, Rules(), 5)
     assert account.overage == 2
-    later = replace(account, grants=(*account.grants, make("top-up", 10, effective_at=50)))
+    later = replace(account, holdings=(*account.holdings, make("top-up", 10, effective_at=50)))
     assert remaining(advance(later, Rules(), 49))["top-up"] == 10
     paid = advance(later, Rules(), 50)
     assert (remaining(paid)["top-up"], paid.overage) == (8, 0)
@@ -147,11 +149,9 @@ def test_several_grants_burn_in_order_and_the_rest_is_overage() -> None:
 
 def test_expiry_is_exclusive_and_start_inclusive() -> None:
     account = Account((make("g", 10, effective_at=10, expires_at=20),))
-    assert burn(account.grants, 1, 9, DEFAULT_ORDER)[1] == 1
-    assert burn(account.grants, 1, 10, DEFAULT_ORDER)[1] == 0
-    assert burn(account.grants, 1, 19, DEFAULT_ORDER)[1] == 0
-    assert burn(account.grants, 1, 20, DEFAULT_ORDER)[1] == 1
-    assert advance(account, Rules(), 20).grants[0].expired == 10
+    for at, owed in ((9, 1), (10, 0), (19, 0), (20, 1)):
+        assert use(advance(account, Rules(), at), Rules(), 1).overage == owed
+    assert advance(account, Rules(), 20).holdings[0].expired == 10
 
 
 def monthly(amount: int, **terms: object) -> Account:
@@ -186,7 +186,7 @@ def test_what_lasts_shorter_than_its_period_ends_early() -> None:
 
 def test_void_frees_what_is_left_once() -> None:
     account = void(use(monthly(100), Rules(), 40), "monthly")
-    assert account.grants[0].voided == 60
+    assert account.holdings[0].voided == 60
     assert void(account, "monthly") == account
     assert remaining(advance(account, Rules(), 100 * DAY_MS)) == {"monthly": 0}
 
@@ -257,7 +257,7 @@ def test_a_grant_made_once_stays_and_is_not_made_again() -> None:
 def test_a_voided_plan_grant_stays_void() -> None:
     rules = Rules()
     account = follow(Account(), rules, [quota(100)], 1, 1, "credits")
-    account = void(account, account.grants[0].id)
+    account = void(account, account.holdings[0].id)
     assert follow(account, rules, [quota(100)], 40 * DAY_MS, 1, "credits").remaining() == 0
 
 

@@ -86,8 +86,8 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
     for pool in _pools_of(accounts, number):
         before = accounts.update(stored, pool)
         after = before
-        for grant in before.grants:
-            after = void(after, grant.id)
+        for one in before.holdings:
+            after = void(after, one.id)
         accounts.save(number, pool.name, before, after)
     call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())

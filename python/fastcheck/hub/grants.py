@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..amounts import credits, units
 from ..answers import Balance, GrantState, travels
 from ..errors import AmountError, Conflict, NameInvalid, UnknownGrant
 from ..ledger import burn
-from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, new_grant
+from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, Holding
 from .accounts import Accounts, Terms, Totals
 from .call import Call
 from .product import Pool
 from .requests import MakeGrant
-from .store.books import StoredCustomer
+from .store.books import StoredCustomer, StoredGrant
 
 RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:")
 """How the ids of grants begin that come from the catalog."""
@@ -45,18 +45,19 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
         accounts.settle([totals])
     known = None if request.id is None else _same(call, request, request.id, number, amount)
     if known is not None:
-        return Granted(_shown(known, id, pool), number, pool.name, None, False)
+        return Granted(_shown(known.holding, id, pool), number, pool.name, None, False)
     if request.expires_at is not None and request.expires_at <= accounts.now:
         raise AmountError("expires_at has passed already: the grant would never be active")
     before = accounts.update(stored, pool)
     if before.remaining() + amount > AMOUNT_MAX:
         raise AmountError(f"the balance would pass {AMOUNT_MAX} units of 10^-{pool.scale}: grant less")
-    made = new_grant(
-        request.id or f"g_{secrets.token_hex(12)}", number, pool.name, amount, at=accounts.now,
-        priority=request.priority, effective_at=request.effective_at, expires_at=request.expires_at,
-        kind=GrantKind(request.kind), reason=request.reason,
+    made = Grant(
+        request.id or f"g_{secrets.token_hex(12)}", amount, priority=request.priority,
+        effective_at=accounts.now if request.effective_at is None else request.effective_at,
+        expires_at=request.expires_at, kind=GrantKind(request.kind), created_at=accounts.now,
+        reason=request.reason,
     )  # fmt: skip
-    after = burn.settle_overage(replace(before, grants=(*before.grants, made)), pool.rules)
+    after = burn.put(before, pool.rules, made)
     accounts.save(number, pool.name, before, after)
     terms, reopen = accounts.raise_lease(stored, pool, after)
     summary = {"grant": made.id, "pool": pool.name, "units": amount, "kind": request.kind}
@@ -64,7 +65,7 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     return Granted(_shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
 
 
-def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> Grant | None:
+def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> StoredGrant | None:
     """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
     if id.startswith(RESERVED_IDS):
         raise NameInvalid(
@@ -74,13 +75,14 @@ def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> 
     if known is None:
         return None
     asked = (number, request.pool, amount, request.priority, request.expires_at, request.kind)
-    made = (known.customer, known.pool, known.amount, known.priority, known.expires_at, known.kind.value)
-    if asked != made or request.effective_at not in (None, known.effective_at):
+    grant = known.holding.grant
+    made = (known.customer, known.pool, grant.amount, grant.priority, grant.expires_at, grant.kind.value)
+    if asked != made or request.effective_at not in (None, grant.effective_at):
         raise Conflict(f"grant {id!r:.80} exists with other terms: use another id for another grant")
     return known
 
 
-def stored_grant(call: Call, id: str) -> Grant:
+def stored_grant(call: Call, id: str) -> StoredGrant:
     """A grant as it was last written. Raises `UnknownGrant`."""
     grant = call.books.grant(id)
     if grant is None:
@@ -96,8 +98,8 @@ def void(call: Call, id: str, finals: Sequence[Totals]) -> GrantState:
     stored = books.customer(grant.customer)
     before = accounts.update(stored, pool)
     found = _find(before, id)
-    if found.voided_at is None or found.parked is not None:
-        if found.remaining == 0 and found.parked is None and found.recurrence is None:
+    if found.grant.voided_at is None or found.parked is not None:
+        if found.remaining == 0 and found.parked is None and found.grant.recurrence is None:
             over = "expired" if found.burned < found.granted else "used up"
             raise Conflict(f"grant {id!r:.80} is {over}: there is nothing to take back")
         after = burn.void(before, id)
@@ -113,10 +115,10 @@ def of(call: Call, key: str, pool: str | None) -> list[GrantState]:
     stored, accounts = call.customer(key), call.accounts()
     pools = [accounts.pool(pool)] if pool is not None else list(call.product.pools.values())
     return [
-        _shown(grant, stored.record.id, one)
+        _shown(held, stored.record.id, one)
         for one in pools
-        for grant in accounts.current(stored, one)[1].grants
-        if not one.private or grant.amount or grant.burned
+        for held in accounts.current(stored, one)[1].holdings
+        if not one.private or held.grant.amount or held.burned
     ]
 
 
@@ -131,13 +133,14 @@ def balance(accounts: Accounts, customer: StoredCustomer, pool: Pool) -> Balance
     )  # fmt: skip
 
 
-def _find(account: Account, id: str) -> Grant:
-    return next(grant for grant in account.grants if grant.id == id)
+def _find(account: Account, id: str) -> Holding:
+    return next(one for one in account.holdings if one.id == id)
 
 
-def _shown(grant: Grant, customer: str, pool: Pool) -> GrantState:
+def _shown(held: Holding, customer: str, pool: Pool) -> GrantState:
+    grant = held.grant
     return GrantState(
-        grant.id, customer, grant.pool, credits(grant.amount, pool.scale),
-        credits(grant.remaining, pool.scale), grant.priority, grant.effective_at, grant.expires_at,
+        grant.id, customer, pool.name, credits(grant.amount, pool.scale),
+        credits(held.remaining, pool.scale), grant.priority, grant.effective_at, grant.expires_at,
         grant.kind.value, grant.reason, grant.source, grant.created_at, grant.voided_at,
     )  # fmt: skip

@@ -1,8 +1,9 @@
 """The ledger's arithmetic: no I/O and no clock; every instant is an argument.
 
-- `model`: grants, accounts, rules
-- `periods`: calendar and anniversary periods
-- `burn`: burn order, and an account through time
+- `periods`: calendar and anniversary periods, in UTC or a named zone
+- `model`: grants (terms), holdings (counters), accounts, rules, movements
+- `engine` (with `slots`): the one engine: boundaries, burns, refills, resets
+- `burn`: an account through time and use, on the engine
 - `plan`: grants that come with plans, add-ons and meters
 - `lend`: what a host may be lent
 """

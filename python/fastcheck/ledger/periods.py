@@ -1,14 +1,24 @@
 """Calendar arithmetic for recurring grants: where period number k starts, and which period an instant is in.
 
-All in UTC and in whole milliseconds. Minutes to weeks are plain lengths. Months and years count civil months
-from the anchor each time, never from the previous period, so the 31st becomes the 28th in February and the
-31st again in March. Calendar periods are aligned: months and years to January 1970 (so three months are
-quarters), weeks to Mondays, shorter ones to 1970-01-01."""
+Instants are whole ms since 1970 UTC. Minutes and hours are plain lengths. Days, weeks, months and years are
+civil: they are counted in the local time of a zone (UTC unless named), so a day may last 23 or 25 hours. A
+local time that a zone skips (a gap) stands for the first instant after the gap; one that it has twice (an
+overlap) for the first of the two. Months and years count civil months from the anchor each time, never from
+the previous period, so the 31st becomes the 28th in February and the 31st again in March.
+
+Calendar periods are aligned: months and years to January 1970 (so three months are quarters), weeks to
+Mondays, shorter ones to 1970-01-01, all at local midnight. A civil day that a zone left out altogether is a
+period without length: no instant is in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from ..errors import InstantError
 
 DAY_MS = 86_400_000
 
@@ -25,8 +35,10 @@ class Unit(str, Enum):
 
 
 _LENGTH_MS = {Unit.MINUTE: 60_000, Unit.HOUR: 3_600_000, Unit.DAY: DAY_MS, Unit.WEEK: 7 * DAY_MS}
+_ABSOLUTE = (Unit.MINUTE, Unit.HOUR)
 _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 _FIRST_MONDAY_MS = 4 * DAY_MS  # 1970-01-05; the epoch is a Thursday
+UTC = "UTC"
 
 
 class Anchor(str, Enum):
@@ -36,7 +48,7 @@ class Anchor(str, Enum):
     ANNIVERSARY = "anniversary"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """A length of calendar time: `count` (at least 1) units."""
 
@@ -51,18 +63,30 @@ class Span:
         return f"{self.count} {self.unit.value}{'' if self.count == 1 else 's'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recurrence:
     """How often a grant is made again. `anchor_at` is where an anniversary counts from; calendar periods
-    ignore it."""
+    ignore it. `zone` is an IANA name ("Europe/Berlin"). Raises `InstantError` for one that is not known."""
 
     every: Span
     anchor: Anchor
     anchor_at: int
+    zone: str = UTC
+
+    def __post_init__(self) -> None:
+        if self.zone != UTC:
+            _zone(self.zone)
 
 
-def add(at: int, span: Span, times: int = 1) -> int:
+def add(at: int, span: Span, times: int = 1, zone: str = UTC) -> int:
     """The instant `times` spans after `at`; a day that the month lacks becomes its last day."""
+    if zone == UTC or span.unit in _ABSOLUTE:
+        return _add_civil(at, span, times)
+    return _instant(_add_civil(_local(at, zone), span, times), zone)
+
+
+def _add_civil(at: int, span: Span, times: int) -> int:
+    """As `add`, where `at` and the result are read off the same clock."""
     count = span.count * times
     if span.unit in _LENGTH_MS:
         return at + count * _LENGTH_MS[span.unit]
@@ -75,12 +99,35 @@ def add(at: int, span: Span, times: int = 1) -> int:
 
 def start(recurrence: Recurrence, k: int) -> int:
     """The instant period `k` starts. Period 0 starts at the anchor."""
-    return add(_origin(recurrence), recurrence.every, k)
+    every, zone = recurrence.every, recurrence.zone
+    if zone == UTC:
+        return _add_civil(_origin(recurrence), every, k)
+    if every.unit in _ABSOLUTE:
+        return _add_civil(_absolute_origin(recurrence), every, k)
+    if k == 0 and recurrence.anchor is Anchor.ANNIVERSARY:
+        return recurrence.anchor_at  # Itself, even where it is the second of an overlap.
+    return _instant(_add_civil(_origin(recurrence), every, k), zone)
 
 
 def index(recurrence: Recurrence, at: int) -> int:
     """The period an instant is in: start(k) <= at < start(k + 1)."""
-    origin, every = _origin(recurrence), recurrence.every
+    every, zone = recurrence.every, recurrence.zone
+    if every.unit in _ABSOLUTE:
+        origin = _origin(recurrence) if zone == UTC else _absolute_origin(recurrence)
+        return (at - origin) // (every.count * _LENGTH_MS[every.unit])
+    origin = _origin(recurrence)
+    if zone == UTC:
+        return _index_civil(every, origin, at)
+    k = _index_civil(every, origin, _local(at, zone))
+    # Local times are not in the order of instants around a change of the offset.
+    while start(recurrence, k) > at:
+        k -= 1
+    while start(recurrence, k + 1) <= at:
+        k += 1
+    return k
+
+
+def _index_civil(every: Span, origin: int, at: int) -> int:
     if every.unit in _LENGTH_MS:
         return (at - origin) // (every.count * _LENGTH_MS[every.unit])
     year, month, _ = _civil(at // DAY_MS)
@@ -88,7 +135,7 @@ def index(recurrence: Recurrence, at: int) -> int:
     months = (year - origin_year) * 12 + month - origin_month
     k = months // (every.count * _MONTHS[every.unit])
     # Same month as a boundary, but before its day: the period before.
-    return k if start(recurrence, k) <= at else k - 1
+    return k if _add_civil(origin, every, k) <= at else k - 1
 
 
 def next_start(recurrence: Recurrence, at: int) -> int:
@@ -96,10 +143,82 @@ def next_start(recurrence: Recurrence, at: int) -> int:
     return start(recurrence, index(recurrence, at) + 1)
 
 
+def even(recurrence: Recurrence, lasts: Span) -> bool:
+    """Whether `lasts` is over before the next period in all periods alike, or in none."""
+    lengths = _LENGTH_MS if recurrence.zone == UTC else _ABSOLUTE
+    return recurrence.every.unit in lengths and lasts.unit in lengths
+
+
 def _origin(recurrence: Recurrence) -> int:
+    """Where period 0 starts, on the zone's clock."""
+    if recurrence.anchor is Anchor.ANNIVERSARY:
+        at, zone = recurrence.anchor_at, recurrence.zone
+        return at if zone == UTC else _local(at, zone)
+    return _FIRST_MONDAY_MS if recurrence.every.unit is Unit.WEEK else 0
+
+
+def _absolute_origin(recurrence: Recurrence) -> int:
+    """The instant at which periods of minutes or hours begin to count."""
     if recurrence.anchor is Anchor.ANNIVERSARY:
         return recurrence.anchor_at
-    return _FIRST_MONDAY_MS if recurrence.every.unit is Unit.WEEK else 0
+    return _instant(0, recurrence.zone)
+
+
+# zones
+
+_EPOCH = datetime(1970, 1, 1)
+_FIRST_MS = -62_135_510_400_000  # 0001-01-02
+_LAST_MS = 253_402_214_400_000  # 9999-12-31
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError.
+        raise InstantError(f"{name!r:.80} is not a time zone: give an IANA name") from error
+    except KeyError:
+        raise InstantError(
+            f"{name!r:.80} is not a time zone that this machine knows: give an IANA name"
+        ) from None
+
+
+def _offset(at: int, zone: str) -> int:
+    """The zone's offset from UTC, in ms, at an instant."""
+    tz = _zone(zone)
+    moment = (_EPOCH + timedelta(milliseconds=min(max(at, _FIRST_MS), _LAST_MS))).replace(tzinfo=tz)
+    return _ms(tz.fromutc(moment).utcoffset())
+
+
+def _local(at: int, zone: str) -> int:
+    """What the zone's clock shows at an instant, as ms since its 1970-01-01."""
+    return at + _offset(at, zone)
+
+
+def _instant(local: int, zone: str) -> int:
+    """The instant at which the zone's clock shows `local`; the first of two; the first after a gap."""
+    naive = _EPOCH + timedelta(milliseconds=min(max(local, _FIRST_MS), _LAST_MS))
+    first = naive.replace(tzinfo=_zone(zone))
+    before, after = _ms(first.utcoffset()), _ms(first.replace(fold=1).utcoffset())
+    if before >= after:
+        return local - before
+    # In a gap. The clock jumps at some instant in (local - after, local - before].
+    low, high = local - after, local - before
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(middle, zone) == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _ms(offset: timedelta | None) -> int:
+    assert offset is not None
+    return offset // timedelta(milliseconds=1)
+
+
+# civil dates
 
 
 def _days(year: int, month: int, day: int) -> int:

@@ -11,8 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from . import periods
-from .burn import advance, settle_overage
-from .model import NOTHING_KEPT, Account, Grant, GrantKind, Rollover, Rules, new_grant
+from .burn import advance, put, settle_overage
+from .model import (
+    NOTHING_KEPT,
+    Account,
+    Grant,
+    GrantKind,
+    Holding,
+    Movement,
+    MovementKind,
+    Rollover,
+    Rules,
+)
+from .slots import lapse_at
+
+_ALONE = Rules()
 
 
 @dataclass(frozen=True)
@@ -48,82 +61,111 @@ def follow(
     account = advance(account, rules, at)
     at = account.as_of
     wanted = {source.key: source for source in sources}
-    owed = 0
-    grants: list[Grant] = []
-    for grant in account.grants:
-        if grant.source is None:
-            grants.append(grant)
+    overage = account.overage
+    moved = list(account.moved)
+    holdings: list[Holding] = []
+    for one in account.holdings:
+        key = one.grant.source
+        if key is None:
+            holdings.append(one)
             continue
-        source = wanted.pop(grant.source, None)
+        source = wanted.pop(key, None)
         if source is None:
-            grants.append(_park(grant, at) if grant.recurrence is not None else grant)
-        elif grant.recurrence is None or (grant.voided_at is not None and grant.parked is None):
-            grants.append(grant)  # Made once, or taken back by somebody: the source has no more say.
+            holdings.append(_park(one, at, moved) if one.grant.recurrence is not None else one)
+        elif one.grant.recurrence is None or (one.grant.voided_at is not None and one.parked is None):
+            holdings.append(one)  # Made once, or taken back by somebody: the source has no more say.
         else:
-            grant, short = _agree(_return(grant, at), source, rules)
-            owed += short
-            grants.append(grant)
-    account = replace(account, grants=tuple(grants), overage=account.overage + owed)
+            one, short = _agree(_return(one, at, moved), source, rules, at, moved)
+            if short:
+                moved.append(Movement(at, MovementKind.OVERAGE, None, short))
+            overage += short
+            holdings.append(one)
     for source in wanted.values():
-        account = _begin(account, rules, source, customer, pool)
+        begun = _begin(source, account.as_of, customer, pool)
+        holdings.extend(begun.holdings)
+        moved.extend(begun.moved)
+    account = replace(account, holdings=tuple(holdings), overage=overage, moved=tuple(moved))
     return settle_overage(account, rules)
 
 
-def _begin(account: Account, rules: Rules, source: Source, customer: int, pool: str) -> Account:
-    """Makes a grant as of the instant its source began, and lets it live through the time since."""
-    grant = new_grant(
-        f"{source.key}/{customer}/{pool}", customer, pool, source.amount, at=source.starts_at,
-        priority=source.priority, expires_at=source.expires_at(), kind=source.kind, reason=source.key,
-        source=source.key, recurrence=source.recurrence, rollover=source.rollover,
-        lasts=source.lasts if source.recurrence is not None else None,
+def _begin(source: Source, at: int, customer: int, pool: str) -> Account:
+    """Makes a grant as of the instant its source began, and lets it live alone through the time since."""
+    expires_at = source.expires_at()
+    if expires_at is not None and expires_at <= source.starts_at:
+        return Account()  # A source that had ended before it began.
+    grant = Grant(
+        f"{source.key}/{customer}/{pool}", source.amount, priority=source.priority,
+        effective_at=source.starts_at, expires_at=expires_at, kind=source.kind, created_at=source.starts_at,
+        recurrence=source.recurrence, rollover=source.rollover,
+        lasts=source.lasts if source.recurrence is not None else None, reason=source.key, source=source.key,
     )  # fmt: skip
-    alone = advance(Account((grant,), as_of=min(source.starts_at, account.as_of)), rules, account.as_of)
-    return replace(account, grants=(*account.grants, *alone.grants))
+    return advance(put(Account(as_of=min(source.starts_at, at)), _ALONE, grant), _ALONE, at)
 
 
-def _park(grant: Grant, at: int) -> Grant:
-    if grant.voided_at is not None:
-        return grant
-    left = grant.remaining
-    return replace(grant, remaining=0, voided=grant.voided + left, parked=left, voided_at=at)
+def _park(one: Holding, at: int, moved: list[Movement]) -> Holding:
+    if one.grant.voided_at is not None:
+        return one
+    left = one.remaining
+    _note(moved, at, MovementKind.VOID, one, left)
+    return replace(
+        one, grant=replace(one.grant, voided_at=at), remaining=0, voided=one.voided + left, parked=left,
+        rolled=0,
+    )  # fmt: skip
 
 
-def _return(grant: Grant, at: int) -> Grant:
-    """A parked grant comes back with what was left, and then lives through the time it was away."""
-    left_at, parked = grant.voided_at, grant.parked
+def _return(one: Holding, at: int, moved: list[Movement]) -> Holding:
+    """A parked grant comes back with what was left, and then lives through the time it was away: what that
+    moved counts as moved at the return."""
+    left_at, parked = one.grant.voided_at, one.parked
     if left_at is None or parked is None:
-        return grant
-    back = replace(grant, remaining=parked, voided=grant.voided - parked, parked=None, voided_at=None)
-    return advance(Account((back,), as_of=left_at), Rules(), at).grants[0]
+        return one
+    back = replace(
+        one, grant=replace(one.grant, voided_at=None), remaining=parked, voided=one.voided - parked,
+        parked=None,
+    )  # fmt: skip
+    now = advance(Account((back,), as_of=left_at), _ALONE, at).holdings[0]
+    _note(moved, at, MovementKind.UNVOID, one, parked)
+    _note(moved, at, MovementKind.ISSUE, one, now.granted - back.granted)
+    _note(moved, at, MovementKind.EXPIRE, one, now.expired - back.expired)
+    return now
 
 
-def _agree(grant: Grant, source: Source, rules: Rules) -> tuple[Grant, int]:
+def _agree(
+    one: Holding, source: Source, rules: Rules, at: int, moved: list[Movement]
+) -> tuple[Holding, int]:
     """The grant under its source's present terms, and the units it was burned beyond a lowered meter's
     quota."""
-    terms = replace(
-        grant,
-        priority=source.priority,
-        kind=source.kind,
-        expires_at=source.expires_at(),
-        recurrence=source.recurrence,
-        rollover=source.rollover,
-        lasts=source.lasts if source.recurrence is not None else None,
-    )
+    grant, expires_at = one.grant, source.expires_at()
+    if expires_at is not None:
+        # A source cut short to before the grant's start leaves it a start that is never reached again.
+        expires_at = max(expires_at, grant.effective_at + 1)
+    lasts = source.lasts if source.recurrence is not None else None
+    agreed = replace(
+        grant, amount=source.amount, priority=source.priority, kind=source.kind, expires_at=expires_at,
+        recurrence=source.recurrence, rollover=source.rollover, lasts=lasts,
+    )  # fmt: skip
+    if agreed == grant:
+        return one, 0
     more = source.amount - grant.amount
     if more >= 0:
-        return replace(
-            terms, amount=source.amount, remaining=grant.remaining + more, granted=grant.granted + more
-        ), 0
-    taken = min(grant.remaining, -more)
+        if agreed.lasts is not None and lapse_at(agreed, one.refilled_at) <= at:
+            more = 0  # What it held has ended: the next refill brings the new amount.
+        _note(moved, at, MovementKind.ISSUE, one, more)
+        return replace(one, grant=agreed, remaining=one.remaining + more, granted=one.granted + more), 0
+    taken = min(one.remaining, -more)
     # A meter counts what was used in the period against its new quota; credits already burned stay burned.
-    short = min(-more - taken, grant.burned) if rules.period_clears_overage else 0
+    short = min(-more - taken, one.burned) if rules.period_clears_overage else 0
+    _note(moved, at, MovementKind.RETURN, one, short)
+    _note(moved, at, MovementKind.VOID, one, taken + short)
     return (
         replace(
-            terms,
-            amount=source.amount,
-            remaining=grant.remaining - taken,
-            burned=grant.burned - short,
-            voided=grant.voided + taken + short,
+            one, grant=agreed, remaining=one.remaining - taken, burned=one.burned - short,
+            voided=one.voided + taken + short, rolled=min(one.rolled, one.remaining - taken),
         ),
         short,
-    )
+    )  # fmt: skip
+
+
+def _note(moved: list[Movement], at: int, kind: MovementKind, one: Holding, units: int) -> None:
+    if units:
+        moved.append(Movement(at, kind, one.grant.id, units))

@@ -134,6 +134,8 @@ grants = _table(
     _one("reason", _TEXT),
     _one("author", _TEXT),
     _maybe("source", _TEXT),
+    _maybe("cost", _INT),  # What was paid for `amount`, in minor units of the currency.
+    _maybe("currency", _TEXT),
     _maybe("terms", _BYTES),  # msgpack: recurrence, rollover, how long a refill lasts.
     _one("refilled_at", _INT),
     _one("granted", _INT),
@@ -141,6 +143,7 @@ grants = _table(
     _one("expired", _INT),
     _one("voided", _INT),
     _maybe("parked", _INT),
+    _one("rolled", _INT),
     _maybe("voided_at", _INT),
     CheckConstraint("remaining >= 0", name="grants_remaining"),
     CheckConstraint("granted = remaining + burned + expired + voided", name="grants_balanced"),

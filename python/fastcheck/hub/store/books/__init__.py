@@ -11,6 +11,7 @@ from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
+from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .overrides import Overrides, StoredOverride
 from .usage import Usage
@@ -39,4 +40,7 @@ class PastBooks(Books):
         return super().number_of(key) or self.numbers_of_ids([key]).get(key)
 
 
-__all__ = ["LEASES_KEPT", "Books", "Lease", "PastBooks", "StoredCatalog", "StoredCustomer", "StoredOverride"]
+__all__ = [
+    "LEASES_KEPT", "Books", "Lease", "PastBooks", "StoredCatalog", "StoredCustomer", "StoredGrant",
+    "StoredOverride",
+]  # fmt: skip

@@ -1,0 +1,158 @@
+"""A grant under way inside the engine: its counters, its boundaries and its place in the burn order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import periods
+from .model import BOUGHT, Grant, GrantKind, Holding, OrderKey, Rollover, RolloverAt
+
+NEVER = 1 << 64
+"""After every instant."""
+
+END, START, REFILL = 0, 1, 2
+"""Kinds of boundaries; at one instant the ends come first."""
+
+Key = tuple[int | str, ...]
+"""A place in the burn order: the ranks, the grant's id, the slot's index."""
+
+
+class Slot:
+    """A holding under way. `live`: started and not over. `lapsed`: what it held has ended (`lasts`), until
+    the next refill. `era` counts refills, resets and ends: what was burned in a past one cannot come back.
+    `unissued`: it is put in when it starts, and holds nothing before."""
+
+    __slots__ = (
+        "burned", "era", "expired", "grant", "granted", "index", "key", "lapse_at", "lapsed", "live",
+        "origin", "over_at", "parked", "refill_at", "refilled_at", "remaining", "rolled", "unissued",
+        "voided",
+    )  # fmt: skip
+
+    def __init__(self, index: int, holding: Holding, at: int) -> None:
+        grant = holding.grant
+        self.index = index
+        self.origin: Holding | None = holding
+        self.grant = grant
+        self.remaining = holding.remaining
+        self.granted = holding.granted
+        self.burned = holding.burned
+        self.expired = holding.expired
+        self.voided = holding.voided
+        self.parked = holding.parked
+        self.refilled_at = holding.refilled_at
+        self.rolled = holding.rolled
+        over_at = grant.over_at()
+        self.over_at = NEVER if over_at is None else over_at
+        self.live = grant.effective_at <= at < self.over_at
+        self.unissued = False
+        self.era = 0
+        self.key: Key | None = None
+        self.refill_at = NEVER
+        self.lapse_at = NEVER
+        self.lapsed = False
+        if self.live and (grant.recurrence is not None or grant.lasts is not None):
+            self.schedule(at)
+
+    def schedule(self, at: int) -> None:
+        """Finds when what it holds ends: the next refill after `at`, and the lapse."""
+        grant = self.grant
+        if grant.recurrence is not None:
+            self.refill_at = periods.next_start(grant.recurrence, at)
+        if grant.lasts is not None:
+            self.lapse_at = lapse_at(grant, self.refilled_at)
+            self.lapsed = self.lapse_at <= at
+
+    def ends_at(self) -> int:
+        """When what it holds now ends."""
+        expires_at = self.grant.expires_at
+        return min(NEVER if expires_at is None else expires_at, self.refill_at, self.lapse_at)
+
+    def next(self, at: int) -> tuple[int, int]:
+        """Its first boundary after `at`, and which; (NEVER, …) where there is none."""
+        if not self.live:
+            return (self.grant.effective_at if at < self.grant.effective_at < self.over_at else NEVER), START
+        found, phase = self.over_at, END
+        if not self.lapsed and self.lapse_at < found:
+            found = self.lapse_at
+        return (self.refill_at, REFILL) if self.refill_at < found else (found, phase)
+
+    def holding(self) -> Holding:
+        """Its counters now; the very holding it was made from where nothing changed."""
+        was = self.origin
+        if (
+            was is not None
+            and was.remaining == self.remaining
+            and was.refilled_at == self.refilled_at
+            and was.granted == self.granted
+            and was.burned == self.burned
+            and was.voided == self.voided
+            and was.rolled == self.rolled
+            and was.parked == self.parked
+            and was.grant is self.grant
+        ):
+            return was
+        return Holding(
+            self.grant, self.remaining, self.granted, self.burned, self.expired, self.voided, self.parked,
+            self.refilled_at, self.rolled,
+        )  # fmt: skip
+
+
+def lapse_at(grant: Grant, refilled_at: int) -> int:
+    """When what was put in at `refilled_at` ends by `lasts`."""
+    assert grant.lasts is not None
+    zone = "UTC" if grant.recurrence is None else grant.recurrence.zone
+    return periods.add(refilled_at, grant.lasts, zone=zone)
+
+
+RANKS: dict[OrderKey, Callable[[Slot], int]] = {
+    OrderKey.PRIORITY: lambda slot: slot.grant.priority,
+    OrderKey.EXPIRY: Slot.ends_at,
+    OrderKey.EXPIRES_AT: lambda slot: NEVER if slot.grant.expires_at is None else slot.grant.expires_at,
+    OrderKey.KIND: lambda slot: slot.grant.kind in BOUGHT,
+    OrderKey.PLAN_FIRST: lambda slot: slot.grant.kind is not GrantKind.PLAN,
+    OrderKey.GRANTED_FIRST: lambda slot: slot.grant.kind in BOUGHT,
+    OrderKey.OLDEST: lambda slot: slot.grant.created_at,
+    OrderKey.NEWEST: lambda slot: -slot.grant.created_at,
+}
+
+
+def kept_at_refill(grant: Grant, left: int, rolled: int) -> int:
+    """What stays of `left` units when the grant is refilled."""
+    rollover = grant.rollover
+    return rollover.kept(left, rolled) if rollover.at is RolloverAt.REFILL else 0
+
+
+def leap(slot: Slot, k: int, last: int) -> int:
+    """Refills a slot from period `k` on, once or as many times as have the same effect, but not past period
+    `last`: how many times. Its boundaries are for the caller to find."""
+    grant, recurrence = slot.grant, slot.grant.recurrence
+    assert recurrence is not None
+    left, rolled = slot.remaining, slot.rolled
+    lapses = grant.lasts is not None and lapse_at(grant, slot.refilled_at) <= periods.start(
+        recurrence, k + 1
+    )
+    after_lapse = 0 if lapses else left
+    kept = kept_at_refill(grant, after_lapse, min(rolled, after_lapse))
+    put_in = grant.amount + max(0, kept - after_lapse)
+    ended = left - after_lapse + max(0, after_lapse - kept)
+    times = 1
+    # Where nothing is kept, or nothing lapses, a period depends only on what the one before left.
+    if grant.lasts is None or grant.rollover.max == 0 or periods.even(recurrence, grant.lasts):
+        if (grant.amount + kept, kept) == (left, rolled):
+            times = last - k  # This period changes only the totals, and all that follow do so equally.
+        elif kept == left > 0 and grant.amount and _keeps_all(grant.rollover):
+            # Everything left is kept, period after period: many steps are one multiplication.
+            times = min(last - k, (grant.rollover.max - left) // grant.amount + 1)
+            slot.granted += times * grant.amount
+            slot.remaining = left + times * grant.amount
+            slot.rolled = slot.remaining - grant.amount
+            return times
+    slot.remaining, slot.rolled = grant.amount + kept, kept
+    slot.granted += times * put_in
+    slot.expired += times * ended
+    return times
+
+
+def _keeps_all(rollover: Rollover) -> bool:
+    """Whether what is within `min` and `max` stays as it is."""
+    return rollover.percent == 100 and not rollover.once
