@@ -60,6 +60,7 @@ pub fn catalog() -> Catalog {
                 (4, Setting::On),
             ],
             grants: vec![],
+            trial: None,
         }],
         addons: vec![Addon {
             name: "a".into(),
