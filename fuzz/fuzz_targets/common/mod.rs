@@ -40,6 +40,7 @@ pub fn catalog() -> Catalog {
         order: OrderKey::DEFAULT.into(),
         private: false,
         staleness: Staleness::default(),
+        warn_at: Pool::WARN_AT_DEFAULT.into(),
     };
     Catalog {
         features: vec![

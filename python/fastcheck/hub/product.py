@@ -3,14 +3,16 @@
 It is made from `Catalog.document()`, the canonical content with every default filled in::
 
     {"pools": {name: {"scale": int, "policy": "hard" | "soft", "overdraft": units | None,
-                      "order": [key…], "private": bool}},
+                      "order": [key…], "warn_at": [percent…], "private": bool}},
      "features": {name: {"kind": str, "pool": name | None, "period": {"every": span, "anchor": str} | None}},
      "plans": {name: {version: {"features": {feature: setting}, "grants": [grant…]}}},
      "addons": {name: {"plans": [name…], "max_quantity": int | None,
                        "features": {feature: setting}, "grants": [grant…]}}}
 
     grant = {"pool": name, "amount": units, "priority": int, "kind": str, "every": span | None,
-             "anchor": str | None, "expires_after": span | None, "rollover": {"min": units, "max": units}}
+             "anchor": str | None, "expires_after": span | None,
+             "rollover": {"min": units, "max": units, "percent": int, "once": bool},
+             "cost": {"amount": minor units, "currency": "USD"} | None}
     span  = [3, "month"]
 
 `docs/catalog.md` says the same of the whole document.
