@@ -44,6 +44,30 @@ def test_the_catalog_of_the_page_fits_as_well() -> None:
     Catalog.parse(text.encode(), "catalog.md")
 
 
+def with_grant(keys: str) -> str:
+    grant = f"{{pool: c, amount: 5, {keys}}}"
+    return f"{{fastcheck: 1, pools: {{c: {{}}}}, plans: {{pro: {{grants: [{grant}]}}}}}}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        with_grant("kind: top_up"),
+        with_grant("kind: refund"),
+        with_grant("every: month, rollover: {max: 1, percent: 1, once: false}"),
+        with_grant("cost: {amount: '19.99', currency: USD}"),
+        with_grant("cost: {amount: 1_000.50, currency: USD}"),
+        with_grant("cost: {amount: 20, currency: JPY}"),
+        "{fastcheck: 1, pools: {c: {order: soonest_expiry, warn_at: []}}}",
+        "{fastcheck: 1, pools: {c: {order: [plan, expires_at], warn_at: [1, 1000]}}}",
+        "{fastcheck: 1, features: {calls: {kind: meter, period: day, order: lifo, warn_at: [50]}}}",
+    ],
+)
+def test_what_the_parser_takes_the_schema_takes(text: str) -> None:
+    Catalog.parse(text.encode(), "right.yaml")
+    jsonschema.validate(loaded(text), SCHEMA)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -54,6 +78,19 @@ def test_the_catalog_of_the_page_fits_as_well() -> None:
         "{fastcheck: 1, pools: {credits: {scale: 13}}}",
         "{fastcheck: 1, pools: {credits: {policy: firm}}}",
         "{fastcheck: 1, plans: {pro: {grants: [{amount: 5}]}}}",
+        "{fastcheck: 1, pools: {credits: {order: cheapest}}}",
+        "{fastcheck: 1, pools: {credits: {order: [fifo]}}}",
+        "{fastcheck: 1, pools: {credits: {warn_at: 80}}}",
+        "{fastcheck: 1, pools: {credits: {warn_at: [80, 80]}}}",
+        "{fastcheck: 1, pools: {credits: {warn_at: [0]}}}",
+        "{fastcheck: 1, features: {export: {kind: switch, warn_at: [80]}}}",
+        with_grant("kind: lent"),
+        with_grant("every: month, rollover: {max: 1, percent: 101}"),
+        with_grant("every: month, rollover: {max: 1, once: sometimes}"),
+        with_grant("cost: 19.99"),
+        with_grant("cost: {amount: 19.99}"),
+        with_grant("cost: {amount: -1, currency: USD}"),
+        with_grant("cost: {amount: 19.99, currency: usd}"),
     ],
 )
 def test_what_the_schema_refuses_the_parser_refuses(text: str) -> None:

@@ -40,6 +40,7 @@ pub fn catalog() -> Catalog {
         order: OrderKey::DEFAULT.into(),
         private: false,
         staleness: Staleness::default(),
+        warn_at: Pool::WARN_AT_DEFAULT.into(),
     };
     Catalog {
         features: vec![
@@ -60,6 +61,7 @@ pub fn catalog() -> Catalog {
                 (4, Setting::On),
             ],
             grants: vec![],
+            trial: None,
         }],
         addons: vec![Addon {
             name: "a".into(),

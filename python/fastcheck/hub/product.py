@@ -3,7 +3,7 @@
 It is made from `Catalog.document()`, the canonical content with every default filled in::
 
     {"pools": {name: {"scale": int, "policy": "hard" | "soft", "overdraft": units | None,
-                      "order": [key…], "private": bool}},
+                      "order": [key…], "warn_at": [percent…], "private": bool}},
      "features": {name: {"kind": str, "pool": name | None, "period": {"every": span, "anchor": str} | None,
                          "rates": {quantity: units}}},
      "plans": {name: {version: {"features": {feature: setting}, "grants": [grant…]}}},
@@ -11,7 +11,9 @@ It is made from `Catalog.document()`, the canonical content with every default f
                        "features": {feature: setting}, "grants": [grant…]}}}
 
     grant = {"pool": name, "amount": units, "priority": int, "kind": str, "every": span | None,
-             "anchor": str | None, "expires_after": span | None, "rollover": {"min": units, "max": units}}
+             "anchor": str | None, "expires_after": span | None,
+             "rollover": {"min": units, "max": units, "percent": int, "once": bool},
+             "cost": {"amount": minor units, "currency": "USD"} | None}
     span  = [3, "month"]
 
 `docs/catalog.md` says the same of the whole document.
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import CatalogError
-from ..ledger.model import DEFAULT_ORDER, GrantKind, OrderKey, Rollover, Rules
+from ..ledger.model import DEFAULT_ORDER, Cost, GrantKind, OrderKey, Rollover, Rules
 from ..ledger.periods import Anchor, Span, Unit
 
 
@@ -50,6 +52,8 @@ class Pool:
     rules: Rules
     private: bool
     """The balance behind one meter, named like the meter."""
+    warn_at: tuple[int, ...] = (90, 100)
+    """Percents of what was granted at whose use somebody is told, ascending."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class PlanGrant:
     anchor: Anchor
     lasts: Span | None
     rollover: Rollover
+    cost: Cost | None
+    """What is paid for `amount`, each time."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,10 @@ def _pool(name: str, pool: Mapping[str, Any]) -> Pool:
     private = bool(pool.get("private"))
     order = tuple(OrderKey(key) for key in pool.get("order") or DEFAULT_ORDER)
     overdraft = pool.get("overdraft") if pool.get("policy", "hard") == "soft" else 0
-    return Pool(name, int(pool["scale"]), Rules(order, overdraft, period_clears_overage=private), private)
+    return Pool(
+        name, int(pool["scale"]), Rules(order, overdraft, period_clears_overage=private), private,
+        tuple(int(percent) for percent in pool.get("warn_at", (90, 100))),
+    )  # fmt: skip
 
 
 def _feature(name: str, feature: Mapping[str, Any]) -> Feature:
@@ -160,7 +169,7 @@ def _offer(offer: Mapping[str, Any]) -> Offer:
 
 
 def _plan_grant(grant: Mapping[str, Any]) -> PlanGrant:
-    rollover = grant.get("rollover") or {}
+    rollover, cost = grant.get("rollover") or {}, grant.get("cost")
     return PlanGrant(
         grant["pool"],
         int(grant["amount"]),
@@ -169,7 +178,13 @@ def _plan_grant(grant: Mapping[str, Any]) -> PlanGrant:
         _span(grant.get("every")),
         _anchor(grant.get("anchor")),
         _span(grant.get("expires_after")),
-        Rollover(int(rollover.get("min") or 0), int(rollover.get("max") or 0)),
+        Rollover(
+            int(rollover.get("min") or 0),
+            int(rollover.get("max") or 0),
+            int(rollover.get("percent", 100)),
+            bool(rollover.get("once", False)),
+        ),
+        None if cost is None else Cost(int(cost["amount"]), str(cost["currency"])),
     )
 
 

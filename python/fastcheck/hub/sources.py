@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..ledger.model import Cost
 from ..ledger.periods import Recurrence
 from ..ledger.plan import Source
 from ..wire import CustomerRecord, SettingValue
@@ -72,6 +73,7 @@ def _source(grant: PlanGrant, key: str, quantity: int, starts_at: int, ends_at: 
     return Source(
         key, grant.amount * quantity, starts_at, ends_at, grant.priority, grant.kind, recurrence,
         grant.rollover, grant.lasts,
+        None if grant.cost is None else Cost(grant.cost.amount * quantity, grant.cost.currency),
     )  # fmt: skip
 
 

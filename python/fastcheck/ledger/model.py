@@ -65,8 +65,6 @@ class OrderKey(str, Enum):
     """What nobody bought (plan, promotional, refund) before what somebody did (paid, top-up)."""
     PLAN_FIRST = "plan"
     """Plan grants before all others."""
-    GRANTED_FIRST = "granted"
-    """The same as `KIND`, under the name that says so."""
     OLDEST = "oldest"
     """The sooner `created_at` first."""
     NEWEST = "newest"
@@ -81,7 +79,7 @@ ORDERS: dict[str, tuple[OrderKey, ...]] = {
     "lifo": (OrderKey.NEWEST,),
     "soonest_expiry": (OrderKey.EXPIRY, OrderKey.PRIORITY, OrderKey.OLDEST),
     "plan_first": (OrderKey.PLAN_FIRST, *DEFAULT_ORDER),
-    "granted_first": (OrderKey.GRANTED_FIRST, *DEFAULT_ORDER),
+    "granted_first": (OrderKey.KIND, OrderKey.PRIORITY, OrderKey.EXPIRY, OrderKey.OLDEST),
 }
 """Burn orders by name."""
 

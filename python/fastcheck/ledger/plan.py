@@ -15,6 +15,7 @@ from .burn import advance, put, settle_overage
 from .model import (
     NOTHING_KEPT,
     Account,
+    Cost,
     Grant,
     GrantKind,
     Holding,
@@ -45,6 +46,8 @@ class Source:
     recurrence: periods.Recurrence | None = None
     rollover: Rollover = NOTHING_KEPT
     lasts: periods.Span | None = None
+    cost: Cost | None = None
+    """What is paid for `amount`, each time."""
 
     def expires_at(self) -> int | None:
         """When the whole grant ends."""
@@ -98,6 +101,7 @@ def _begin(source: Source, at: int, customer: int, pool: str) -> Account:
         effective_at=source.starts_at, expires_at=expires_at, kind=source.kind, created_at=source.starts_at,
         recurrence=source.recurrence, rollover=source.rollover,
         lasts=source.lasts if source.recurrence is not None else None, reason=source.key, source=source.key,
+        cost=source.cost,
     )  # fmt: skip
     return advance(put(Account(as_of=min(source.starts_at, at)), _ALONE, grant), _ALONE, at)
 
@@ -142,7 +146,7 @@ def _agree(
     lasts = source.lasts if source.recurrence is not None else None
     agreed = replace(
         grant, amount=source.amount, priority=source.priority, kind=source.kind, expires_at=expires_at,
-        recurrence=source.recurrence, rollover=source.rollover, lasts=lasts,
+        recurrence=source.recurrence, rollover=source.rollover, lasts=lasts, cost=source.cost,
     )  # fmt: skip
     if agreed == grant:
         return one, 0

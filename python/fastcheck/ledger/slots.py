@@ -110,7 +110,6 @@ RANKS: dict[OrderKey, Callable[[Slot], int]] = {
     OrderKey.EXPIRES_AT: lambda slot: NEVER if slot.grant.expires_at is None else slot.grant.expires_at,
     OrderKey.KIND: lambda slot: slot.grant.kind in BOUGHT,
     OrderKey.PLAN_FIRST: lambda slot: slot.grant.kind is not GrantKind.PLAN,
-    OrderKey.GRANTED_FIRST: lambda slot: slot.grant.kind in BOUGHT,
     OrderKey.OLDEST: lambda slot: slot.grant.created_at,
     OrderKey.NEWEST: lambda slot: -slot.grant.created_at,
 }

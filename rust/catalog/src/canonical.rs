@@ -14,7 +14,7 @@ use crate::catalog::{
     Recurrence, Setting, Span, Staleness, WhenStale,
 };
 use crate::length::{ANCHORS, unit_name};
-use crate::{grants, pools};
+use crate::{grants, order, pools};
 
 /// A piece of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,8 @@ fn pool_value(pool: &Pool) -> Value {
         .iter()
         .map(|key| text(order_name(*key)))
         .collect();
+    let warn_at = pool.warn_at.iter();
+    let warn_at = warn_at.map(|percent| Value::Int(i128::from(*percent)));
     let mut value = BTreeMap::from([
         (
             "description".to_owned(),
@@ -120,6 +122,7 @@ fn pool_value(pool: &Pool) -> Value {
         ("overdraft".to_owned(), optional(overdraft)),
         ("order".to_owned(), Value::List(order)),
         ("private".to_owned(), Value::Bool(pool.private)),
+        ("warn_at".to_owned(), Value::List(warn_at.collect())),
     ]);
     value.extend(staleness_entries(pool.staleness));
     Value::Map(value)
@@ -177,7 +180,15 @@ fn grant_value(grant: &PlanGrant, catalog: &Catalog) -> Value {
     let rollover = map([
         ("min", Value::Int(i128::from(grant.rollover.min))),
         ("max", Value::Int(i128::from(grant.rollover.max))),
+        ("percent", Value::Int(i128::from(grant.rollover.percent))),
+        ("once", Value::Bool(grant.rollover.once)),
     ]);
+    let cost = grant.cost.as_ref().map(|cost| {
+        map([
+            ("amount", Value::Int(i128::from(cost.amount))),
+            ("currency", Value::Text(cost.currency.clone())),
+        ])
+    });
     map([
         ("pool", Value::Text(pool)),
         ("amount", Value::Int(i128::from(grant.amount))),
@@ -190,6 +201,7 @@ fn grant_value(grant: &PlanGrant, catalog: &Catalog) -> Value {
             grant.expires_after.map_or(Value::Null, span_value),
         ),
         ("rollover", rollover),
+        ("cost", cost.unwrap_or(Value::Null)),
     ])
 }
 
@@ -237,7 +249,7 @@ fn anchor_name(anchor: Anchor) -> &'static str {
 }
 
 fn order_name(key: OrderKey) -> &'static str {
-    name_of(&pools::ORDER_KEYS, key)
+    name_of(&order::KEYS, key)
 }
 
 fn when_stale_name(when: WhenStale) -> &'static str {
@@ -347,12 +359,13 @@ features:
   y: {kind: credit, pool: b, rates: {in: 0.01, out: 0.02}}
   x: {kind: meter, period: month}
 plans:
-  p: {features: {x: 1_000, y: true}, grants: [{pool: b, amount: 5, every: month}]}
+  p: {features: {x: 1_000, y: true}, grants: [{pool: b, amount: 5, every: month, rollover: {max: 1}}]}
 addons:
   more: {plans: [p], features: {x: 5}}
 ";
     const SAME: &str = r#"{"fastcheck": 1, "addons": {"more": {"features": {"x": 5}, "plans": ["p"]}},
- "plans": {"p": {"versions": {"1": {"grants": [{"every": "1 month", "amount": 5.00, "pool": "b", "kind": "plan"}],
+ "plans": {"p": {"versions": {"1": {"grants": [{"every": "1 month", "amount": 5.00, "pool": "b", "kind": "plan",
+ "rollover": {"once": false, "percent": 100, "max": 1.00, "min": 0}}],
  "features": {"y": true, "x": 1e3}}}}},
  "features": {"x": {"kind": "meter", "period": "1 month", "anchor": "calendar", "rate": 1},
               "y": {"kind": "credit", "pool": "b", "rates": {"out": 2e-2, "in": 0.010}}},
@@ -368,16 +381,16 @@ addons:
             r#""period":{"anchor":"calendar","every":[1,"month"]},"pool":"x","rates":{"":1},"when_stale":"keep"},"#,
             r#""y":{"default":false,"description":"","kind":"credit","max_staleness_ms":null,"#,
             r#""period":null,"pool":"b","rates":{"in":1,"out":2},"when_stale":"keep"}},"#,
-            r#""plans":{"p":{"1":{"features":{"x":1000,"y":true},"grants":[{"amount":500,"anchor":"calendar","#,
+            r#""plans":{"p":{"1":{"features":{"x":1000,"y":true},"grants":[{"amount":500,"anchor":"calendar","cost":null,"#,
             r#""every":[1,"month"],"expires_after":null,"kind":"plan","pool":"b","priority":0,"#,
-            r#""rollover":{"max":0,"min":0}}],"trial":null}}},"#,
+            r#""rollover":{"max":100,"min":0,"once":false,"percent":100}}],"trial":null}}},"#,
             r#""pools":{"#,
             r#""a":{"description":"","max_staleness_ms":null,"order":["priority","expiry","kind","oldest"],"#,
-            r#""overdraft":0,"policy":"hard","private":false,"scale":6,"when_stale":"keep"},"#,
+            r#""overdraft":0,"policy":"hard","private":false,"scale":6,"warn_at":[90,100],"when_stale":"keep"},"#,
             r#""b":{"description":"","max_staleness_ms":null,"order":["priority","expiry","kind","oldest"],"#,
-            r#""overdraft":150,"policy":"soft","private":false,"scale":2,"when_stale":"keep"},"#,
+            r#""overdraft":150,"policy":"soft","private":false,"scale":2,"warn_at":[90,100],"when_stale":"keep"},"#,
             r#""x":{"description":"","max_staleness_ms":null,"order":["priority","expiry","kind","oldest"],"#,
-            r#""overdraft":0,"policy":"hard","private":true,"scale":0,"when_stale":"keep"}}}"#,
+            r#""overdraft":0,"policy":"hard","private":true,"scale":0,"warn_at":[90,100],"when_stale":"keep"}}}"#,
         );
         assert_eq!(document(&good(FIRST)).to_json(), expected);
     }
@@ -387,6 +400,11 @@ addons:
         assert_eq!(document(&good(FIRST)), document(&good(SAME)));
         assert_eq!(digest(&good(FIRST)), digest(&good(SAME)));
         assert_eq!(digest(&good(FIRST)).len(), 64);
+        let priced = |cost: &str| {
+            let grant = format!("every: month, cost: {{amount: {cost}, currency: USD}},");
+            digest(&good(&FIRST.replace("every: month,", &grant)))
+        };
+        assert_eq!(priced("20"), priced("\"20.00\""));
     }
 
     #[test]
@@ -401,6 +419,16 @@ addons:
             ("policy: soft, overdraft: 1.5", "policy: soft"),
             ("plans: [p], ", ""),
             ("a: {}", "a: {when_stale: deny}"),
+            ("a: {}", "a: {order: fifo}"),
+            ("a: {}", "a: {warn_at: [80]}"),
+            ("period: month", "period: month, warn_at: []"),
+            ("every: month", "every: month, kind: top_up"),
+            ("max: 1}", "max: 1, percent: 50}"),
+            ("max: 1}", "max: 1, once: true}"),
+            (
+                "every: month",
+                "every: month, cost: {amount: 5, currency: USD}",
+            ),
         ] {
             let changed = FIRST.replace(from, to);
             assert_ne!(changed, FIRST, "{from}");

@@ -29,7 +29,15 @@ const COMMON: [&str; 5] = [
     "max_staleness_s",
 ];
 /// Keys that only these kinds have.
-const METER_ONLY: [&str; 6] = ["period", "anchor", "policy", "overdraft", "order", "scale"];
+const METER_ONLY: [&str; 7] = [
+    "period",
+    "anchor",
+    "policy",
+    "overdraft",
+    "order",
+    "warn_at",
+    "scale",
+];
 const CREDIT_ONLY: [&str; 1] = ["pool"];
 const COUNTABLE_ONLY: [&str; 2] = ["rate", "rates"];
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use crate::catalog::bounds::AMOUNT_MAX;
 use crate::catalog::{Catalog, GrantKind, PlanGrant, Rollover};
+use crate::cost;
 use crate::fields::{Fields, items, unknown};
 use crate::length::{recurrence, span};
 use crate::problem::Problems;
-use crate::scalar::{integer, text, units, word};
+use crate::scalar::{flag, integer, text, units, word};
 use crate::tree::Node;
 
-pub(crate) const KEYS: [&str; 8] = [
+pub(crate) const KEYS: [&str; 9] = [
     "pool",
     "amount",
     "priority",
@@ -19,12 +20,15 @@ pub(crate) const KEYS: [&str; 8] = [
     "anchor",
     "expires_after",
     "rollover",
+    "cost",
 ];
 
-pub(crate) const KINDS: [(&str, GrantKind); 3] = [
+pub(crate) const KINDS: [(&str, GrantKind); 5] = [
     ("plan", GrantKind::Plan),
     ("promotional", GrantKind::Promotional),
     ("paid", GrantKind::Paid),
+    ("top_up", GrantKind::TopUp),
+    ("refund", GrantKind::Refund),
 ];
 
 /// Grants of one plan version or add-on: each is a row per customer and period.
@@ -131,6 +135,9 @@ fn grant(
             problems,
         )
     });
+    let cost = fields
+        .get("cost")
+        .and_then(|node| cost::read(node, fields.at("cost"), problems));
     Some(PlanGrant {
         pool: pool?,
         amount: amount?,
@@ -140,17 +147,24 @@ fn grant(
         recurrence,
         expires_after,
         rollover: rollover.unwrap_or_default(),
+        cost,
     })
 }
 
 fn rollover(node: &Node, path: String, scale: u8, problems: &mut Problems) -> Option<Rollover> {
-    let fields = Fields::open(node, path, &["min", "max"], problems)?;
+    let fields = Fields::open(node, path, &["min", "max", "percent", "once"], problems)?;
     let mut part = |key: &str| {
         let node = fields.get(key)?;
         units(node, &fields.at(key), "amount", scale, AMOUNT_MAX, problems)
     };
     let min = part("min").unwrap_or(0);
     let max = part("max");
+    let percent = fields
+        .get("percent")
+        .and_then(|node| integer(node, &fields.at("percent"), 1, 100, problems));
+    let once = fields
+        .get("once")
+        .and_then(|node| flag(node, &fields.at("once"), problems));
     if fields.get("max").is_none() {
         let hint = "the most that is kept, such as `{max: 500}`";
         problems.add(fields.spot, &fields.path, "`max` is missing", hint);
@@ -164,12 +178,18 @@ fn rollover(node: &Node, path: String, scale: u8, problems: &mut Problems) -> Op
             "swap them",
         );
     }
-    Some(Rollover { min, max })
+    Some(Rollover {
+        min,
+        max,
+        // Fits: it was read between 1 and 100.
+        percent: percent.unwrap_or(100) as u8,
+        once: once.unwrap_or(false),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::{Anchor, GrantKind, Recurrence, Rollover, Span, Unit};
+    use crate::catalog::{Anchor, Cost, GrantKind, Recurrence, Rollover, Span, Unit};
     use crate::testing::{assert_mistake, good};
 
     fn with(grant: &str) -> String {
@@ -180,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_grant_with_everything() {
-        let text = "{pool: ai_credits, amount: 12.5, priority: -3, kind: paid, every: 2 weeks, anchor: anniversary, expires_after: 30 days, rollover: {min: 1, max: 5}}";
+        let text = "{pool: ai_credits, amount: 12.5, priority: -3, kind: paid, every: 2 weeks, anchor: anniversary, expires_after: 30 days, rollover: {min: 1, max: 5, percent: 50, once: true}, cost: {amount: 19.99, currency: USD}}";
         let grant = good(&with(text)).plans[0].grants[0].clone();
         assert_eq!(
             (grant.amount, grant.priority, grant.kind),
@@ -204,7 +224,36 @@ mod tests {
                 unit: Unit::Day
             })
         );
-        assert_eq!(grant.rollover, Rollover { min: 100, max: 500 });
+        assert_eq!(
+            grant.rollover,
+            Rollover {
+                min: 100,
+                max: 500,
+                percent: 50,
+                once: true
+            }
+        );
+        let cost = Cost {
+            amount: 1_999,
+            currency: "USD".to_owned(),
+        };
+        assert_eq!(grant.cost, Some(cost));
+    }
+
+    #[test]
+    fn a_short_rollover_keeps_all_of_the_rest_again_and_again() {
+        let text = "{pool: ai_credits, amount: 1, every: month, rollover: {max: 5}}";
+        let rollover = good(&with(text)).plans[0].grants[0].rollover;
+        assert_eq!((rollover.min, rollover.max), (0, 500));
+        assert_eq!((rollover.percent, rollover.once), (100, false));
+    }
+
+    #[test]
+    fn every_kind_has_its_word() {
+        for (word, kind) in super::KINDS {
+            let text = format!("{{pool: ai_credits, amount: 1, kind: {word}}}");
+            assert_eq!(good(&with(&text)).plans[0].grants[0].kind, kind);
+        }
     }
 
     #[test]
@@ -215,7 +264,7 @@ mod tests {
             (100, 0, GrantKind::Plan)
         );
         assert_eq!((grant.recurrence, grant.expires_after), (None, None));
-        assert_eq!(grant.rollover, Rollover::default());
+        assert_eq!((grant.rollover, grant.cost), (Rollover::default(), None));
     }
 
     #[test]
@@ -251,7 +300,7 @@ mod tests {
             ),
             (
                 "{pool: ai_credits, amount: 1, kind: gift}",
-                ".kind: `gift` is not known here (one of plan, promotional, paid)",
+                ".kind: `gift` is not known here (one of plan, promotional, paid, top_up, refund)",
             ),
             (
                 "{pool: ai_credits, amount: 1, anchor: calendar}",
@@ -264,6 +313,34 @@ mod tests {
             (
                 "{pool: ai_credits, amount: 1, every: month, rollover: {min: 2, max: 1}}",
                 ".rollover: `min` is above `max` (swap them)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {max: 1, percent: 0}}",
+                ".rollover.percent: `0` is not a whole number in range (from 1 to 100)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {max: 1, percent: 101}}",
+                ".rollover.percent: `101` is not a whole number in range (from 1 to 100)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {max: 1, percent: 12.5}}",
+                ".rollover.percent: `12.5` is not a whole number in range (from 1 to 100)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {max: 1, once: \"true\"}}",
+                ".rollover.once: the text \"true\" is neither true nor false (write `true` or `false`)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, rollover: {max: 1, onec: true}}",
+                ".rollover.onec: unknown key `onec` (did you mean `once`?)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, kind: topup}",
+                ".kind: `topup` is not known here (did you mean `top_up`?)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, cost: {amount: 0.001, currency: USD}}",
+                ".cost.amount: `0.001` has too many decimal digits (USD has 2; round it)",
             ),
             (
                 "{pool: ai_credits, amount: 1, expires_after: soon}",

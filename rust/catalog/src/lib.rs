@@ -4,6 +4,7 @@
 
 mod addons;
 pub mod canonical;
+mod cost;
 mod decimal;
 mod features;
 mod fields;
@@ -11,6 +12,7 @@ mod grants;
 mod hint;
 mod length;
 mod load;
+mod order;
 mod plans;
 mod pools;
 pub mod pricing2yaml;

@@ -131,7 +131,7 @@ mod tests {
             .find_map(|part| part.strip_prefix("yaml\n"));
         let catalog = good(example.expect("an example"));
         assert_eq!((catalog.features.len(), catalog.pools.len()), (6, 3));
-        assert_eq!((catalog.plans.len(), catalog.addons.len()), (1, 1));
+        assert_eq!((catalog.plans.len(), catalog.addons.len()), (1, 2));
     }
 
     #[test]

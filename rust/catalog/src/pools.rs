@@ -1,8 +1,9 @@
 //! The `pools` section, and the pool keys that a meter carries for its private pool.
 
-use crate::catalog::bounds::{AMOUNT_MAX, SCALE_MAX};
+use crate::catalog::bounds::{AMOUNT_MAX, SCALE_MAX, WARN_AT_MAX, WARN_PERCENT_MAX};
 use crate::catalog::{OrderKey, Policy, Pool, Staleness, WhenStale};
 use crate::fields::{Fields, check_name, entries, items};
+use crate::order;
 use crate::problem::{Problems, join};
 use crate::scalar::{decimal, description, integer, units, word};
 use crate::tree::Node;
@@ -10,22 +11,15 @@ use crate::tree::Node;
 /// Decimal digits of a named pool unless the file says otherwise: micro-credits.
 pub(crate) const SCALE_DEFAULT: u8 = 6;
 
-pub(crate) const KEYS: [&str; 7] = [
+pub(crate) const KEYS: [&str; 8] = [
     "scale",
     "policy",
     "overdraft",
     "order",
+    "warn_at",
     "when_stale",
     "max_staleness_s",
     "description",
-];
-
-pub(crate) const ORDER_KEYS: [(&str, OrderKey); 5] = [
-    ("priority", OrderKey::Priority),
-    ("expiry", OrderKey::Expiry),
-    ("kind", OrderKey::Kind),
-    ("oldest", OrderKey::Oldest),
-    ("newest", OrderKey::Newest),
 ];
 
 pub(crate) const WHEN_STALE: [(&str, WhenStale); 3] = [
@@ -74,8 +68,12 @@ pub(crate) fn pool(
     }
     pool.policy = policy(fields, scale, problems);
     if let Some(node) = fields.get("order") {
-        pool.order = order(node, &fields.at("order"), problems);
+        pool.order = order::read(node, &fields.at("order"), problems);
     }
+    pool.warn_at = fields
+        .get("warn_at")
+        .and_then(|node| warn_at(node, &fields.at("warn_at"), problems))
+        .unwrap_or(pool.warn_at);
     pool.staleness = staleness(fields, problems).unwrap_or_default();
     pool
 }
@@ -89,6 +87,7 @@ fn blank(name: &str, scale: u8, private: bool) -> Pool {
         order: OrderKey::DEFAULT.to_vec(),
         private,
         staleness: Staleness::default(),
+        warn_at: Pool::WARN_AT_DEFAULT.to_vec(),
     }
 }
 
@@ -133,37 +132,35 @@ fn policy(fields: &Fields<'_>, scale: u8, problems: &mut Problems) -> Policy {
     }
 }
 
-fn order(node: &Node, path: &str, problems: &mut Problems) -> Vec<OrderKey> {
-    let mut order = Vec::new();
-    let Some(nodes) = items(node, path, problems) else {
-        return order;
-    };
-    if nodes.is_empty() {
-        problems.add(
-            node.spot,
-            path,
-            "an empty burn order",
-            "leave it out for the default order",
-        );
+/// Percents of what was granted, ascending. An empty list: nobody is told.
+fn warn_at(node: &Node, path: &str, problems: &mut Problems) -> Option<Vec<u16>> {
+    if node.is_null() {
+        let hint = "write percents such as `[80, 100]`, or leave it out for 90 and 100";
+        problems.add(node.spot, path, "nothing where a list is expected", hint);
+        return None;
     }
+    let nodes = items(node, path, problems)?;
+    if nodes.len() > WARN_AT_MAX {
+        let message = format!("{} percents", nodes.len());
+        problems.add(node.spot, path, message, format!("at most {WARN_AT_MAX}"));
+        return None;
+    }
+    let mut percents: Vec<u16> = Vec::with_capacity(nodes.len());
     for (n, item) in nodes.iter().enumerate() {
         let at = format!("{path}[{n}]");
-        let Some(key) = word(item, &at, &ORDER_KEYS, problems) else {
+        let most = i64::from(WARN_PERCENT_MAX);
+        let percent = integer(item, &at, 1, most, problems).and_then(|n| u16::try_from(n).ok());
+        let Some(percent) = percent else {
             continue;
         };
-        let age = |key| matches!(key, OrderKey::Oldest | OrderKey::Newest);
-        if order.contains(&key) || (age(key) && order.iter().any(|other| age(*other))) {
-            problems.add(
-                item.spot,
-                &at,
-                format!("{} decides nothing here", item.describe()),
-                "the order is settled by an earlier key",
-            );
+        if percents.last().is_some_and(|before| percent <= *before) {
+            let message = format!("{} is not above the percent before it", item.describe());
+            problems.add(item.spot, &at, message, "write them ascending, each once");
         } else {
-            order.push(key);
+            percents.push(percent);
         }
     }
-    order
+    Some(percents)
 }
 
 /// What `when_stale` and `max_staleness_s` say; `None` if neither is there.
@@ -212,7 +209,7 @@ mod tests {
     #[test]
     fn a_pool_with_everything() {
         let text = pool_with(
-            "    {scale: 3, policy: soft, overdraft: 2.5, order: [newest, kind], when_stale: deny,\n     max_staleness_s: 1.5, description: Credits}\n",
+            "    {scale: 3, policy: soft, overdraft: 2.5, order: [newest, kind], when_stale: deny,\n     max_staleness_s: 1.5, warn_at: [1, 80, 1_000], description: Credits}\n",
         );
         let pool = good(&text).pools.remove(0);
         assert_eq!(
@@ -222,6 +219,7 @@ mod tests {
             }
         );
         assert_eq!(pool.order, [OrderKey::Newest, OrderKey::Kind]);
+        assert_eq!(pool.warn_at, [1, 80, 1_000]);
         assert_eq!(
             pool.staleness,
             Staleness {
@@ -241,6 +239,23 @@ mod tests {
         assert_eq!((pool.scale, pool.policy), (6, Policy::Hard));
         assert_eq!(pool.order, OrderKey::DEFAULT);
         assert_eq!(pool.staleness, Staleness::default());
+        assert_eq!(pool.warn_at, [90, 100]);
+    }
+
+    #[test]
+    fn an_empty_list_of_percents_tells_nobody() {
+        let pool = good(&pool_with("    warn_at: []\n")).pools.remove(0);
+        assert!(pool.warn_at.is_empty());
+    }
+
+    #[test]
+    fn a_meter_has_percents_of_its_own() {
+        let text = "fastcheck: 1\nfeatures:\n  calls: {kind: meter, period: day, warn_at: [50], order: fifo}\n";
+        let pool = good(text).pools.remove(0);
+        assert_eq!(
+            (pool.warn_at, pool.order),
+            (vec![50], vec![OrderKey::Oldest])
+        );
     }
 
     #[test]
@@ -277,16 +292,36 @@ mod tests {
                 "5: pools.credits.overdraft: overdraft -5 is negative (write zero or more)",
             ),
             (
-                "    order: [oldest, newest]\n",
-                "4: pools.credits.order[1]: `newest` decides nothing here (the order is settled by an earlier key)",
+                "    warn_at:\n",
+                "4: pools.credits.warn_at: nothing where a list is expected (write percents such as `[80, 100]`, or leave it out for 90 and 100)",
             ),
             (
-                "    order: []\n",
-                "4: pools.credits.order: an empty burn order (leave it out for the default order)",
+                "    warn_at: 80\n",
+                "4: pools.credits.warn_at: `80` where a list is expected (write `[a, b]` or `- a` lines)",
             ),
             (
-                "    order: [{}]\n",
-                "4: pools.credits.order[0]: a map where a word is expected (one of priority, expiry, kind, oldest, newest)",
+                "    warn_at: [0]\n",
+                "4: pools.credits.warn_at[0]: `0` is not a whole number in range (from 1 to 1000)",
+            ),
+            (
+                "    warn_at: [80, 1001]\n",
+                "4: pools.credits.warn_at[1]: `1001` is not a whole number in range (from 1 to 1000)",
+            ),
+            (
+                "    warn_at: [80%]\n",
+                "4: pools.credits.warn_at[0]: `80%` where a number is expected (write digits)",
+            ),
+            (
+                "    warn_at: [90, 80]\n",
+                "4: pools.credits.warn_at[1]: `80` is not above the percent before it (write them ascending, each once)",
+            ),
+            (
+                "    warn_at: [90, 90]\n",
+                "4: pools.credits.warn_at[1]: `90` is not above the percent before it (write them ascending, each once)",
+            ),
+            (
+                "    warn_at: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]\n",
+                "4: pools.credits.warn_at: 17 percents (at most 16)",
             ),
             (
                 "    when_stale: maybe\n",

@@ -96,6 +96,16 @@ pub(crate) fn decimal(node: &Node, path: &str, problems: &mut Problems) -> Optio
     None
 }
 
+/// `true` or `false`.
+pub(crate) fn flag(node: &Node, path: &str, problems: &mut Problems) -> Option<bool> {
+    let flag = node.bool();
+    if flag.is_none() {
+        let message = format!("{} is neither true nor false", node.describe());
+        problems.add(node.spot, path, message, "write `true` or `false`");
+    }
+    flag
+}
+
 /// A whole number between two bounds.
 pub(crate) fn integer(
     node: &Node,

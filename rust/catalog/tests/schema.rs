@@ -140,6 +140,11 @@ fn matches(pattern: &str, text: &str) -> bool {
             let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
             digits(whole) && digits(fraction) && whole.contains('_')
         }
+        "^[0-9][0-9_]*(\\.[0-9_]+)?$" => {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+            digits(whole) && !whole.starts_with('_') && digits(fraction)
+        }
+        "^[A-Z]{3}$" => text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()),
         other => panic!("the pattern {other}"),
     }
 }
@@ -185,6 +190,21 @@ fn the_reader_refuses_what_the_schema_refuses() {
         ),
         ("amount: 5,", ""),
         ("max: 2", "most: 2"),
+        ("percent: 50", "percent: 0"),
+        ("percent: 50", "percent: 101"),
+        ("once: true", "once: 1"),
+        ("order: fifo", "order: fofi"),
+        ("[plan, expires_at, kind]", "[plan, fifo]"),
+        ("[50, 80, 100]", "80"),
+        ("[50, 80, 100]", "[80, 80]"),
+        ("[50, 80, 100]", "[1001]"),
+        ("[50, 80, 100]", "[\"80\"]"),
+        ("amount: \"19.99\"", "amount: \"-19.99\""),
+        ("amount: \"19.99\"", "amount: [19.99]"),
+        ("amount: \"19.99\", ", ""),
+        ("currency: USD", "currency: usd"),
+        ("currency: USD", "currency: USDC"),
+        (", currency: USD", ""),
         ("kind: paid", "kind: lent"),
         ("max_quantity: 2", "max_quantity: 0"),
         ("v: {set: 9}", "v: {get: 9}"),

@@ -89,11 +89,36 @@ pub struct Recurrence {
 }
 
 /// What happens to what is left of a grant when its period ends: the new period starts with
-/// `min(max, max(min, what was left))` on top of its own amount. `max = 0` means nothing is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// `min(max, max(min, percent of what was left))` on top of its own amount. `max = 0` means nothing is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rollover {
     pub min: u64,
     pub max: u64,
+    /// Of what was left, 1 to 100, rounded down to whole units.
+    pub percent: u8,
+    /// Whether units that were kept once are not kept again.
+    pub once: bool,
+}
+
+impl Default for Rollover {
+    /// Nothing is kept.
+    fn default() -> Self {
+        Rollover {
+            min: 0,
+            max: 0,
+            percent: 100,
+            once: false,
+        }
+    }
+}
+
+/// The price paid for a grant's whole amount; in an add-on, per unit of its quantity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cost {
+    /// Minor units of the currency, such as cents.
+    pub amount: u64,
+    /// Three uppercase letters, as in ISO 4217.
+    pub currency: String,
 }
 
 /// The price of one unit of one quantity ("input", "output") of a feature, in pool units.
@@ -151,10 +176,14 @@ pub enum Policy {
 pub enum OrderKey {
     /// Smaller priority first.
     Priority,
-    /// Sooner expiry first, none last.
+    /// First what ends sooner, the end of its period and of what a refill lasts included; what never ends last.
     Expiry,
-    /// Promotional before paid.
+    /// First the grant that itself expires sooner, whatever its period; what never expires last.
+    ExpiresAt,
+    /// First what was given, then what was paid for (paid, top-up).
     Kind,
+    /// First what comes with a plan or an add-on, then what was granted beside it.
+    Plan,
     /// Older first.
     Oldest,
     /// Newer first.
@@ -183,14 +212,29 @@ pub struct Pool {
     /// The private pool behind a meter.
     pub private: bool,
     pub staleness: Staleness,
+    /// Percents of what was granted at whose use somebody is told: ascending, each once. For the hub only: no row
+    /// depends on it.
+    pub warn_at: Vec<u16>,
 }
 
-/// Who paid for a grant.
+impl Pool {
+    /// Told at nine tenths, and when all is used.
+    pub const WARN_AT_DEFAULT: [u16; 2] = [90, 100];
+}
+
+/// Where a grant comes from, and so who paid for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantKind {
+    /// Part of a plan or an add-on.
     Plan,
+    /// A gift.
     Promotional,
+    /// Bought by somebody.
     Paid,
+    /// Bought because the balance was low.
+    TopUp,
+    /// Given back for what was spent.
+    Refund,
 }
 
 /// A grant that comes with a plan or an add-on.
@@ -207,6 +251,8 @@ pub struct PlanGrant {
     /// How long after it was made the grant ends. `None`: at the next recurrence, or never.
     pub expires_after: Option<Span>,
     pub rollover: Rollover,
+    /// `None`: no price is known for it. For the hub only: no row depends on it.
+    pub cost: Option<Cost>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,6 +328,10 @@ pub mod bounds {
     pub const POOLS_MAX: usize = 4_096;
     pub const PLANS_MAX: usize = 65_536;
     pub const ADDONS_MAX: usize = 65_536;
+    /// Percents of one pool at which somebody is told.
+    pub const WARN_AT_MAX: usize = 16;
+    /// The largest of them: a soft pool may be used beyond what was granted.
+    pub const WARN_PERCENT_MAX: u16 = 1_000;
     /// Quantities of one feature.
     pub const RATES_MAX: usize = 64;
     /// Bytes of any name: feature, plan, pool, customer id, alias.

@@ -126,6 +126,7 @@ pub fn catalog() -> impl Strategy<Value = Catalog> {
                 order: OrderKey::DEFAULT.into(),
                 private: *name == "api_calls",
                 staleness: Staleness::default(),
+                warn_at: Pool::WARN_AT_DEFAULT.into(),
             })
             .collect(),
         plans: PLANS

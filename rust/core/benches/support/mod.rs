@@ -64,6 +64,7 @@ pub fn catalog() -> Catalog {
             order: OrderKey::DEFAULT.to_vec(),
             private: false,
             staleness: Staleness::default(),
+            warn_at: Pool::WARN_AT_DEFAULT.into(),
         }],
         plans: vec![
             plan("free", Vec::new()),

@@ -1,6 +1,9 @@
 //! Generations: many keys, keys whose tags and places collide, full tables, damaged headers.
 
 use super::*;
+use crate::catalog::{
+    Catalog, Cost, GrantKind, OrderKey, PlanGrant, Recurrence, Rollover, Span, Unit,
+};
 use crate::key::hash_bytes;
 use crate::region::HeapRegion;
 use crate::region::Region;
@@ -11,15 +14,23 @@ use crate::testing;
 const SEED: u64 = 12_345;
 
 fn empty(slots: usize, numbers: usize, heap_words: usize) -> Generation<HeapRegion> {
-    let catalog = testing::plain_catalog();
+    formatted(&testing::plain_catalog(), slots, numbers, heap_words)
+}
+
+fn formatted(
+    catalog: &Catalog,
+    slots: usize,
+    numbers: usize,
+    heap_words: usize,
+) -> Generation<HeapRegion> {
     let none = Sources::default();
-    let defaults = entry::profile(&catalog, |f| none.resolve(&catalog, f, 0));
+    let defaults = entry::profile(catalog, |f| none.resolve(catalog, f, 0));
     let capacity = Capacity {
         slots,
         numbers,
         heap_words,
     };
-    let plan = Plan::new(&catalog, SEED, capacity).unwrap();
+    let plan = Plan::new(catalog, SEED, capacity).unwrap();
     Generation::format(HeapRegion::new(plan.words()), plan, 1, 2, 3, &defaults).unwrap()
 }
 
@@ -178,4 +189,64 @@ fn a_damaged_header_is_refused() {
             assert!(len >= g.heap_at);
         }
     }
+}
+
+#[test]
+fn what_only_the_hub_reads_of_a_catalog_changes_no_word() {
+    let plain = testing::plain_catalog();
+    let mut told = plain.clone();
+    for pool in &mut told.pools {
+        pool.order = vec![OrderKey::Kind, OrderKey::ExpiresAt, OrderKey::Newest];
+        pool.warn_at = vec![1, 50, 1_000];
+    }
+    let month = Span {
+        count: 1,
+        unit: Unit::Month,
+    };
+    let grant = PlanGrant {
+        pool: 0,
+        amount: 5,
+        priority: -1,
+        kind: GrantKind::TopUp,
+        recurrence: Some(Recurrence {
+            every: month,
+            anchor: crate::catalog::Anchor::Calendar,
+        }),
+        expires_after: Some(month),
+        rollover: Rollover {
+            min: 1,
+            max: 3,
+            percent: 50,
+            once: true,
+        },
+        cost: Some(Cost {
+            amount: 1_999,
+            currency: "USD".into(),
+        }),
+    };
+    for plan in &mut told.plans {
+        plan.grants.push(grant.clone());
+    }
+    assert!(!told.plans.is_empty() && !told.pools.is_empty());
+
+    let words = |catalog: &Catalog| -> Vec<u64> {
+        let g = formatted(catalog, 8, 8, 1_000);
+        for plan in 0..catalog.plans.len() {
+            let customer = Sources {
+                plan: Some(plan),
+                ..Sources::default()
+            };
+            g.append(&entry::profile(catalog, |f| {
+                customer.resolve(catalog, f, 0)
+            }))
+            .unwrap();
+        }
+        (0..g.region.words())
+            .map(|i| g.region.load(i, Ordering::Relaxed).unwrap())
+            .collect()
+    };
+    assert_eq!(words(&plain), words(&told));
+    // The comparison sees what rows do hold.
+    told.pools[0].scale += 1;
+    assert_ne!(words(&plain), words(&told));
 }
