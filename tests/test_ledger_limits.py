@@ -179,6 +179,7 @@ def test_a_denial_names_the_cap_and_when_it_resets() -> None:
 
 def test_what_is_larger_than_a_whole_cap_never_fits() -> None:
     assert spend((HOURLY, DAILY), CapState(), MAY_MS, 11) == Capped(HOURLY, 10, MAY_MS + HOUR_MS, True)
+    assert spend((HOURLY, DAILY), spent((0, 1)), MAY_MS, 10) == Capped(HOURLY, 9, MAY_MS + HOUR_MS, False)
 
 
 def test_room_is_what_the_tightest_window_leaves() -> None:
@@ -217,6 +218,8 @@ def test_a_clock_that_steps_back_opens_no_window_again() -> None:
     state = spent((5, 10))
     assert room((HOURLY,), state, MAY_MS).units == 0
     assert isinstance(spend((HOURLY,), state, MAY_MS, 1), Capped)
+    # Nor does it give back to an hour that had ended before the step.
+    assert give_back((HOURLY,), state, MAY_MS, MAY_MS, 10) == state
 
 
 def test_calendar_windows_are_the_same_whatever_their_anchor_says() -> None:

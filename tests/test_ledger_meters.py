@@ -192,14 +192,14 @@ def test_a_late_event_of_a_latest_meter_does_not_beat_newer_ones() -> None:
 
 def test_an_event_from_the_future_is_refused_with_the_reason() -> None:
     state = MeterState(SUM)
-    ahead = Event("a", SKEW_MS + 1)
-    refused = state.add(Delivery(ahead, 0))
+    ahead = Event("a", SKEW_MS + 8)
+    refused = state.add(Delivery(ahead, 7))
     assert refused is not None
     assert (refused.id, refused.reason) == ("a", "future")
     assert "60001 ms after it arrived" in refused.why
     assert state.measured() == {}
     assert state.refused() == (refused,)
-    assert state.add(Delivery(ahead, 1)) is None  # sent again when its time has come
+    assert state.add(Delivery(ahead, 8)) is None  # sent again when its time has come
     assert state.measured() == {DAY_1: Measured(1, 1)}
     assert state.refused() == ()
 
