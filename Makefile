@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo build test test-rust test-loom test-python lint mutants kill-sweep bench bench-instructions bench-core fuzz clean
+.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants kill-sweep bench bench-instructions bench-core fuzz clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -42,7 +42,10 @@ test-loom:       ## every interleaving of the lock-free parts, within bounds
 mutants:         ## breaks the core in named ways; each must be noticed by a named test (minutes)
 	$(PYTHON) tests/mutants.py
 
-test-python: build ## pytest
+postgres:        ## the PostgreSQL that the tests start; installed where root and apt-get are there
+	@$(PYTHON) tests/install_postgres.py
+
+test-python: build postgres ## pytest
 	$(BIN)/pytest
 
 kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes

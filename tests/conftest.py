@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from hypothesis import settings
+from postgres import PrivatePostgres
 
 # Other processes share the machine: a slow example says nothing about the code.
 settings.register_profile("fastcheck", deadline=None)
@@ -38,3 +40,17 @@ def service(store: SqliteStore, clock: ManualClock) -> Service:
     catalog = FakeCatalog()
     assert service.set_catalog(catalog, catalog.source(), "catalog.json")
     return service
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """One server for all tests that ask; without PostgreSQL they fail and say what to install."""
+    with PrivatePostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
+    """An empty database of the test's own, for SQLAlchemy."""
+    with postgres.new_database(f"test_{uuid.uuid4().hex}") as url:
+        yield url
