@@ -25,6 +25,7 @@ def put(
     """Puts a catalog in force (its document, and that as the hub reads it); False if it already was. Raises
     `CatalogError` for all it would take away."""
     books, now = call.books, call.clock.now_ms()
+    books.lock_catalog(exclusive=True)
     stored = books.catalog()
     if stored is not None and stored.digest == catalog.digest:
         return False

@@ -36,7 +36,7 @@ class Granted:
 
 def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     """Puts an amount into a pool. Raises `UnknownCustomer`, `UnknownPool`, `AmountError`, `Conflict`."""
-    books, stored, accounts = call.books, call.customer(request.customer), call.accounts()
+    books, stored, accounts = call.books, call.held(request.customer, [totals]), call.accounts()
     number, id = stored.record.number, stored.record.id
     pool = accounts.pool(request.pool)
     amount = units(request.amount, pool.scale)
@@ -92,6 +92,7 @@ def stored_grant(call: Call, id: str) -> Grant:
 def void(call: Call, id: str, finals: Sequence[Totals], reason: str) -> GrantState:
     """Takes back what is left of a grant. Raises `UnknownGrant`, `Conflict`."""
     books, grant, accounts = call.books, stored_grant(call, id), call.accounts()
+    books.lock([grant.customer, *(one.number for one in finals)])
     accounts.settle(finals)
     pool = accounts.pool(grant.pool)
     stored = books.customer(grant.customer)

@@ -10,7 +10,7 @@ module of its subject."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..answers import AuditEntry, Balance, Customer, Explanation, GrantState, Override, Page
 from ..clock import Clock
@@ -25,6 +25,9 @@ from .product import EMPTY, CatalogLike, Product, product
 from .requests import MakeGrant, PutCustomer, PutOverride
 from .store import Store
 from .store.books import Books, Lease, StoredCatalog
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Answer = TypeVar("Answer")
 
@@ -49,15 +52,27 @@ class Service:
         return in_force(self._catalog)
 
     def _run(self, job: Callable[[Call], Answer], author: str = "") -> Answer:
-        return self._store.run(
-            lambda connection: job(Call(Books(connection), self._clock, self._product, self._catalog, author))
-        )
+        """Runs a use case that changes something, under the catalog in force, which stays so meanwhile."""
+
+        def work(connection: Connection) -> Answer:
+            call = self._call(connection, author)
+            call.books.lock_catalog(exclusive=False)
+            return job(call)
+
+        return self._store.run(work)
+
+    def _read(self, job: Callable[[Call], Answer]) -> Answer:
+        """Runs a use case that changes nothing."""
+        return self._store.read(lambda connection: job(self._call(connection)))
+
+    def _call(self, connection: Connection, author: str = "") -> Call:
+        return Call(Books(connection), self._clock, self._product, self._catalog, author)
 
     # The catalog.
 
     def stored_catalog(self) -> StoredCatalog | None:
         """The catalog in force, as it was given."""
-        return self._run(lambda call: call.books.catalog())
+        return self._read(lambda call: call.books.catalog())
 
     def use_catalog(self, catalog: CatalogLike) -> None:
         """Takes the parsed form of the stored catalog; nothing is written."""
@@ -78,8 +93,10 @@ class Service:
         that it would take away, and who uses it."""
         document = catalog.document()
         new = product(document)
-        changed = self._run(
-            lambda call: catalogs.put(call, catalog, document, new, source, filename, finals, reason), author
+        changed = self._store.run(
+            lambda connection: catalogs.put(
+                self._call(connection, author), catalog, document, new, source, filename, finals, reason
+            )
         )
         self._catalog, self._product = catalog, new
         return changed
@@ -87,24 +104,24 @@ class Service:
     def catalog_problems(self, catalog: CatalogLike) -> list[str]:
         """What `set_catalog` would refuse; nothing is written."""
         new = product(catalog.document())
-        return self._run(lambda call: catalogs.problems(call, catalog, new))
+        return self._read(lambda call: catalogs.problems(call, catalog, new))
 
     # Customers.
 
     def number_of(self, key: str) -> int:
         """The number behind an id or alias. Raises `UnknownCustomer`."""
         checked = name(key, "customer")
-        return self._run(lambda call: call.number(checked))
+        return self._read(lambda call: call.number(checked))
 
     def id_of(self, number: int) -> str | None:
         """The id behind a number; None for a deleted customer."""
-        record = self._run(lambda call: call.books.customer(number).record)
+        record = self._read(lambda call: call.books.customer(number).record)
         return None if record.deleted else record.id
 
     def changing(self, requests: Sequence[PutCustomer]) -> list[int]:
         """The numbers of known customers whose record these requests would change. Raises as
         `put_customers`."""
-        return self._run(lambda call: customers.changing(call, requests))
+        return self._read(lambda call: customers.changing(call, requests))
 
     def put_customers(
         self,
@@ -132,12 +149,12 @@ class Service:
     def get_customer(self, key: str) -> Customer:
         """A customer by id or alias. Raises `UnknownCustomer`."""
         checked = name(key, "customer")
-        return self._run(lambda call: customers.shown(call.customer(checked).record))
+        return self._read(lambda call: customers.shown(call.customer(checked).record))
 
     def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:
         """Customers in the order of their ids."""
         count = reports.items(limit)
-        return self._run(lambda call: customers.page(call, cursor, count))
+        return self._read(lambda call: customers.page(call, cursor, count))
 
     # Overrides.
 
@@ -164,7 +181,7 @@ class Service:
     def list_overrides(self, customer: str) -> list[Override]:
         """A customer's exceptions, ended ones included."""
         checked = name(customer, "customer")
-        return self._run(lambda call: overrides.of(call, checked))
+        return self._read(lambda call: overrides.of(call, checked))
 
     # Grants and balances.
 
@@ -177,7 +194,7 @@ class Service:
     def account_of(self, grant_id: str) -> tuple[int, str]:
         """(customer number, pool) of a grant. Raises `UnknownGrant`."""
         checked = name(grant_id, "a grant's id")
-        grant = self._run(lambda call: grants.stored_grant(call, checked))
+        grant = self._read(lambda call: grants.stored_grant(call, checked))
         return grant.customer, grant.pool
 
     def void(
@@ -192,7 +209,7 @@ class Service:
     def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
         """A customer's grants as of now, oldest first, ended ones included."""
         checked = name(customer, "customer")
-        return self._run(lambda call: grants.of(call, checked, pool))
+        return self._read(lambda call: grants.of(call, checked, pool))
 
     def balance(self, customer: str, pool: str) -> Balance:
         """What a customer has in a pool now, by what was settled so far."""
@@ -202,7 +219,7 @@ class Service:
             accounts = call.accounts()
             return grants.balance(accounts, call.customer(checked), accounts.pool(pool))
 
-        return self._run(job)
+        return self._read(job)
 
     # Leases.
 
@@ -230,7 +247,7 @@ class Service:
 
     def open_leases(self) -> list[Lease]:
         """Every lease that is out."""
-        return self._run(lambda call: list(call.books.open_leases()))
+        return self._read(lambda call: list(call.books.open_leases()))
 
     # Usage records, records for hosts, audit.
 
@@ -248,11 +265,11 @@ class Service:
     ) -> Page[tuple[int, str, str, str, int, Any]]:
         """Usage records in the order in which they were stored."""
         count, after = reports.items(limit), reports.place(cursor, 0)
-        return self._run(lambda call: reports.usage(call, after, count))
+        return self._read(lambda call: reports.usage(call, after, count))
 
     def seq(self) -> int:
         """The number of the last change."""
-        return self._run(lambda call: call.books.seq())
+        return self._read(lambda call: call.books.seq())
 
     def records(self, *, since_seq: int = -1) -> Iterator[bytes]:
         """Chunks of customer records: all, or those changed after `since_seq` with deletions. A transaction
@@ -262,7 +279,7 @@ class Service:
         def chunk(call: Call) -> list[tuple[int, bytes]]:
             return call.books.records_after(number, RECORDS_PER_CHUNK, since_seq=since_seq)
 
-        while rows := self._run(chunk):
+        while rows := self._read(chunk):
             number = rows[-1][0]
             yield b"".join(packed for _, packed in rows)
 
@@ -271,14 +288,14 @@ class Service:
     ) -> Page[AuditEntry]:
         """Changes, newest first."""
         count, below = reports.items(limit), reports.place(cursor, AMOUNT_MAX)
-        return self._run(lambda call: reports.audit(call, below, subject, count))
+        return self._read(lambda call: reports.audit(call, below, subject, count))
 
     # Explanations.
 
     def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
         """Every source of a feature for a customer at an instant (default: now), and which one won."""
         key, checked = name(customer, "customer"), name(feature, "feature")
-        return self._run(lambda call: explanations.explain(call, key, checked, at))
+        return self._read(lambda call: explanations.explain(call, key, checked, at))
 
 
 __all__ = ["Changed", "Granted", "Service", "Terms", "Totals"]

@@ -3,7 +3,7 @@ contents. The statements are in the module of their subject, each built once."""
 
 from __future__ import annotations
 
-from .accounts import Accounts
+from .accounts import AccountKey, Accounts, ChangedAccount
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
@@ -16,4 +16,7 @@ class Books(Catalogs, Customers, Overrides, Accounts, Leases, Usage, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
-__all__ = ["LEASES_KEPT", "Books", "Lease", "StoredCatalog", "StoredCustomer", "StoredOverride"]
+__all__ = [
+    "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "StoredCatalog", "StoredCustomer",
+    "StoredOverride",
+]  # fmt: skip
