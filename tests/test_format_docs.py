@@ -262,10 +262,10 @@ def test_the_ledger_has_the_tables_and_columns_stated(ents: Entitlements) -> Non
         name: [column[1] for column in ledger.execute(f"PRAGMA table_info({name})")]
         for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    [(version,)] = ledger.execute("SELECT value FROM meta WHERE key = 'version'")
+    [(version,)] = ledger.execute("SELECT version_num FROM alembic_version")
     ledger.close()
     assert pages == found
-    assert f"`version` is {version}." in (PAGES / "ledger.md").read_text()
+    assert f"`version_num` is {version}." in (PAGES / "ledger.md").read_text()
 
 
 @pytest.mark.parametrize(("what", "most"), [("aliases", ALIASES_MAX), ("addons", ADDONS_MAX)])

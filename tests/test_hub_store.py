@@ -160,10 +160,22 @@ def test_a_ledger_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     SqliteStore(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (2,))
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(errors.DirectoryError, match="format 2"):
+    with pytest.raises(errors.DirectoryError, match=r"revision '9999'.*a newer one"):
         SqliteStore(path)
+
+
+def test_a_ledger_from_before_the_first_release_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+        connection.execute("INSERT INTO meta VALUES ('version', 1)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(errors.DirectoryError, match=r"before the first release.*move it away"):
+        SqliteStore(path)
+    assert path.read_bytes()[100:] == before[100:], "only the header's journal mode may differ"
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@
     ├── InstantError              (ValueError) a time without a zone, out of range or in the wrong order
     ├── RecordError               (ValueError) a customer record that the catalog refuses
     ├── DirectoryError            (OSError) the directory or its ledger cannot be used; `path`, `what_to_do`
+    ├── StoreError                the ledger's database cannot be used; `place`, `what_to_do`
+    ├── OutcomeUnknown            whether the change is stored is not known; ask again with the same key
     ├── ArenaError                the mapped files are damaged or of another version
     ├── Closed                    used after `close()`, or before `open()`
     ├── OwnerUnavailable          (TimeoutError) the owner process did not answer in time
@@ -100,6 +102,27 @@ class DirectoryError(FastcheckError, OSError):
     def __str__(self) -> str:
         tail = f"; {self.what_to_do}" if self.what_to_do else ""
         return f"{self.path}: {self.what}{tail}" if self.what else self.path
+
+
+class StoreError(FastcheckError):
+    """The database that holds the ledger cannot be used; nothing was changed.
+
+    `place` is its address without the password; `what_to_do` the step that mends it."""
+
+    def __init__(self, place: str, what: str = "", what_to_do: str = "") -> None:
+        self.place = place
+        self.what = what
+        self.what_to_do = what_to_do
+        super().__init__(place, what, what_to_do)
+
+    def __str__(self) -> str:
+        tail = f"; {self.what_to_do}" if self.what_to_do else ""
+        return f"{self.place}: {self.what}{tail}" if self.what else self.place
+
+
+class OutcomeUnknown(FastcheckError):
+    """The connection was lost while a change was being committed: it may or may not be stored. Ask again with
+    the same idempotency key."""
 
 
 class ArenaError(FastcheckError):

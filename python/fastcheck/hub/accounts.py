@@ -7,7 +7,7 @@ changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,7 +20,10 @@ from ..ledger.plan import follow
 from ..wire import SettingValue
 from .product import CatalogLike, Pool, Product
 from .sources import pool_sources
-from .store.books import Books, Lease, StoredCustomer
+from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCustomer
+
+LeaseKey = tuple[int, str, int]
+"""(customer number, pool, lease)."""
 
 BOUNDARIES_MAX = 1_000
 """Instants at which a customer's quota changed that are replayed one by one; older ones no longer matter."""
@@ -102,7 +105,7 @@ class Accounts:
     def update(self, customer: StoredCustomer, pool: Pool) -> Account:
         """Brings an account to now and writes it."""
         number = customer.record.number
-        self.fold(self.books.last_lease(number, pool.name), pool.rules)
+        self.fold(self.books.last_lease(number, pool.name))
         stored = self.books.account(number, pool.name)
         account = self._follow(customer, pool, stored or Account(), known=stored is not None)
         self.save(number, pool.name, stored, account)
@@ -110,53 +113,66 @@ class Accounts:
 
     def save(self, number: int, pool: str, before: Account | None, after: Account) -> None:
         """Writes an account. Raises `AmountError` where the sums do not fit a column."""
-        if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
-            raise AmountError(f"the balance of pool {pool} would pass {AMOUNT_MAX} units: grant less")
-        self.books.put_account(number, pool, before, after, self.author)
+        self._save_all([ChangedAccount(number, pool, before, after)])
 
-    def fold(self, lease: Lease | None, rules: Rules) -> None:
+    def _save_all(self, changed: Sequence[ChangedAccount]) -> None:
+        for _, pool, _, after in changed:
+            if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
+                raise AmountError(f"the balance of pool {pool} would pass {AMOUNT_MAX} units: grant less")
+        self.books.put_accounts(changed, self.author)
+
+    def fold(self, lease: Lease | None) -> None:
         """Lets the grants show what a lease used. Again: no change."""
-        if lease is None or lease.net == lease.folded:
-            return
-        stored = self.books.account(lease.number, lease.pool)
-        after = use(stored or Account(as_of=lease.opened_at), rules, lease.net - lease.folded)
-        self.save(lease.number, lease.pool, stored, after)
-        self.books.put_lease(replace(lease, folded=lease.net))
+        if lease is not None and lease.net != lease.folded:
+            self.books.put_leases(self._fold_all([lease]))
+
+    def _fold_all(self, ended: Iterable[Lease]) -> list[Lease]:
+        """Writes to the accounts what leases used; the leases as they are to be written then."""
+        owing = [one for one in ended if one.net != one.folded]
+        before = self.books.accounts((one.number, one.pool) for one in owing)
+        after = dict(before)
+        for one in owing:
+            # The catalog may have lost the pool since; what was used is kept all the same.
+            pool, key = self.product.pools.get(one.pool), (one.number, one.pool)
+            account = after.get(key) or Account(as_of=one.opened_at)
+            after[key] = use(account, Rules() if pool is None else pool.rules, one.net - one.folded)
+        self._save_all([ChangedAccount(*key, before.get(key), account) for key, account in after.items()])
+        return [replace(one, folded=one.net) for one in owing]
 
     def settle(self, totals: Iterable[Totals]) -> None:
         """Books absolute totals: the greater of each counts, so that repeats and late arrivals change
-        nothing."""
+        nothing. Few statements, however many totals."""
+        totals = list(totals)
+        self.books.lock(one.number for one in totals)
+        known = _Leases(self.books, totals)
+        changed: dict[LeaseKey, Lease] = {}
         for one in totals:
-            lease = self.books.lease(one.number, one.pool, one.lease)
+            stored = known.get(one)
+            lease = self._unknown(one, known) if stored is None else stored
             if lease is None:
-                lease = self._unknown(one)
-                if lease is None:
-                    continue
+                continue
             after = replace(
                 lease,
                 spent=max(lease.spent, one.spent),
                 returned=max(lease.returned, one.returned),
                 open=lease.open and not one.final,
             )
-            if after == lease:
-                continue
-            self.books.put_lease(after)
-            if not after.open:
-                # The catalog may have lost the pool since; what was used is kept all the same.
-                pool = self.product.pools.get(one.pool)
-                self.fold(after, Rules() if pool is None else pool.rules)
+            if after != stored:
+                known.put(after)
+                changed[one[:3]] = after
+        for lease in self._fold_all(one for one in changed.values() if not one.open):
+            changed[lease.number, lease.pool, lease.lease] = lease
+        self.books.put_leases(list(changed.values()))
 
-    def _unknown(self, one: Totals) -> Lease | None:
+    def _unknown(self, one: Totals, known: _Leases) -> Lease | None:
         """A lease that this ledger does not know: forgotten long ago, or given out after the backup that this
         ledger was restored from. The use of the latter is real and is booked."""
         if one.pool not in self.product.pools:
             return None  # A pool the catalog lost; its leases were settled before it did.
-        last = self.books.last_lease(one.number, one.pool)
+        last = known.last(one.number, one.pool)
         if last is not None and (one.lease < last.lease or last.open):
             return None
-        lease = Lease(one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now)
-        self.books.put_lease(lease)
-        return lease
+        return Lease(one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now)
 
     def lend(self, customer: StoredCustomer, pool: Pool) -> Terms:
         """The open lease of an account, or a new one."""
@@ -203,6 +219,34 @@ class Accounts:
         after = use(before, pool.rules, -units)
         self.save(number, pool.name, before, after)
         return after
+
+
+class _Leases:
+    """The leases that totals are about: the open ones first, the others where those do not do."""
+
+    def __init__(self, books: Books, totals: Sequence[Totals]) -> None:
+        self._known: dict[LeaseKey, Lease] = {}
+        self._last: dict[AccountKey, Lease] = {}
+        for lease in books.leases_of((one.number for one in totals), only_open=True):
+            self.put(lease)
+        missing = {one.number for one in totals if one[:3] not in self._known}
+        for lease in books.leases_of(missing):
+            self.put(lease)
+
+    def get(self, one: Totals) -> Lease | None:
+        """The lease that totals name."""
+        return self._known.get(one[:3])
+
+    def last(self, number: int, pool: str) -> Lease | None:
+        """The newest lease of an account."""
+        return self._last.get((number, pool))
+
+    def put(self, lease: Lease) -> None:
+        """Takes a lease as it is now."""
+        self._known[lease.number, lease.pool, lease.lease] = lease
+        last = self._last.get((lease.number, lease.pool))
+        if last is None or last.lease <= lease.lease:
+            self._last[lease.number, lease.pool] = lease
 
 
 def some(names: Iterable[str], at_most: int = 8) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import CatalogError, UnknownCustomer
-from .accounts import Accounts
+from .accounts import Accounts, Totals
 from .product import CatalogLike, Product
 from .requests import ANYBODY, By
+from .store import Again
 from .store.books import Books, StoredCustomer
 
 
@@ -49,6 +51,14 @@ class Call:
     def customer(self, key: str) -> StoredCustomer:
         """The customer behind an id or alias. Raises `UnknownCustomer`."""
         return self.books.customer(self.number(key))
+
+    def held(self, key: str, finals: Sequence[Totals | None] = ()) -> StoredCustomer:
+        """`customer`, and nobody else changes them, nor those of the totals, until the transaction ends."""
+        number = self.number(key)
+        self.books.lock([number, *(one.number for one in finals if one is not None)])
+        if self.number(key) != number:
+            raise Again  # The key went to another customer while we waited.
+        return self.books.customer(number)
 
 
 def in_force(catalog: CatalogLike | None) -> CatalogLike:

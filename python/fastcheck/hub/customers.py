@@ -16,6 +16,7 @@ from .product import Pool
 from .records import build, checked
 from .requests import PutCustomer
 from .sources import Since
+from .store import Again
 from .store.books import Books, StoredCustomer
 
 RECORDS_PER_CHUNK = 4_096
@@ -47,25 +48,26 @@ def changing(call: Call, requests: Sequence[PutCustomer]) -> list[int]:
 def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -> list[Changed]:
     """Makes the customers what the requests say. Raises `RecordError`, `Conflict`."""
     books, accounts = call.books, call.accounts()
+    known = list(_known(books, requests))
+    books.lock([number for _, number in known if number is not None] + [one.number for one in finals])
     accounts.settle(finals)
     changed: list[StoredCustomer] = []
-    known: set[int] = set()
-    fresh = 0
-    last = books.last_number()
+    rewritten: set[int] = set()
+    fresh = sum(number is None for _, number in known)
+    last = books.take_numbers(fresh) - fresh if fresh else 0
     seen: set[str] = set()
-    for request, number in _known(books, requests):
+    for request, number in known:
         if request.id in seen:
             raise Conflict(f"customer {request.id!r:.80} is named twice in one call: name each once")
         seen.add(request.id)
         stored = None if number is None else books.customer(number)
         if number is None:
             last += 1
-            fresh += 1
         new = build(call, request, stored, last)
         if stored is not None:
             if new.record == stored.record:
                 continue
-            known.add(new.record.number)
+            rewritten.add(new.record.number)
             _move(accounts, stored, new)
             before = None if stored.record.deleted else _summary(stored.record)
             call.note("put_customer", request.id, before, _summary(new.record))
@@ -74,12 +76,12 @@ def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -
         changed.append(new)
     if len(requests) > 1 and fresh:
         call.note("put_customers", "", None, {"new": fresh})
-    return _write(call, changed, known)
+    return _write(call, changed, rewritten)
 
 
 def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
     """Removes a customer. Raises `UnknownCustomer`."""
-    books, stored, accounts = call.books, call.customer(key), call.accounts()
+    books, stored, accounts = call.books, call.held(key, finals), call.accounts()
     accounts.settle(finals)
     number, id = stored.record.number, stored.record.id
     books.remove_override(number)
@@ -159,6 +161,7 @@ def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int]) -> li
 def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:
     """Raises `Conflict` where an id or alias is already somebody else's."""
     owners: dict[str, int] = {}
+    ids = {record.id for record in records}
     for record in records:
         for key in (record.id, *record.aliases):
             if owners.setdefault(key, record.number) != record.number:
@@ -166,7 +169,10 @@ def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:
     keys = list(owners)
     for start in range(0, len(keys), IDS_PER_QUERY):
         part = keys[start : start + IDS_PER_QUERY]
-        for key, number in (*books.numbers_of_ids(part).items(), *books.numbers_of_aliases(part).items()):
+        taken = books.numbers_of_ids(part)
+        if any(owners[key] != number for key, number in taken.items() if key in ids):
+            raise Again  # Somebody made this customer after we looked.
+        for key, number in (*taken.items(), *books.numbers_of_aliases(part).items()):
             if owners[key] != number:
                 raise Conflict(f"key {key!r:.80} already belongs to another customer: remove it there first")
 

@@ -37,7 +37,7 @@ class Granted:
 
 def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     """Puts an amount into a pool. Raises `UnknownCustomer`, `UnknownPool`, `AmountError`, `Conflict`."""
-    stored, accounts = call.customer(request.customer), call.accounts()
+    stored, accounts = call.held(request.customer, [totals]), call.accounts()
     number, id = stored.record.number, stored.record.id
     pool = accounts.pool(request.pool)
     amount = units(request.amount, pool.scale)
@@ -93,6 +93,7 @@ def stored_grant(call: Call, id: str) -> StoredGrant:
 def void(call: Call, id: str, finals: Sequence[Totals]) -> GrantState:
     """Takes back what is left of a grant. Raises `UnknownGrant`, `Conflict`."""
     books, grant, accounts = call.books, stored_grant(call, id), call.accounts()
+    books.lock([grant.customer, *(one.number for one in finals)])
     accounts.settle(finals)
     pool = accounts.pool(grant.pool)
     stored = books.customer(grant.customer)

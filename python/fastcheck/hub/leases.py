@@ -11,12 +11,13 @@ from .call import Call
 def lend(call: Call, key: str, pool: str) -> Terms:
     """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""
     accounts = call.accounts()
-    return accounts.lend(call.customer(key), accounts.pool(pool))
+    return accounts.lend(call.held(key), accounts.pool(pool))
 
 
 def relend(call: Call, finals: Sequence[Totals], wanted: Sequence[tuple[int, str]]) -> list[Terms]:
     """Closes leases and lends the accounts wanted anew."""
     accounts = call.accounts()
+    call.books.lock([one.number for one in finals] + [number for number, _ in wanted])
     accounts.settle(finals)
     found = []
     for number, pool in wanted:
@@ -31,6 +32,7 @@ def give_back(
 ) -> tuple[Terms | None, bool]:
     """Books units that a hold gave back after its lease was closed."""
     accounts = call.accounts()
+    call.books.lock([number] if totals is None else [number, totals.number])
     if not call.books.put_late_return(key, number, pool, lease, given, accounts.now):
         return None, False
     known = call.product.pools.get(pool)

@@ -18,7 +18,7 @@ from .store.books import StoredCustomer, StoredOverride
 
 def put(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Changed:
     """Makes an exception. Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`."""
-    stored, feature = call.customer(request.customer), feature_of(call.product, request.feature)
+    stored, feature = call.held(request.customer, finals), feature_of(call.product, request.feature)
     accounts = call.accounts()
     accounts.settle(finals)
     one = StoredOverride(
@@ -34,7 +34,7 @@ def put(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Changed:
 
 def remove(call: Call, key: str, feature: str, finals: Sequence[Totals]) -> Changed | None:
     """Ends an exception; None if there is none."""
-    stored = call.customer(key)
+    stored = call.held(key, finals)
     before = _known(call, stored, feature)
     accounts = call.accounts()
     accounts.settle(finals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...answers import from_plain, to_plain
 from ...clock import Clock, instant_ms
@@ -17,7 +17,10 @@ from ..call import Call, in_force
 from ..product import EMPTY, CatalogLike, Product, product
 from ..requests import ANYBODY, By
 from ..store import Store
-from ..store.books import Books, PastBooks, StoredCatalog
+from ..store.books import Books, PastBooks
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Answer = TypeVar("Answer")
 
@@ -36,6 +39,8 @@ class Core:
         self._clock = clock
         self._catalog: CatalogLike | None = None
         self._product: Product = EMPTY
+        self._number = 0
+        """Of the catalog in force, in the ledger."""
 
     @property
     def product(self) -> Product:
@@ -47,20 +52,47 @@ class Core:
         """The catalog in force, parsed. Raises `CatalogError` where there is none."""
         return in_force(self._catalog)
 
-    def _run(self, job: Callable[[Call], Answer], by: By = ANYBODY) -> Answer:
-        return self._store.run(
-            lambda connection: job(
-                Call(Books(connection), self._clock.now_ms(), self._product, self._catalog, by)
-            )
-        )
+    def _run(self, job: Callable[[Call], Answer], by: By = ANYBODY, *, exclusive: bool = False) -> Answer:
+        """Runs a use case that changes something, under the catalog in force, which stays so meanwhile.
+        `exclusive`: nobody else changes anything meanwhile, for who changes the catalog itself."""
 
-    def _change(self, job: Callable[[Call], Answer], by: By, *body: object) -> Answer:
+        def work(connection: Connection) -> Answer:
+            books = Books(connection)
+            self._keep_up(books, books.lock_catalog(exclusive=exclusive))
+            return job(self._call(books, by))
+
+        return self._store.run(work)
+
+    def _read(self, job: Callable[[Call], Answer]) -> Answer:
+        """Runs a use case that changes nothing."""
+
+        def work(connection: Connection) -> Answer:
+            books = Books(connection)
+            self._keep_up(books, books.catalog_number())
+            return job(self._call(books, ANYBODY))
+
+        return self._store.read(work)
+
+    def _call(self, books: Books, by: By) -> Call:
+        return Call(books, self._clock.now_ms(), self._product, self._catalog, by)
+
+    def _keep_up(self, books: Books, number: int) -> None:
+        """Takes the catalog that this or another hub has put in force since the last call."""
+        if number != self._number:
+            stored = books.catalog()
+            if stored is not None:
+                catalog = self._parse(stored.source, stored.filename)
+                self._catalog, self._product, self._number = catalog, product(stored.document), number
+
+    def _change(
+        self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False
+    ) -> Answer:
         """A mutation. With a key it is done once: asked again with the same body, it answers as it did then;
         with another body it is a `Conflict`. The key and the answer are stored with the change itself."""
         note(by.author, "author")
         note(by.reason, "reason")
         if by.key is None:
-            return self._run(job, by)
+            return self._run(job, by, exclusive=exclusive)
         checked = name(by.key, "the idempotency key")
         digest = hashlib.sha256(pack(to_plain(body))).digest()
 
@@ -77,7 +109,7 @@ class Core:
             found: Answer = from_plain(unpack(known[1]))
             return found
 
-        return self._run(once, by)
+        return self._run(once, by, exclusive=exclusive)
 
     def _at(self, call: Call, at: int | None) -> Call:
         """The call at another instant: in the past, everything as it was stored then; in the future, as it
@@ -98,18 +130,9 @@ class Core:
         past = PastBooks(call.books.connection, instant)
         return replace(call, books=past, now=instant, product=product(stored.document), parsed=parsed)
 
-    def stored_catalog(self) -> StoredCatalog | None:
-        """The catalog in force, as it was given."""
-        return self._run(lambda call: call.books.catalog())
-
     def load_catalog(self) -> CatalogLike | None:
-        """Reads the stored catalog, if there is one."""
-        stored = self.stored_catalog()
-        if stored is None:
-            return None
-        catalog = self._parse(stored.source, stored.filename)
-        self._catalog, self._product = catalog, product(catalog.document())
-        return catalog
+        """The catalog in force, read from the ledger if need be; None where there is none."""
+        return self._read(lambda call: call.parsed)
 
     def set_catalog(
         self,
@@ -126,14 +149,12 @@ class Core:
         new = product(document)
         changed = self._change(
             lambda call: catalogs.put(call, catalog, document, new, source, filename, finals),
-            by, "set_catalog", source, filename,
+            by, "set_catalog", source, filename, exclusive=True,
         )  # fmt: skip
-        stored = self.stored_catalog()
-        if stored is not None and stored.digest == catalog.digest:  # A repeated call may be out of date.
-            self._catalog, self._product = catalog, new
+        self.load_catalog()
         return changed
 
     def catalog_problems(self, catalog: CatalogLike) -> list[str]:
         """What `set_catalog` would refuse; nothing is written."""
         new = product(catalog.document())
-        return self._run(lambda call: catalogs.problems(call, catalog, new))
+        return self._read(lambda call: catalogs.problems(call, catalog, new))

@@ -19,17 +19,17 @@ class Customers(Core):
     def number_of(self, key: str) -> int:
         """The number behind an id or alias. Raises `UnknownCustomer`."""
         checked = name(key, "customer")
-        return self._run(lambda call: call.number(checked))
+        return self._read(lambda call: call.number(checked))
 
     def id_of(self, number: int) -> str | None:
         """The id behind a number; None for a deleted customer."""
-        record = self._run(lambda call: call.books.customer(number).record)
+        record = self._read(lambda call: call.books.customer(number).record)
         return None if record.deleted else record.id
 
     def changing(self, requests: Sequence[PutCustomer]) -> list[int]:
         """The numbers of known customers whose record these requests would change. Raises as
         `put_customers`."""
-        return self._run(lambda call: customers.changing(call, requests))
+        return self._read(lambda call: customers.changing(call, requests))
 
     def put_customers(
         self,
@@ -59,12 +59,12 @@ class Customers(Core):
     def get_customer(self, key: str) -> Customer:
         """A customer by id or alias. Raises `UnknownCustomer`."""
         checked = name(key, "customer")
-        return self._run(lambda call: customers.shown(call.customer(checked).record))
+        return self._read(lambda call: customers.shown(call.customer(checked).record))
 
     def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:
         """Customers in the order of their ids."""
         count = reports.items(limit)
-        return self._run(lambda call: customers.page(call, cursor, count))
+        return self._read(lambda call: customers.page(call, cursor, count))
 
     def put_override(
         self, request: PutOverride, *, finals: Sequence[Totals] = (), by: By = ANYBODY
@@ -89,4 +89,4 @@ class Customers(Core):
     def list_overrides(self, customer: str) -> list[Override]:
         """A customer's exceptions, ended ones included."""
         checked = name(customer, "customer")
-        return self._run(lambda call: overrides.of(call, checked))
+        return self._read(lambda call: overrides.of(call, checked))

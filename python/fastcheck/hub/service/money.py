@@ -27,7 +27,7 @@ class Money(Core):
     def account_of(self, grant_id: str) -> tuple[int, str]:
         """(customer number, pool) of a grant. Raises `UnknownGrant`."""
         checked = name(grant_id, "a grant's id")
-        grant = self._run(lambda call: grants.stored_grant(call, checked))
+        grant = self._read(lambda call: grants.stored_grant(call, checked))
         return grant.customer, grant.pool
 
     def void(
@@ -41,7 +41,7 @@ class Money(Core):
     def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
         """A customer's grants as of now, oldest first, ended ones included."""
         checked = name(customer, "customer")
-        return self._run(lambda call: grants.of(call, checked, pool))
+        return self._read(lambda call: grants.of(call, checked, pool))
 
     def balance(self, customer: str, pool: str) -> Balance:
         """What a customer has in a pool now, by what was settled so far."""
@@ -51,7 +51,7 @@ class Money(Core):
             accounts = call.accounts()
             return grants.balance(accounts, call.customer(checked), accounts.pool(pool))
 
-        return self._run(job)
+        return self._read(job)
 
     def lend(self, customer: str, pool: str) -> Terms:
         """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""
@@ -77,4 +77,4 @@ class Money(Core):
 
     def open_leases(self) -> list[Lease]:
         """Every lease that is out."""
-        return self._run(lambda call: list(call.books.open_leases()))
+        return self._read(lambda call: list(call.books.open_leases()))

@@ -31,11 +31,11 @@ class Records(Core):
     ) -> Page[tuple[int, str, str, str, int, Any]]:
         """Usage records in the order in which they were stored."""
         count, after = reports.items(limit), reports.place(cursor, 0)
-        return self._run(lambda call: reports.usage(call, after, count))
+        return self._read(lambda call: reports.usage(call, after, count))
 
     def seq(self) -> int:
         """The number of the last change."""
-        return self._run(lambda call: call.books.seq())
+        return self._read(lambda call: call.books.seq())
 
     def records(self, *, since_seq: int = -1) -> Iterator[bytes]:
         """Chunks of customer records: all, or those changed after `since_seq` with deletions. A transaction
@@ -45,7 +45,7 @@ class Records(Core):
         def chunk(call: Call) -> list[tuple[int, bytes]]:
             return call.books.records_after(number, RECORDS_PER_CHUNK, since_seq=since_seq)
 
-        while rows := self._run(chunk):
+        while rows := self._read(chunk):
             number = rows[-1][0]
             yield b"".join(packed for _, packed in rows)
 
@@ -54,10 +54,10 @@ class Records(Core):
     ) -> Page[AuditEntry]:
         """Changes, newest first."""
         count, below = reports.items(limit), reports.place(cursor, AMOUNT_MAX)
-        return self._run(lambda call: reports.audit(call, below, subject, count))
+        return self._read(lambda call: reports.audit(call, below, subject, count))
 
     def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
         """Every source of a feature for a customer at an instant (default: now), which one won, and what a
         check answers then: for the past from what was stored then, for the future from what is known now."""
         key, checked = name(customer, "customer"), name(feature, "feature")
-        return self._run(lambda call: explanations.explain(self._at(call, at), key, checked))
+        return self._read(lambda call: explanations.explain(self._at(call, at), key, checked))

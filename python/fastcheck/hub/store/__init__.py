@@ -15,6 +15,11 @@ Job = Callable[["Connection"], Answer]
 """What one transaction does. It may be run again from its beginning, so it changes nothing but the tables."""
 
 
+class Again(Exception):
+    """Raised by a job that finds that another has overtaken it: the store runs it anew. Only where several
+    write at once."""
+
+
 class Store(Protocol):
     """A ledger that runs jobs, each undone alone when it raises."""
 
@@ -28,7 +33,12 @@ class Store(Protocol):
         ...
 
     def run(self, job: Job[Answer]) -> Answer:
-        """`submit` and wait. Raises what the job raised, and `DirectoryError`."""
+        """`submit` and wait. Raises what the job raised; `DirectoryError` or `StoreError` where the ledger
+        cannot be used; `OutcomeUnknown` where nobody can tell whether it was done."""
+        ...
+
+    def read(self, job: Job[Answer]) -> Answer:
+        """Runs a job that changes nothing; all that it reads is of one instant. Raises as `run`."""
         ...
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ...errors import Closed, DirectoryError
-from . import Job, tables
+from . import Job, migrate
 from .pending import Pending
 
 Answer = TypeVar("Answer")
@@ -45,7 +45,6 @@ BUSY_TIMEOUT_S = 5.0
 
 _Task = tuple[Callable[[Connection], Any], Pending[Any]]
 _MEMORY = ":memory:"
-_VERSION = 1
 
 
 class SqliteStore:
@@ -91,6 +90,10 @@ class SqliteStore:
     def run(self, job: Job[Answer]) -> Answer:
         """`submit` and wait."""
         return self.submit(job).result()
+
+    def read(self, job: Job[Answer]) -> Answer:
+        """`run`: there is one connection, and what it reads is of one instant anyway."""
+        return self.run(job)
 
     def close(self) -> None:
         """Finishes what waits, then closes the file. Again: nothing."""
@@ -198,22 +201,14 @@ class SqliteStore:
         return connection
 
     def _migrate(self, connection: Connection) -> None:
-        known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'meta'").first()
-        if known is None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            tables.LEDGER.create_all(connection, checkfirst=False)
-            connection.execute(
-                tables.meta.insert(), [{"key": "version", "value": _VERSION}, {"key": "seq", "value": 0}]
-            )
-            connection.exec_driver_sql("COMMIT")
+        def refuse(what: str, what_to_do: str) -> DirectoryError:
+            return DirectoryError(self.path, what, what_to_do)
+
+        if migrate.newest(connection, refuse):
             return
-        version = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'version'").scalar_one()
-        if version != _VERSION:
-            raise DirectoryError(
-                self.path,
-                f"the ledger has format {version}, this fastcheck reads {_VERSION}",
-                "use the version of fastcheck that wrote it, or a newer one",
-            )
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        migrate.migrate(connection, refuse)
+        connection.exec_driver_sql("COMMIT")
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

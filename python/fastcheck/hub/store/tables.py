@@ -49,7 +49,8 @@ def _maybe(name: str, kind: Any) -> Column[Any]:
 
 
 meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
-"""version, seq."""
+"""seq, the number of the last change; numbers, the last given to a customer; catalog, the number of the one
+in force."""
 
 catalogs = Table(
     "catalog",

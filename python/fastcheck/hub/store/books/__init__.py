@@ -6,7 +6,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from ....errors import UnknownCustomer
-from .accounts import Accounts
+from .accounts import AccountKey, Accounts, ChangedAccount
 from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
@@ -41,6 +41,7 @@ class PastBooks(Books):
 
 
 __all__ = [
-    "LEASES_KEPT", "Books", "Lease", "PastBooks", "StoredCatalog", "StoredCustomer", "StoredGrant",
+    "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
+    "StoredCustomer", "StoredGrant",
     "StoredOverride",
 ]  # fmt: skip

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from ....ledger.model import Account
+from sqlalchemy import bindparam, insert, select, update
+
+from ....ledger.model import Account, Holding
 from ..tables import accounts, grants
 from .conflict import Upsert
 from .grant_rows import COLUMNS, StoredGrant, grant_row, stored_grant
-from .subject import Subject
+from .subject import Subject, chunks
+
+AccountKey = tuple[int, str]
+"""(customer number, pool)."""
+
+
+class ChangedAccount(NamedTuple):
+    """An account as it was read, and as it shall be."""
+
+    number: int
+    pool: str
+    before: Account | None
+    after: Account
+
 
 _POOLS = select(accounts.c.pool).where(accounts.c.number == bindparam("of")).order_by(accounts.c.pool)
 _ACCOUNT = select(accounts.c.overage, accounts.c.written_off, accounts.c.as_of).where(
@@ -19,9 +35,29 @@ _GRANTS = (
     .where(grants.c.number == bindparam("of"), grants.c.pool == bindparam("name"))
     .order_by(grants.c.created_at, grants.c.id)
 )
+_ACCOUNTS = select(
+    accounts.c.number, accounts.c.pool, accounts.c.overage, accounts.c.written_off, accounts.c.as_of
+).where(
+    accounts.c.number.in_(bindparam("numbers", expanding=True)),
+    accounts.c.pool.in_(bindparam("pools", expanding=True)),
+)
+_GRANTS_OF_ALL = (
+    select(*COLUMNS)
+    .where(
+        grants.c.number.in_(bindparam("numbers", expanding=True)),
+        grants.c.pool.in_(bindparam("pools", expanding=True)),
+    )
+    .order_by(grants.c.created_at, grants.c.id)
+)
 _GRANT = select(*COLUMNS).where(grants.c.id == bindparam("key"))
 _PUT_ACCOUNT = Upsert(accounts)
-_PUT_GRANTS = Upsert(grants, keep=("author",))
+_NEW_GRANTS = insert(grants)
+"""Without a word on conflicts: an id that somebody else has just made must not be written over."""
+_CHANGED_GRANTS = (
+    update(grants)
+    .where(grants.c.id == bindparam("of_id"))
+    .values({column.name: bindparam(column.name) for column in COLUMNS if column.name != "id"})
+)
 
 
 class Accounts(Subject):
@@ -40,31 +76,60 @@ class Accounts(Subject):
         rows = self._db.execute(_GRANTS, key)
         return Account(tuple(stored_grant(one).holding for one in rows), *row)
 
+    def accounts(self, keys: Iterable[AccountKey]) -> dict[AccountKey, Account]:
+        """Those of many accounts that were ever written, in few statements."""
+        wanted = set(keys)
+        found: dict[AccountKey, tuple[int, int, int]] = {}
+        held: dict[AccountKey, list[Holding]] = {}
+        pools = sorted({pool for _, pool in wanted})
+        for part in chunks(sorted({number for number, _ in wanted})):
+            asked = {"numbers": part, "pools": pools}
+            for number, pool, *sums in self._db.execute(_ACCOUNTS, asked):
+                if (number, pool) in wanted:
+                    found[number, pool] = (sums[0], sums[1], sums[2])
+            for row in self._db.execute(_GRANTS_OF_ALL, asked):
+                one = stored_grant(row)
+                held.setdefault((one.customer, one.pool), []).append(one.holding)
+        return {key: Account(tuple(held.get(key, ())), *sums) for key, sums in found.items()}
+
     def put_account(
         self, number: int, pool: str, before: Account | None, after: Account, author: str
     ) -> None:
         """Writes what changed of an account; `author` is noted for new grants."""
-        known = {} if before is None else {one.id: one for one in before.holdings}
-        self._many(
-            _PUT_GRANTS.on(self._db),
-            [
-                {**grant_row(number, pool, one), "author": author}
-                for one in after.holdings
-                if known.get(one.id) != one
-            ],
-        )
-        if before is None or (before.overage, before.written_off, before.as_of) != (
-            after.overage, after.written_off, after.as_of,
-        ):  # fmt: skip
-            self._db.execute(
-                _PUT_ACCOUNT.on(self._db),
-                {
-                    "number": number, "pool": pool, "overage": after.overage,
-                    "written_off": after.written_off, "as_of": after.as_of,
-                },
-            )  # fmt: skip
+        self.put_accounts([ChangedAccount(number, pool, before, after)], author)
+
+    def put_accounts(self, changed: Sequence[ChangedAccount], author: str) -> None:
+        """`put_account` for many, each named once, in few statements."""
+        new: list[dict[str, Any]] = []
+        known: list[dict[str, Any]] = []
+        for one in changed:
+            before = {} if one.before is None else {held.id: held for held in one.before.holdings}
+            for held in one.after.holdings:
+                old = before.get(held.id)
+                if old is None:
+                    new.append({**grant_row(one.number, one.pool, held), "author": author})
+                elif old != held:
+                    row = grant_row(one.number, one.pool, held)
+                    known.append({**row, "of_id": row.pop("id")})
+        self._many(_NEW_GRANTS, new)
+        self._many(_CHANGED_GRANTS, known)
+        self._many(_PUT_ACCOUNT.on(self._db), [_account_row(one) for one in changed if _sums_differ(one)])
 
     def grant(self, id: str) -> StoredGrant | None:
         """One grant, as it was last written."""
         row = self._db.execute(_GRANT, {"key": id}).first()
         return None if row is None else stored_grant(row)
+
+
+def _sums_differ(one: ChangedAccount) -> bool:
+    before, after = one.before, one.after
+    return before is None or (before.overage, before.written_off, before.as_of) != (
+        after.overage, after.written_off, after.as_of,
+    )  # fmt: skip
+
+
+def _account_row(one: ChangedAccount) -> dict[str, Any]:
+    return {
+        "number": one.number, "pool": one.pool, "overage": one.after.overage,
+        "written_off": one.after.written_off, "as_of": one.after.as_of,
+    }  # fmt: skip

@@ -23,8 +23,11 @@ class StoredCatalog:
     document: Mapping[str, Any]
 
 
-_SEQ = select(meta.c.value).where(meta.c.key == "seq")
-_NEXT_SEQ = update(meta).where(meta.c.key == "seq").values(value=meta.c.value + bindparam("count"))
+_COUNTED = select(meta.c.value).where(meta.c.key == bindparam("name"))
+_HELD = _COUNTED.with_for_update()
+_SHARED = _COUNTED.with_for_update(read=True)
+_COUNT = update(meta).where(meta.c.key == bindparam("name")).values(value=meta.c.value + bindparam("count"))
+_SET = update(meta).where(meta.c.key == bindparam("name")).values(value=bindparam("new"))
 _IN_FORCE = (
     select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document)
     .order_by(catalogs.c.number.desc())
@@ -44,12 +47,33 @@ class Catalogs(Subject):
 
     def seq(self) -> int:
         """The number of the last change."""
-        return int(self._db.execute(_SEQ).scalar_one())
+        return self._value("seq")
 
     def next_seq(self, count: int = 1) -> int:
-        """Takes `count` numbers; the last of them."""
-        self._db.execute(_NEXT_SEQ, {"count": count})
-        return self.seq()
+        """Takes `count` numbers; the last of them. They are in the order of the commits and without a gap,
+        because whoever else wants some waits for the end of this transaction."""
+        return self._take("seq", count)
+
+    def take_numbers(self, count: int) -> int:
+        """Takes `count` customer numbers; the last of them. As `next_seq`."""
+        return self._take("numbers", count)
+
+    def lock_catalog(self, *, exclusive: bool) -> int:
+        """The number of the catalog in force, 0 = none. Until the end of the transaction no other catalog is
+        put in force; with `exclusive`, nobody else holds this one either."""
+        statement = _HELD if exclusive else _SHARED
+        return int(self._db.execute(statement, {"name": "catalog"}).scalar_one())
+
+    def catalog_number(self) -> int:
+        """The number of the catalog in force, 0 = none."""
+        return self._value("catalog")
+
+    def _value(self, name: str) -> int:
+        return int(self._db.execute(_COUNTED, {"name": name}).scalar_one())
+
+    def _take(self, name: str, count: int) -> int:
+        self._db.execute(_COUNT, {"name": name, "count": count})
+        return self._value(name)
 
     def catalog(self) -> StoredCatalog | None:
         """The catalog in force."""
@@ -64,4 +88,5 @@ class Catalogs(Subject):
     def put_catalog(self, at: int, source: bytes, filename: str, digest: str, document: object) -> None:
         """Puts another catalog in force."""
         row = {"at": at, "filename": filename, "source": source, "digest": digest, "document": pack(document)}
-        self._db.execute(_PUT, row)
+        (number,) = self._db.execute(_PUT, row).inserted_primary_key or (0,)
+        self._db.execute(_SET, {"name": "catalog", "new": number})

@@ -12,7 +12,7 @@ from ....wire import CustomerRecord, pack, unpack, unpack_record
 from ...sources import Since
 from ..tables import accounts, addons, aliases, customers, customers_past, overrides, trials
 from .conflict import Upsert
-from .subject import Subject
+from .subject import Subject, chunks
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,12 @@ _NUMBERS_OF_IDS = select(customers.c.id, customers.c.number).where(
 _NUMBERS_OF_ALIASES = select(aliases.c.key, aliases.c.number).where(
     aliases.c.key.in_(bindparam("keys", expanding=True))
 )
-_LAST_NUMBER = select(func.coalesce(func.max(customers.c.number), 0))
+_LOCK = (
+    select(customers.c.number)
+    .where(customers.c.number.in_(bindparam("keys", expanding=True)))
+    .order_by(customers.c.number)
+    .with_for_update()
+)
 _CUSTOMER = select(customers.c.record, customers.c.since).where(customers.c.number == bindparam("of"))
 _AFTER_ID = (
     select(customers.c.record)
@@ -124,9 +129,14 @@ class Customers(Subject):
         """Those of the aliases that are taken; at most a few hundred at once."""
         return {row[0]: row[1] for row in self._db.execute(_NUMBERS_OF_ALIASES, {"keys": keys})}
 
-    def last_number(self) -> int:
-        """The highest number given."""
-        return int(self._db.execute(_LAST_NUMBER).scalar_one())
+    def lock(self, numbers: Iterable[int]) -> None:
+        """Holds customers until the end of the transaction, so that what is read of them from now on is the
+        newest and stays so. In the order of their numbers, so that no two wait for each other; a
+        transaction that locks twice may be undone and run again. Nothing on SQLite, which has one writer."""
+        if self._db.dialect.name == "sqlite":
+            return
+        for part in chunks(sorted(set(numbers))):
+            self._db.execute(_LOCK, {"keys": part}).all()
 
     def customer(self, number: int) -> StoredCustomer:
         """A customer's row."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from sqlalchemy import bindparam, delete, false, select, true
 
 from ..tables import late_returns, leases
 from .conflict import InsertOnce, Upsert
-from .subject import Subject
+from .subject import Subject, chunks
 
 LEASES_KEPT = 8
 """Closed leases kept per account and host, for what is given back late by holds that outlived them."""
@@ -51,6 +51,10 @@ _of_account = (
 _LEASE = _all.where(*_of_account, leases.c.lease == bindparam("count"))
 _LAST = _all.where(*_of_account).order_by(leases.c.lease.desc()).limit(1)
 _OPEN = _all.where(leases.c.open == true()).order_by(leases.c.number, leases.c.pool, leases.c.host)
+_OF_NUMBERS = _all.where(
+    leases.c.number.in_(bindparam("numbers", expanding=True)), leases.c.host == bindparam("at_host")
+)
+_OPEN_OF_NUMBERS = _OF_NUMBERS.where(leases.c.open == true())
 _PUT = Upsert(leases)
 _FORGET = delete(leases).where(
     *_of_account, leases.c.lease <= bindparam("last_gone"), leases.c.open == false()
@@ -78,7 +82,20 @@ class Leases(Subject):
 
     def put_lease(self, lease: Lease) -> None:
         """Writes a lease."""
-        self._db.execute(_PUT.on(self._db), {name: getattr(lease, name) for name in _NAMES})
+        self.put_leases([lease])
+
+    def leases_of(self, numbers: Iterable[int], host: str = "", *, only_open: bool = False) -> list[Lease]:
+        """The leases of many customers at a host, in few statements."""
+        query = _OPEN_OF_NUMBERS if only_open else _OF_NUMBERS
+        return [
+            Lease(*row)
+            for part in chunks(sorted(set(numbers)))
+            for row in self._db.execute(query, {"numbers": part, "at_host": host})
+        ]
+
+    def put_leases(self, changed: Sequence[Lease]) -> None:
+        """Writes many leases, each named once, in few statements."""
+        self._many(_PUT.on(self._db), [{name: getattr(one, name) for name in _NAMES} for one in changed])
 
     def forget_leases(self, number: int, pool: str, newest: int, host: str = "") -> None:
         """Drops closed leases that are too old for anything to come back to."""

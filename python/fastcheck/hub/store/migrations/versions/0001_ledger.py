@@ -1,0 +1,128 @@
+"""The ledger's tables as they were first released. Never edited after that: a later change is a later
+file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Text,
+    text,
+)
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+INT, BYTES, BOOL = BigInteger(), LargeBinary(), Boolean(create_constraint=False)
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    """Makes everything."""
+    _catalog_and_customers()
+    _accounts_and_leases()
+    _records()
+    op.execute("INSERT INTO meta (key, value) VALUES ('seq', 0), ('numbers', 0), ('catalog', 0)")
+
+
+def _catalog_and_customers() -> None:
+    _table("meta", ["key"], key=TEXT, value=INT)
+    _numbered("catalog", at=INT, filename=TEXT, source=BYTES, digest=TEXT, document=BYTES)
+    op.create_table(
+        "customers",
+        Column("number", NUMBER, primary_key=True, autoincrement=False),
+        *_columns({
+            "id": TEXT, "seq": INT, "deleted": BOOL, "plan?": TEXT, "version?": INT, "record": BYTES,
+            "since?": BYTES,
+        }),
+    )  # fmt: skip
+    op.create_index("customers_id", "customers", ["id"], unique=True)
+    op.create_index("customers_seq", "customers", ["seq"])
+    _table("aliases", ["key"], key=TEXT, number=INT)
+    op.create_index("aliases_number", "aliases", ["number"])
+    _table("addons", ["name", "number"], name=TEXT, number=INT)
+    op.create_index("addons_number", "addons", ["number"])
+    _table("trials", ["number"], plan=TEXT, version=INT, number=INT)
+    _table(
+        "overrides", ["number", "feature"],
+        **{
+            "number": INT, "feature": TEXT, "setting": BYTES, "starts_at?": INT, "expires_at?": INT,
+            "reason": TEXT, "author": TEXT, "created_at": INT,
+        },
+    )  # fmt: skip
+    op.create_index("overrides_feature", "overrides", ["feature"])
+
+
+def _accounts_and_leases() -> None:
+    _table("accounts", ["number", "pool"], number=INT, pool=TEXT, overage=INT, written_off=INT, as_of=INT)
+    op.create_index("accounts_pool", "accounts", ["pool"])
+    _table(
+        "grants", ["id"],
+        CheckConstraint("remaining >= 0", name="grants_remaining"),
+        CheckConstraint("granted = remaining + burned + expired + voided", name="grants_balanced"),
+        **{
+            "id": TEXT, "number": INT, "pool": TEXT, "amount": INT, "remaining": INT, "priority": INT,
+            "effective_at": INT, "expires_at?": INT, "kind": TEXT, "created_at": INT, "reason": TEXT,
+            "author": TEXT, "source?": TEXT, "terms?": BYTES, "refilled_at": INT, "granted": INT,
+            "burned": INT, "expired": INT, "voided": INT, "parked?": INT, "voided_at?": INT,
+        },
+    )  # fmt: skip
+    op.create_index("grants_account", "grants", ["number", "pool"])
+    _table(
+        "leases", ["number", "pool", "host", "lease"],
+        **{
+            "number": INT, "pool": TEXT, "host": TEXT, "lease": INT, "open": BOOL, "lent": INT, "spent": INT,
+            "returned": INT, "folded": INT, "valid_until?": INT, "whole": BOOL, "opened_at": INT,
+        },
+    )  # fmt: skip
+    op.create_index(
+        "leases_open", "leases", ["number", "pool", "host"], unique=True, sqlite_where=text("open = 1"),
+        postgresql_where=text("open"),
+    )  # fmt: skip
+    _table("late_returns", ["key"], key=TEXT, number=INT, pool=TEXT, lease=INT, units=INT, at=INT)
+
+
+def _records() -> None:
+    _numbered(
+        "usage_records", position=TEXT, at=INT, event=TEXT, customer=TEXT, feature=TEXT, units=INT,
+        quantities=BYTES,
+    )  # fmt: skip
+    op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
+    _numbered(
+        "audit",
+        **{
+            "at": INT, "author": TEXT, "action": TEXT, "subject": TEXT, "reason": TEXT, "before?": BYTES,
+            "after?": BYTES,
+        },
+    )  # fmt: skip
+
+
+def _table(name: str, key: list[str], /, *constraints: CheckConstraint, **columns: Any) -> None:
+    """A table that is kept in the order of its key."""
+    op.create_table(
+        name, *_columns(columns), PrimaryKeyConstraint(*key), *constraints, sqlite_with_rowid=False
+    )
+
+
+def _numbered(name: str, /, **columns: Any) -> None:
+    """A table whose rows the database numbers."""
+    op.create_table(name, Column("number", NUMBER, primary_key=True), *_columns(columns))
+
+
+def _columns(columns: dict[str, Any]) -> list[Column[Any]]:
+    """A name that ends with ? may be empty."""
+    return [
+        Column(name.rstrip("?"), kind, nullable=name.endswith("?"), autoincrement=False)
+        for name, kind in columns.items()
+    ]
