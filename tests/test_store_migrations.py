@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 POSTGRES_SCHEMA = (
     "SELECT table_name, column_name, data_type, is_nullable, collation_name, is_identity, column_default "
-    "FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, ordinal_position",
+    "FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
     "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
     "WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
     "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2",

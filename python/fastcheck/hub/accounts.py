@@ -25,6 +25,8 @@ from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCustome
 LeaseKey = tuple[int, str, int]
 """(customer number, pool, lease)."""
 
+RECORD_MS = 60_000
+"""Between two totals of a lease that are kept for good."""
 BOUNDARIES_MAX = 1_000
 """Instants at which a customer's quota changed that are replayed one by one; older ones no longer matter."""
 
@@ -85,9 +87,7 @@ class Accounts:
         number = customer.record.number
         stored = self.books.account(number, pool.name)
         account = Account() if stored is None else stored
-        lease = self.books.last_lease(number, pool.name)
-        if lease is not None:
-            account = use(account, pool.rules, lease.net - lease.folded)
+        account = use(account, pool.rules, self.books.unfolded(number, pool.name))
         return stored, self._follow(customer, pool, account, known=stored is not None)
 
     def _follow(self, customer: StoredCustomer, pool: Pool, account: Account, *, known: bool) -> Account:
@@ -119,12 +119,14 @@ class Accounts:
         for _, pool, _, after in changed:
             if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
                 raise AmountError(f"the balance of pool {pool} would pass {AMOUNT_MAX} units: grant less")
-        self.books.put_accounts(changed, self.author)
+        self.books.put_accounts(changed, self.author, self.now)
 
     def fold(self, lease: Lease | None) -> None:
         """Lets the grants show what a lease used. Again: no change."""
         if lease is not None and lease.net != lease.folded:
-            self.books.put_leases(self._fold_all([lease]))
+            folded = self._fold_all([lease])
+            self.books.put_leases(folded)
+            self.books.record(folded)
 
     def _fold_all(self, ended: Iterable[Lease]) -> list[Lease]:
         """Writes to the accounts what leases used; the leases as they are to be written then."""
@@ -135,9 +137,12 @@ class Accounts:
             # The catalog may have lost the pool since; what was used is kept all the same.
             pool, key = self.product.pools.get(one.pool), (one.number, one.pool)
             account = after.get(key) or Account(as_of=one.opened_at)
-            after[key] = use(account, Rules() if pool is None else pool.rules, one.net - one.folded)
+            rules = Rules() if pool is None else pool.rules
+            # A lease is not used past its end, however late its last total comes.
+            at = self.now if one.valid_until is None else min(self.now, one.valid_until - 1)
+            after[key] = use(account, rules, one.net - one.folded, at)
         self._save_all([ChangedAccount(*key, before.get(key), account) for key, account in after.items()])
-        return [replace(one, folded=one.net) for one in owing]
+        return [replace(one, folded=one.net, recorded_at=self.now) for one in owing]
 
     def settle(self, totals: Iterable[Totals]) -> None:
         """Books absolute totals: the greater of each counts, so that repeats and late arrivals change
@@ -158,11 +163,22 @@ class Accounts:
                 open=lease.open and not one.final,
             )
             if after != stored:
+                after = self._settled(after)
                 known.put(after)
                 changed[one[:3]] = after
         for lease in self._fold_all(one for one in changed.values() if not one.open):
             changed[lease.number, lease.pool, lease.lease] = lease
         self.books.put_leases(list(changed.values()))
+        self.books.record([one for one in changed.values() if one.recorded_at == self.now])
+
+    def _settled(self, lease: Lease) -> Lease:
+        """A lease whose totals changed, with what of them is kept for good: one a minute, and each where the
+        dearest use may no longer be allowed, because there an answer may change."""
+        pool = self.product.pools.get(lease.pool)
+        near = pool is None or (lease.whole and lease.lent - lease.net < pool.dearest)
+        if near or self.now - lease.recorded_at >= RECORD_MS:
+            lease = replace(lease, recorded_at=self.now)
+        return replace(lease, settled_at=self.now)
 
     def _unknown(self, one: Totals, known: _Leases) -> Lease | None:
         """A lease that this ledger does not know: forgotten long ago, or given out after the backup that this
@@ -172,7 +188,9 @@ class Accounts:
         last = known.last(one.number, one.pool)
         if last is not None and (one.lease < last.lease or last.open):
             return None
-        return Lease(one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now)
+        return Lease(
+            one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now, self.now, self.now
+        )  # fmt: skip
 
     def lend(self, customer: StoredCustomer, pool: Pool) -> Terms:
         """The open lease of an account, or a new one."""
@@ -182,12 +200,12 @@ class Accounts:
             return Terms(number, pool.name, last.lease, last.lent, last.valid_until, last.whole)
         lending = self.lending(customer, pool, self.update(customer, pool))
         lease = 1 if last is None else last.lease + 1
-        self.books.put_lease(
-            Lease(
-                number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full,
-                self.now,
-            )
+        opened = Lease(
+            number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full,
+            self.now, self.now, self.now,
         )  # fmt: skip
+        self.books.put_lease(opened)
+        self.books.record([opened])
         self.books.forget_leases(number, pool.name, lease)
         return Terms(number, pool.name, lease, lending.units, lending.valid_until, lending.full)
 

@@ -21,7 +21,7 @@ It is made from `Catalog.document()`, the canonical content with every default f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,6 +54,8 @@ class Pool:
     """The balance behind one meter, named like the meter."""
     warn_at: tuple[int, ...] = (90, 100)
     """Percents of what was granted at whose use somebody is told, ascending."""
+    dearest: int = 1
+    """Units that the dearest single use of any feature burns."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,10 @@ def product(document: Mapping[str, Any]) -> Product:
     """Reads a document. Raises `CatalogError` where it is not of the form above."""
     try:
         return Product(
-            {name: _pool(name, pool) for name, pool in document.get("pools", {}).items()},
+            {
+                name: _pool(name, pool, document["features"].values())
+                for name, pool in document.get("pools", {}).items()
+            },
             {name: _feature(name, feature) for name, feature in document.get("features", {}).items()},
             {
                 (name, int(version)): _offer(offer)
@@ -140,13 +145,16 @@ def product(document: Mapping[str, Any]) -> Product:
         ) from error
 
 
-def _pool(name: str, pool: Mapping[str, Any]) -> Pool:
+def _pool(name: str, pool: Mapping[str, Any], features: Iterable[Mapping[str, Any]]) -> Pool:
+    rates = (
+        cost for one in features if one.get("pool") == name for cost in (one.get("rates") or {}).values()
+    )
     private = bool(pool.get("private"))
     order = tuple(OrderKey(key) for key in pool.get("order") or DEFAULT_ORDER)
     overdraft = pool.get("overdraft") if pool.get("policy", "hard") == "soft" else 0
     return Pool(
         name, int(pool["scale"]), Rules(order, overdraft, period_clears_overage=private), private,
-        tuple(int(percent) for percent in pool.get("warn_at", (90, 100))),
+        tuple(int(percent) for percent in pool.get("warn_at", (90, 100))), max(rates, default=1),
     )  # fmt: skip
 
 

@@ -117,8 +117,21 @@ accounts = _table(
     _one("overage", _INT),
     _one("written_off", _INT),
     _one("as_of", _INT),
+    _one("changed_at", _INT),
     Index("accounts_pool", "pool"),
 )
+
+accounts_past = _table(
+    "accounts_past",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _key("until_at", _INT),  # Exclusive: the instant of the change that ended it.
+    _one("from_at", _INT),
+    _one("overage", _INT),
+    _one("written_off", _INT),
+    _one("as_of", _INT),
+)
+"""What accounts were before they were written again."""
 
 grants = _table(
     "grants",
@@ -146,10 +159,44 @@ grants = _table(
     _maybe("parked", _INT),
     _one("rolled", _INT),
     _maybe("voided_at", _INT),
+    _one("changed_at", _INT),
     CheckConstraint("remaining >= 0", name="grants_remaining"),
     CheckConstraint("granted = remaining + burned + expired + voided", name="grants_balanced"),
     Index("grants_account", "number", "pool"),
 )
+
+grants_past = _table(
+    "grants_past",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _key("until_at", _INT),
+    _key("id", _TEXT),
+    _one("from_at", _INT),
+    *(
+        Column(one.name, one.type, nullable=one.nullable)
+        for one in grants.columns
+        if one.name not in ("number", "pool", "id", "author", "changed_at")
+    ),
+)
+"""What grants were before they were written again."""
+
+postings = Table(
+    "postings",
+    LEDGER,
+    Column("place", _NUMBER, primary_key=True),
+    _one("number", _INT),
+    _one("pool", _TEXT),
+    _one("at", _INT),  # When the units moved.
+    _one("booked_at", _INT),  # When it was written down.
+    _maybe("grant", _TEXT),
+    _one("source", _TEXT),
+    _one("target", _TEXT),
+    _one("units", _INT),
+    CheckConstraint("units > 0", name="postings_units"),
+    Index("postings_account", "number", "pool", "at"),
+    Index("postings_at", "at"),
+)
+"""Every movement of units, from one account of the books to another. Never changed, never removed."""
 
 leases = _table(
     "leases",
@@ -165,6 +212,8 @@ leases = _table(
     _maybe("valid_until", _INT),
     _one("whole", _BOOL),  # All there is was lent.
     _one("opened_at", _INT),
+    _one("settled_at", _INT),
+    _one("recorded_at", _INT),  # Of the last row of `settlements`.
 )
 Index(
     "leases_open",
@@ -180,11 +229,10 @@ settlements = _table(
     "settlements",
     _key("number", _INT),
     _key("pool", _TEXT),
-    _key("at", _INT),
     _key("host", _TEXT),
+    _key("at", _INT),
     _key("lease", _INT),
-    _one("spent", _INT),
-    _one("returned", _INT),
+    _one("net", _INT),  # Used for good, since the lease was opened.
     _one("folded", _INT),
 )
 """A lease's totals as they were settled: once a minute, near zero each time, and whenever they are folded."""

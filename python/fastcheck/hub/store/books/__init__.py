@@ -6,6 +6,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from ....errors import UnknownCustomer
+from ....ledger.model import Account
 from .accounts import AccountKey, Accounts, ChangedAccount
 from .answers import Answers
 from .audit import Audit
@@ -34,6 +35,14 @@ class PastBooks(Books):
         if found is None or found.record.deleted:
             raise UnknownCustomer(f"there was no such customer at {self._instant} ms")
         return found
+
+    def account(self, number: int, pool: str) -> Account | None:
+        """As `Books.account`, then."""
+        return self.account_at(number, pool, self._instant)
+
+    def unfolded(self, number: int, pool: str) -> int:
+        """As `Books.unfolded`, then."""
+        return self.unfolded_at(number, pool, self._instant)
 
     def number_of(self, key: str) -> int | None:
         """As `Books.number_of`, by the keys of today; ids of customers deleted since, too."""

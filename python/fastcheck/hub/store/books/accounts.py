@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
-from ....ledger.model import Account, Holding
+from ....ledger.model import Account, Holding, Movement
 from ..tables import accounts, grants
 from .conflict import Upsert
 from .grant_rows import COLUMNS, StoredGrant, grant_row, stored_grant
-from .subject import Subject, chunks
+from .history import History
+from .subject import chunks
 
 AccountKey = tuple[int, str]
 """(customer number, pool)."""
@@ -24,6 +25,10 @@ class ChangedAccount(NamedTuple):
     pool: str
     before: Account | None
     after: Account
+
+    def moved(self) -> tuple[Movement, ...]:
+        """What moved between the two."""
+        return self.after.moved[0 if self.before is None else len(self.before.moved) :]
 
 
 _POOLS = select(accounts.c.pool).where(accounts.c.number == bindparam("of")).order_by(accounts.c.pool)
@@ -56,11 +61,11 @@ _NEW_GRANTS = insert(grants)
 _CHANGED_GRANTS = (
     update(grants)
     .where(grants.c.id == bindparam("of_id"))
-    .values({column.name: bindparam(column.name) for column in COLUMNS if column.name != "id"})
+    .values({one.name: bindparam(one.name) for one in [*COLUMNS, grants.c.changed_at] if one.name != "id"})
 )
 
 
-class Accounts(Subject):
+class Accounts(History):
     """What customers have in pools."""
 
     def pools_of(self, number: int) -> list[str]:
@@ -92,14 +97,9 @@ class Accounts(Subject):
                 held.setdefault((one.customer, one.pool), []).append(one.holding)
         return {key: Account(tuple(held.get(key, ())), *sums) for key, sums in found.items()}
 
-    def put_account(
-        self, number: int, pool: str, before: Account | None, after: Account, author: str
-    ) -> None:
-        """Writes what changed of an account; `author` is noted for new grants."""
-        self.put_accounts([ChangedAccount(number, pool, before, after)], author)
-
-    def put_accounts(self, changed: Sequence[ChangedAccount], author: str) -> None:
-        """`put_account` for many, each named once, in few statements."""
+    def put_accounts(self, changed: Sequence[ChangedAccount], author: str, now: int) -> None:
+        """Writes what changed of accounts, each named once, and what moved; keeps what they were. `author` is
+        noted for new grants. Few statements, however many accounts."""
         new: list[dict[str, Any]] = []
         known: list[dict[str, Any]] = []
         for one in changed:
@@ -111,9 +111,13 @@ class Accounts(Subject):
                 elif old != held:
                     row = grant_row(one.number, one.pool, held)
                     known.append({**row, "of_id": row.pop("id")})
-        self._many(_NEW_GRANTS, new)
-        self._many(_CHANGED_GRANTS, known)
-        self._many(_PUT_ACCOUNT.on(self._db), [_account_row(one) for one in changed if _sums_differ(one)])
+        sums = [one for one in changed if _sums_differ(one)]
+        self._keep_grants([row["of_id"] for row in known], now)
+        self._keep_accounts([(one.number, one.pool) for one in sums if one.before is not None], now)
+        self._many(_NEW_GRANTS, [{**row, "changed_at": now} for row in new])
+        self._many(_CHANGED_GRANTS, [{**row, "changed_at": now} for row in known])
+        self._many(_PUT_ACCOUNT.on(self._db), [{**_account_row(one), "changed_at": now} for one in sums])
+        self._put_postings(((one.number, one.pool, one.moved()) for one in changed), now)
 
     def grant(self, id: str) -> StoredGrant | None:
         """One grant, as it was last written."""

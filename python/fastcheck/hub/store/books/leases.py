@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import bindparam, delete, false, select, true
+from sqlalchemy import bindparam, delete, false, func, select, true
 
-from ..tables import late_returns, leases
+from ..tables import late_returns, leases, settlements
 from .conflict import InsertOnce, Upsert
 from .subject import Subject, chunks
 
@@ -32,6 +32,9 @@ class Lease:
     whole: bool
     """Whether all there was has been lent."""
     opened_at: int
+    settled_at: int
+    recorded_at: int
+    """When its totals were last kept for good; see `settlements`."""
     host: str = ""
     """Who it was lent to; '' = the embedded host."""
 
@@ -60,6 +63,25 @@ _FORGET = delete(leases).where(
     *_of_account, leases.c.lease <= bindparam("last_gone"), leases.c.open == false()
 )
 _PUT_LATE_RETURN = InsertOnce(late_returns)
+_UNFOLDED = select(
+    func.coalesce(func.sum(leases.c.spent - leases.c.returned - leases.c.folded), 0)
+).where(leases.c.number == bindparam("of"), leases.c.pool == bindparam("name"), leases.c.open == true())
+_HOSTS = select(leases.c.host).where(
+    leases.c.number == bindparam("of"), leases.c.pool == bindparam("name")
+).distinct()  # fmt: skip
+_SETTLED = select(
+    leases.c.settled_at, leases.c.spent - leases.c.returned - leases.c.folded
+).where(*_of_account, leases.c.open == true())  # fmt: skip
+_RECORDED = (
+    select(settlements.c.net - settlements.c.folded)
+    .where(
+        settlements.c.number == bindparam("of"), settlements.c.pool == bindparam("name"),
+        settlements.c.host == bindparam("at_host"), settlements.c.at <= bindparam("at"),
+    )
+    .order_by(settlements.c.at.desc(), settlements.c.lease.desc())
+    .limit(1)
+)  # fmt: skip
+_RECORD = Upsert(settlements)
 
 
 class Leases(Subject):
@@ -102,6 +124,35 @@ class Leases(Subject):
         self._db.execute(
             _FORGET, {"of": number, "name": pool, "at_host": host, "last_gone": newest - LEASES_KEPT}
         )
+
+    def unfolded(self, number: int, pool: str) -> int:
+        """What open leases used that the grants do not show yet."""
+        return int(self._db.execute(_UNFOLDED, {"of": number, "name": pool}).scalar_one())
+
+    def unfolded_at(self, number: int, pool: str, at: int) -> int:
+        """The same as it was at an instant, by what had been settled."""
+        total = 0
+        for host in self._db.execute(_HOSTS, {"of": number, "name": pool}).scalars().all():
+            key = {"of": number, "name": pool, "at_host": host}
+            newest = self._db.execute(_SETTLED, key).first()
+            if newest is not None and newest[0] <= at:
+                total += newest[1]
+            else:
+                total += self._db.execute(_RECORDED, {**key, "at": at}).scalar() or 0
+        return total
+
+    def record(self, settled: Sequence[Lease]) -> None:
+        """Keeps the totals of leases as of their `recorded_at`."""
+        self._many(
+            _RECORD.on(self._db),
+            [
+                {
+                    "number": one.number, "pool": one.pool, "host": one.host, "at": one.recorded_at,
+                    "lease": one.lease, "net": one.net, "folded": one.folded,
+                }
+                for one in settled
+            ],
+        )  # fmt: skip
 
     def put_late_return(self, key: str, number: int, pool: str, lease: int, units: int, at: int) -> bool:
         """Notes what a hold gave back after its lease was closed; False if it was noted before."""

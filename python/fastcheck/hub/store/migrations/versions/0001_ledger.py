@@ -44,8 +44,12 @@ def _catalog_and_customers() -> None:
         Column("number", NUMBER, primary_key=True, autoincrement=False),
         *_columns({
             "id": TEXT, "seq": INT, "deleted": BOOL, "plan?": TEXT, "version?": INT, "record": BYTES,
-            "since?": BYTES,
+            "since?": BYTES, "changed_at": INT,
         }),
+    )  # fmt: skip
+    _table(
+        "customers_past", ["number", "until_at"],
+        **{"number": INT, "until_at": INT, "from_at": INT, "record": BYTES, "since?": BYTES},
     )  # fmt: skip
     op.create_index("customers_id", "customers", ["id"], unique=True)
     op.create_index("customers_seq", "customers", ["seq"])
@@ -65,30 +69,57 @@ def _catalog_and_customers() -> None:
 
 
 def _accounts_and_leases() -> None:
-    _table("accounts", ["number", "pool"], number=INT, pool=TEXT, overage=INT, written_off=INT, as_of=INT)
+    _table(
+        "accounts", ["number", "pool"], number=INT, pool=TEXT, overage=INT, written_off=INT, as_of=INT,
+        changed_at=INT,
+    )  # fmt: skip
+    _table(
+        "accounts_past", ["number", "pool", "until_at"], number=INT, pool=TEXT, until_at=INT, from_at=INT,
+        overage=INT, written_off=INT, as_of=INT,
+    )  # fmt: skip
     op.create_index("accounts_pool", "accounts", ["pool"])
+    terms: dict[str, Any] = {
+        "amount": INT, "remaining": INT, "priority": INT, "effective_at": INT, "expires_at?": INT,
+        "kind": TEXT, "created_at": INT, "reason": TEXT, "source?": TEXT, "cost?": INT, "currency?": TEXT,
+        "terms?": BYTES, "refilled_at": INT, "granted": INT, "burned": INT, "expired": INT, "voided": INT,
+        "parked?": INT, "rolled": INT, "voided_at?": INT,
+    }  # fmt: skip
     _table(
         "grants", ["id"],
         CheckConstraint("remaining >= 0", name="grants_remaining"),
         CheckConstraint("granted = remaining + burned + expired + voided", name="grants_balanced"),
-        **{
-            "id": TEXT, "number": INT, "pool": TEXT, "amount": INT, "remaining": INT, "priority": INT,
-            "effective_at": INT, "expires_at?": INT, "kind": TEXT, "created_at": INT, "reason": TEXT,
-            "author": TEXT, "source?": TEXT, "terms?": BYTES, "refilled_at": INT, "granted": INT,
-            "burned": INT, "expired": INT, "voided": INT, "parked?": INT, "voided_at?": INT,
-        },
+        **{"id": TEXT, "number": INT, "pool": TEXT, "author": TEXT, **terms, "changed_at": INT},
     )  # fmt: skip
     op.create_index("grants_account", "grants", ["number", "pool"])
+    _table(
+        "grants_past", ["number", "pool", "until_at", "id"],
+        **{"number": INT, "pool": TEXT, "until_at": INT, "id": TEXT, "from_at": INT, **terms},
+    )  # fmt: skip
+    op.create_table(
+        "postings", Column("place", NUMBER, primary_key=True),
+        *_columns({
+            "number": INT, "pool": TEXT, "at": INT, "booked_at": INT, "grant?": TEXT, "source": TEXT,
+            "target": TEXT, "units": INT,
+        }),
+        CheckConstraint("units > 0", name="postings_units"),
+    )  # fmt: skip
+    op.create_index("postings_account", "postings", ["number", "pool", "at"])
+    op.create_index("postings_at", "postings", ["at"])
     _table(
         "leases", ["number", "pool", "host", "lease"],
         **{
             "number": INT, "pool": TEXT, "host": TEXT, "lease": INT, "open": BOOL, "lent": INT, "spent": INT,
             "returned": INT, "folded": INT, "valid_until?": INT, "whole": BOOL, "opened_at": INT,
+            "settled_at": INT, "recorded_at": INT,
         },
     )  # fmt: skip
     op.create_index(
         "leases_open", "leases", ["number", "pool", "host"], unique=True, sqlite_where=text("open = 1"),
         postgresql_where=text("open"),
+    )  # fmt: skip
+    _table(
+        "settlements", ["number", "pool", "host", "at", "lease"], number=INT, pool=TEXT, host=TEXT, at=INT,
+        lease=INT, net=INT, folded=INT,
     )  # fmt: skip
     _table("late_returns", ["key"], key=TEXT, number=INT, pool=TEXT, lease=INT, units=INT, at=INT)
 
@@ -99,6 +130,8 @@ def _records() -> None:
         quantities=BYTES,
     )  # fmt: skip
     op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
+    _table("answers", ["key"], key=TEXT, at=INT, digest=BYTES, answer=BYTES)
+    op.create_index("answers_at", "answers", ["at"])
     _numbered(
         "audit",
         **{
