@@ -129,14 +129,14 @@ class Engine:
         slot.live = True
         if slot.unissued:
             slot.unissued = False
-            self._issue(slot, slot.grant.amount, at)
+            self.issue(slot, slot.grant.amount, at)
         slot.schedule(at)
         self._enter(slot)
         self._leap(slot, at)
 
     def _end(self, slot: Slot, at: int) -> None:
         """The end of a slot, or of what it holds until the next refill."""
-        slot.era += 1
+        slot.era_at = at
         if slot.over_at == at:
             slot.live = False
             self.empty(slot, at)
@@ -153,7 +153,7 @@ class Engine:
 
     def _refill(self, slot: Slot, at: int, reset: bool) -> None:
         """Sets a slot to its full amount, and what the rollover keeps on top."""
-        slot.era += 1
+        slot.era_at = at
         left = slot.remaining
         kept = kept_at_refill(slot.grant, left, slot.rolled)
         if reset:
@@ -161,7 +161,7 @@ class Engine:
         self._take(slot, left - kept, EXPIRE, at)
         slot.refilled_at = at
         slot.lapsed = False
-        self._issue(slot, slot.grant.amount + max(0, kept - left), at)
+        self.issue(slot, slot.grant.amount + max(0, kept - left), at)
         slot.rolled = kept
         slot.schedule(at)
         self._enter(slot)
@@ -175,12 +175,12 @@ class Engine:
         for slot in self.slots:
             if not slot.live or slot.lapsed or slot.refill_at == at or slot.refilled_at == at:
                 continue
-            slot.era += 1
+            slot.era_at = at
             left = slot.remaining
             kept = slot.grant.rollover.kept(left, slot.rolled)
             self._note_roll(slot, kept, left)
             self._take(slot, left - kept, EXPIRE, at)
-            self._issue(slot, kept - left, at)
+            self.issue(slot, kept - left, at)
             slot.rolled = kept
             if slot.key is None or not kept:
                 self._enter(slot)
@@ -201,7 +201,8 @@ class Engine:
             self.written_off += self.overage
             self.overage = 0
 
-    def _issue(self, slot: Slot, units: int, at: int) -> None:
+    def issue(self, slot: Slot, units: int, at: int) -> None:
+        """Puts units into a slot."""
         if units > 0:
             slot.remaining += units
             slot.granted += units
@@ -235,7 +236,7 @@ class Engine:
         while k < last:
             k += leap(slot, k, last)
             slot.refilled_at = periods.start(recurrence, k)
-        slot.era += 1
+        slot.era_at = slot.refilled_at
         slot.schedule(slot.refilled_at)
         self._enter(slot)
         self._leapt = True
@@ -343,13 +344,14 @@ class Engine:
         if slot.key is None:
             self._enter(slot)
 
-    def give_back_late(self, slot: Slot, units: int, at: int) -> None:
-        """Gives back what a slot held in a past era: it goes where the rest of that went."""
+    def undo(self, slot: Slot, units: int, burned_at: int, at: int) -> None:
+        """Gives back what was burned of one slot at an instant. What it held then may have ended since: then
+        what comes back ends at once."""
         self.give_back_to(slot, units, at)
-        if slot.live:
-            self._take(slot, units, EXPIRE, at)
-        else:
+        if not slot.live:
             self.empty(slot, at)
+        elif burned_at < slot.era_at or slot.lapsed:
+            self._take(slot, units, EXPIRE, at)
         if not slot.remaining:
             slot.key = None
 
@@ -385,7 +387,7 @@ class Engine:
         slot = Slot(len(self.slots), Holding(grant, 0, 0, refilled_at=grant.effective_at), at)
         slot.origin = None
         self.slots.append(slot)
-        self._issue(slot, grant.amount, at)
+        self.issue(slot, grant.amount, at)
         self._enter(slot)
         if self._boundaries is not None:
             self._plan(self._boundaries, slot)

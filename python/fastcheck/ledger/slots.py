@@ -19,11 +19,11 @@ Key = tuple[int | str, ...]
 
 class Slot:
     """A holding under way. `live`: started and not over. `lapsed`: what it held has ended (`lasts`), until
-    the next refill. `era` counts refills, resets and ends: what was burned in a past one cannot come back.
+    the next refill. `era_at`: its last start, refill, reset or end; what was burned before cannot come back.
     `unissued`: it is put in when it starts, and holds nothing before."""
 
     __slots__ = (
-        "burned", "era", "expired", "grant", "granted", "index", "key", "lapse_at", "lapsed", "live",
+        "burned", "era_at", "expired", "grant", "granted", "index", "key", "lapse_at", "lapsed", "live",
         "origin", "over_at", "parked", "refill_at", "refilled_at", "remaining", "rolled", "unissued",
         "voided",
     )  # fmt: skip
@@ -45,7 +45,7 @@ class Slot:
         self.over_at = NEVER if over_at is None else over_at
         self.live = grant.effective_at <= at < self.over_at
         self.unissued = False
-        self.era = 0
+        self.era_at = holding.refilled_at
         self.key: Key | None = None
         self.refill_at = NEVER
         self.lapse_at = NEVER
