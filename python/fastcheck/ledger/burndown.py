@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import AmountError, Conflict, InstantError, UnknownGrant, WrongType
 from . import periods
-from .engine import Engine
+from .engine import OVERAGE, PAY_OVERAGE, RETURN, Engine
 from .model import (
     AMOUNT_MAX,
     DEFAULT_ORDER,
@@ -22,6 +22,9 @@ from .model import (
 )
 from .trace import Trace
 
+_UNUSED = (MovementKind.ISSUE, MovementKind.EXPIRE, MovementKind.VOID)
+"""Kinds of movements that are neither usage nor its payment."""
+
 
 class Usage(NamedTuple):
     """Units used at an instant; a plain `(at, units)` does as well."""
@@ -34,8 +37,7 @@ class Usage(NamedTuple):
     """The id of an earlier usage of the same run; `units` is then negative: what of it is given back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """What happened in [start, until), in which the same grants were active."""
 
     start: int
@@ -77,8 +79,8 @@ class BurnDown:
     overage: int
     """Units used that no grant has paid yet."""
     segments: tuple[Segment, ...]
-    """Without gaps from start to until, a new one wherever active grants changed. Where something was paid at
-    `until` itself, the last one has no length."""
+    """Without gaps from start to until, a new one wherever active grants changed. Where overage was paid
+    or dropped at `until` itself, the last one has no length."""
     rollovers: tuple[ResetRollover, ...]
     movements: tuple[Movement, ...]
     closing: Opening
@@ -250,33 +252,33 @@ def _segments(
 ) -> list[Segment]:
     """What moved, between the instants at which active grants changed."""
     found = []
-    kinds, at = MovementKind, start
-    place, count = 0, len(moved)
+    at, place, count = start, 0, len(moved)
     ends = [one for one in changed_at if start < one < until]
     for end in (*ends, until, until + 1):
-        used, burned = 0, dict[str, int]()
+        used = 0
+        burned: dict[str, int] = {}
         while place < count and moved[place].at < end:
             _, kind, grant, units = moved[place]
             place += 1
-            if kind is kinds.BURN or kind is kinds.RETURN or kind is kinds.PAY_OVERAGE:
-                assert grant is not None
-                gained = -units if kind is kinds.RETURN else units
-                burned[grant] = burned.get(grant, 0) + gained
-                if kind is kinds.PAY_OVERAGE:
-                    owed -= units
-                else:
-                    used += gained
-            elif kind is kinds.OVERAGE:
-                used += units
+            if kind in _UNUSED:
+                continue
+            if kind is OVERAGE:
                 owed += units
-            elif kind is kinds.WRITE_OFF:
-                if units > 0:
+                used += units
+            elif grant is not None:
+                paid = -units if kind is RETURN else units
+                burned[grant] = burned.get(grant, 0) + paid
+                if kind is PAY_OVERAGE:
                     owed -= units
                 else:
-                    used += units
+                    used += paid
+            elif units > 0:
+                owed -= units  # Written off.
+            else:
+                used += units  # Given back without a grant to go to.
         if end <= until:
             found.append(Segment(at, end, used, owed, burned))
-        elif burned:
+        elif burned or owed != found[-1].overage:
             found.append(Segment(until, until, used, owed, burned))
         at = end
     return found

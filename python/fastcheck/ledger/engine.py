@@ -13,12 +13,25 @@ from heapq import heapify, heappop, heappush
 
 from . import periods
 from .model import Account, Grant, Holding, Movement, MovementKind, Rules
-from .slots import END, NEVER, RANKS, START, Key, Slot, kept_at_refill, leap
+from .slots import (
+    AT_BITS,
+    INDEX_BITS,
+    NEVER,
+    RANKS,
+    START,
+    Key,
+    Slot,
+    boundary,
+    kept_at_refill,
+    leap,
+)
 
 REFILLS_NOTED = 1_000
 """Refills of one grant, skipped at once, that are noted one by one; those before become one movement."""
 
 _SHORTEST_MS = 60_000
+_KIND = 1 << INDEX_BITS
+_INDEX = _KIND - 1
 
 ISSUE, BURN, RETURN = MovementKind.ISSUE, MovementKind.BURN, MovementKind.RETURN
 EXPIRE, VOID = MovementKind.EXPIRE, MovementKind.VOID
@@ -42,7 +55,7 @@ class Engine:
         """(at, kept, dropped, overage dropped) of each reset."""
         self._rules = rules
         self._ranks = [RANKS[step] for step in rules.order]
-        self._boundaries: list[tuple[int, int, int]] | None = None
+        self._boundaries: list[int] | None = None
         self._order: list[Key] | None = None
         self._burned: set[int] | None = None
         self._horizon = as_of
@@ -63,7 +76,7 @@ class Engine:
     def next_change(self) -> int | None:
         """The first instant after `as_of` at which time alone changes the pool; None = never."""
         boundaries = self._find_boundaries()
-        return boundaries[0][0] if boundaries else None
+        return boundaries[0] >> AT_BITS if boundaries else None
 
     def advance(self, until: int, *, reset: bool = False, keep_overage: bool = True) -> None:
         """Applies every boundary in (as_of, until], and with `reset` a reset at `until`. An `until` that
@@ -73,8 +86,9 @@ class Engine:
         boundaries = self._find_boundaries()
         self._horizon = until
         noted = len(self.moved)
-        while boundaries and (at := boundaries[0][0]) <= until and not (reset and at == until):
-            self._step(boundaries, at, False, True)
+        limit = boundary(until if reset else until + 1, 0, 0)
+        while boundaries and boundaries[0] < limit:
+            self._step(boundaries, boundaries[0] >> AT_BITS, False, True)
         if reset:
             self._step(boundaries, until, True, keep_overage)
         self.as_of = until
@@ -83,56 +97,56 @@ class Engine:
             self.moved[noted:] = sorted(self.moved[noted:], key=_at)
             self._leapt = False
 
-    def _find_boundaries(self) -> list[tuple[int, int, int]]:
-        """The next boundary of each slot, as a heap of (at, phase, index)."""
+    def _find_boundaries(self) -> list[int]:
+        """The next boundary of each slot, as a heap."""
         if self._boundaries is None:
             at = self.as_of
-            found = [(*slot.next(at), slot.index) for slot in self.slots]
-            self._boundaries = [one for one in found if one[0] < NEVER]
+            self._boundaries = [one for slot in self.slots if (one := slot.next(at)) is not None]
             heapify(self._boundaries)
         return self._boundaries
 
-    def _step(
-        self, boundaries: list[tuple[int, int, int]], at: int, reset: bool, keep_overage: bool
-    ) -> None:
+    def _step(self, boundaries: list[int], at: int, reset: bool, keep_overage: bool) -> None:
         """Everything that happens at one instant but usage."""
         self.as_of = at
         self.changed_at.append(at)
         refilled = False
-        while boundaries and boundaries[0][0] == at and boundaries[0][1] == END:
-            slot = self.slots[heappop(boundaries)[2]]
+        starts = boundary(at, START, 0)
+        while boundaries and boundaries[0] < starts:
+            slot = self.slots[heappop(boundaries) & _INDEX]
             self._end(slot, at)
-            self._plan(boundaries, slot)
+            if slot.live and (following := slot.next(at)) is not None:
+                heappush(boundaries, following)
         if reset:
             self._reset(at, keep_overage)
-        while boundaries and boundaries[0][0] == at:
-            _, phase, index = heappop(boundaries)
-            slot = self.slots[index]
-            if phase == START:
+        refills = starts + _KIND
+        while boundaries and (one := boundaries[0]) < refills + _KIND:
+            heappop(boundaries)
+            slot = self.slots[one & _INDEX]
+            if one < refills:
                 self._start(slot, at)
             else:
                 self._refill(slot, at, reset)
                 refilled = True
-            self._plan(boundaries, slot)
+            following = slot.next(self.as_of)
+            if following is not None:
+                heappush(boundaries, following)
         if self.overage:
             if refilled and self._rules.period_clears_overage:
                 self._forget_overage(at)
             else:
                 self.settle()
 
-    def _plan(self, boundaries: list[tuple[int, int, int]], slot: Slot) -> None:
-        at, phase = slot.next(self.as_of)
-        if at < NEVER:
-            heappush(boundaries, (at, phase, slot.index))
-
     def _start(self, slot: Slot, at: int) -> None:
         slot.live = True
         if slot.unissued:
             slot.unissued = False
             self.issue(slot, slot.grant.amount, at)
-        slot.schedule(at)
-        self._enter(slot)
-        self._leap(slot, at)
+        if slot.grant.recurrence is not None or slot.grant.lasts is not None:
+            slot.schedule(at)
+            self._enter(slot)
+            self._leap(slot, at)
+        else:
+            self._enter(slot)
 
     def _end(self, slot: Slot, at: int) -> None:
         """The end of a slot, or of what it holds until the next refill."""
@@ -340,6 +354,8 @@ class Engine:
         """Gives back to one slot, whatever it holds."""
         slot.burned -= units
         slot.remaining += units
+        # Carried units burn first: while some are left, only carried ones were burned.
+        slot.rolled = slot.rolled + units if slot.rolled else max(0, slot.remaining - slot.grant.amount)
         self.moved.append(Movement(at, RETURN, slot.grant.id, units))
         if slot.key is None:
             self._enter(slot)
@@ -347,11 +363,13 @@ class Engine:
     def undo(self, slot: Slot, units: int, burned_at: int, at: int) -> None:
         """Gives back what was burned of one slot at an instant. What it held then may have ended since: then
         what comes back ends at once."""
+        rolled = slot.rolled
         self.give_back_to(slot, units, at)
         if not slot.live:
             self.empty(slot, at)
         elif burned_at < slot.era_at or slot.lapsed:
             self._take(slot, units, EXPIRE, at)
+            slot.rolled = rolled
         if not slot.remaining:
             slot.key = None
 
@@ -389,8 +407,8 @@ class Engine:
         self.slots.append(slot)
         self.issue(slot, grant.amount, at)
         self._enter(slot)
-        if self._boundaries is not None:
-            self._plan(self._boundaries, slot)
+        if self._boundaries is not None and (following := slot.next(self.as_of)) is not None:
+            heappush(self._boundaries, following)
         return slot
 
 

@@ -13,6 +13,14 @@ NEVER = 1 << 64
 END, START, REFILL = 0, 1, 2
 """Kinds of boundaries; at one instant the ends come first."""
 
+AT_BITS, INDEX_BITS = 34, 32
+
+
+def boundary(at: int, kind: int, index: int) -> int:
+    """A slot's boundary as one int, which sorts by instant, then kind, then slot, faster than a tuple."""
+    return at << AT_BITS | kind << INDEX_BITS | index
+
+
 Key = tuple[int | str, ...]
 """A place in the burn order: the ranks, the grant's id, the slot's index."""
 
@@ -67,14 +75,17 @@ class Slot:
         expires_at = self.grant.expires_at
         return min(NEVER if expires_at is None else expires_at, self.refill_at, self.lapse_at)
 
-    def next(self, at: int) -> tuple[int, int]:
-        """Its first boundary after `at`, and which; (NEVER, …) where there is none."""
+    def next(self, at: int) -> int | None:
+        """Its first boundary after `at`; None where there is none."""
         if not self.live:
-            return (self.grant.effective_at if at < self.grant.effective_at < self.over_at else NEVER), START
-        found, phase = self.over_at, END
+            starts_at = self.grant.effective_at
+            return boundary(starts_at, START, self.index) if at < starts_at < self.over_at else None
+        found = self.over_at
         if not self.lapsed and self.lapse_at < found:
             found = self.lapse_at
-        return (self.refill_at, REFILL) if self.refill_at < found else (found, phase)
+        if self.refill_at < found:
+            return boundary(self.refill_at, REFILL, self.index)
+        return boundary(found, END, self.index) if found < NEVER else None
 
     def holding(self) -> Holding:
         """Its counters now; the very holding it was made from where nothing changed."""
