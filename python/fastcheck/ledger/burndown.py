@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import AmountError, Conflict, InstantError, UnknownGrant, WrongType
@@ -205,23 +205,20 @@ def _begin(grants: dict[str, Grant], start: int, rules: Rules, opening: Opening 
                 raise UnknownGrant(
                     f"the opening holds {one.remaining} units of grant {one.id!r:.80}: give it too"
                 )
-    holdings = []
+    owed, forgiven = (0, 0) if opening is None else (opening.overage, opening.written_off)
+    engine = Engine((), rules, start, owed, forgiven)
     for grant in grants.values():
         held = known.get(grant.id)
-        if held is None:
-            holdings.append(Holding(grant, 0, 0, refilled_at=_period(grant, start)))
-        else:
-            holdings.append(held if held.grant is grant else replace(held, grant=grant))
-    owed, forgiven = (0, 0) if opening is None else (opening.overage, opening.written_off)
-    engine = Engine(holdings, rules, start, owed, forgiven)
-    for slot in engine.slots:
-        if slot.grant.id in known:
+        if held is not None:
+            slot = engine.hold(grant, held)
             if slot.remaining and slot.over_at <= start:
                 engine.empty(slot, start)  # Voided since the opening.
-        elif not slot.live:
+            continue
+        slot = engine.hold(grant, refilled_at=_period(grant, start))
+        if not slot.live:
             slot.unissued = True
         elif not slot.lapsed:
-            engine.issue(slot, slot.grant.amount, start)
+            engine.issue(slot, grant.amount, start)
     engine.settle()
     return engine
 

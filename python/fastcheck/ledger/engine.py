@@ -44,8 +44,10 @@ class Engine:
     def __init__(
         self, holdings: Iterable[Holding], rules: Rules, as_of: int, overage: int = 0, written_off: int = 0
     ) -> None:
-        self.slots = [Slot(index, one, as_of) for index, one in enumerate(holdings)]
+        self.slots: list[Slot] = []
         self.as_of = as_of
+        for one in holdings:
+            self.hold(one.grant, one)
         self.overage = overage
         self.written_off = written_off
         self.moved: list[Movement] = []
@@ -400,11 +402,21 @@ class Engine:
 
     # grants
 
+    def hold(self, grant: Grant, holding: Holding | None = None, refilled_at: int | None = None) -> Slot:
+        """Adds a slot, before anything has moved: with a holding's counters, or with nothing in it."""
+        if holding is not None:
+            refilled_at = holding.refilled_at
+        slot = Slot(
+            len(self.slots), grant, grant.effective_at if refilled_at is None else refilled_at, self.as_of
+        )
+        if holding is not None:
+            slot.load(holding)
+        self.slots.append(slot)
+        return slot
+
     def put(self, grant: Grant, at: int) -> Slot:
         """Puts a grant in, full as of `at`; it may start later."""
-        slot = Slot(len(self.slots), Holding(grant, 0, 0, refilled_at=grant.effective_at), at)
-        slot.origin = None
-        self.slots.append(slot)
+        slot = self.hold(grant)
         self.issue(slot, grant.amount, at)
         self._enter(slot)
         if self._boundaries is not None and (following := slot.next(self.as_of)) is not None:

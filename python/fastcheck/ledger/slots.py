@@ -36,30 +36,35 @@ class Slot:
         "voided",
     )  # fmt: skip
 
-    def __init__(self, index: int, holding: Holding, at: int) -> None:
-        grant = holding.grant
+    def __init__(self, index: int, grant: Grant, refilled_at: int, at: int) -> None:
         self.index = index
-        self.origin: Holding | None = holding
         self.grant = grant
-        self.remaining = holding.remaining
-        self.granted = holding.granted
-        self.burned = holding.burned
-        self.expired = holding.expired
-        self.voided = holding.voided
-        self.parked = holding.parked
-        self.refilled_at = holding.refilled_at
-        self.rolled = holding.rolled
+        self.origin: Holding | None = None
+        self.remaining = self.granted = self.burned = self.expired = self.voided = self.rolled = 0
+        self.parked: int | None = None
+        self.refilled_at = refilled_at
         over_at = grant.over_at()
         self.over_at = NEVER if over_at is None else over_at
         self.live = grant.effective_at <= at < self.over_at
         self.unissued = False
-        self.era_at = holding.refilled_at
+        self.era_at = refilled_at
         self.key: Key | None = None
         self.refill_at = NEVER
         self.lapse_at = NEVER
         self.lapsed = False
         if self.live and (grant.recurrence is not None or grant.lasts is not None):
             self.schedule(at)
+
+    def load(self, holding: Holding) -> None:
+        """Takes over the counters of a holding."""
+        self.origin = holding
+        self.remaining = holding.remaining
+        self.granted = holding.granted
+        self.burned = holding.burned
+        self.expired = holding.expired
+        self.voided = holding.voided
+        self.parked = holding.parked
+        self.rolled = holding.rolled
 
     def schedule(self, at: int) -> None:
         """Finds when what it holds ends: the next refill after `at`, and the lapse."""
