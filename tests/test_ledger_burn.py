@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastcheck.ledger.burn import advance, burn_order, next_change, use, void
+from fastcheck.ledger.burn import advance, burn_order, next_change, put, use, void
 from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
 from fastcheck.ledger.model import (
     DEFAULT_ORDER,
@@ -14,12 +14,14 @@ from fastcheck.ledger.model import (
     Holding,
     OrderKey,
     Rollover,
+    RolloverAt,
     Rules,
     full,
 )
 from fastcheck.ledger.periods import DAY_MS, Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.plan import Source, follow
-from hypothesis import given
+from fastcheck.ledger.postings import balances, postings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 HORIZON_MS = 400 * DAY_MS
@@ -276,3 +278,41 @@ def test_a_minute_recurrence_over_years_is_one_step(amount: int, rollover: Rollo
     account = advance(use(account, Rules(), min(units, amount)), Rules(), 3_650 * DAY_MS)
     assert conserved(account)
     assert account.remaining() <= amount + max(rollover.max, amount)
+
+
+MINUTES = st.builds(Span, st.integers(1, 3), st.just(Unit.MINUTE))
+SHORT = st.lists(
+    st.tuples(
+        st.integers(0, 50), st.integers(0, 2_000), st.one_of(st.none(), st.integers(2_001, 4_000)), MINUTES,
+        st.one_of(st.none(), MINUTES, st.just(Span(1, Unit.MONTH))),
+        st.builds(
+            Rollover, st.integers(0, 20), st.integers(0, 9_000), st.sampled_from([0, 50, 99, 100]),
+            st.booleans(), st.sampled_from(RolloverAt),
+        ),
+    ),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(SHORT, RULES, st.integers(0, 5_000))
+def test_leaping_over_thousands_of_refills_equals_walking(
+    terms: list[tuple[int, int, int | None, Span, Span | None, Rollover]], rules: Rules, units: int
+) -> None:
+    account = Account()
+    for number, (amount, starts, ends, every, lasts, rollover) in enumerate(terms):
+        grant = Grant(
+            f"g{number}", amount, effective_at=starts * 60_000,
+            expires_at=None if ends is None else ends * 60_000, lasts=lasts, rollover=rollover,
+            recurrence=Recurrence(every, Anchor.CALENDAR, 0),
+        )  # fmt: skip
+        account = put(account, rules, grant)
+    account = walked = use(account, rules, units)
+    there = advance(account, rules, 3 * DAY_MS)
+    for at in range(0, 3 * DAY_MS, 15 * 3_600_000):  # Never more than 900 refills at once.
+        walked = advance(walked, rules, at)
+    walked = advance(walked, rules, 3 * DAY_MS)
+    assert there == walked
+    assert balances(postings(there.moved)) == balances(postings(walked.moved))
+    assert [one.at for one in there.moved] == sorted(one.at for one in there.moved)
+    assert there.moved[-100:] == walked.moved[-100:]

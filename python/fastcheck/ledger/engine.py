@@ -13,12 +13,25 @@ from heapq import heapify, heappop, heappush
 
 from . import periods
 from .model import Account, Grant, Holding, Movement, MovementKind, Rules
-from .slots import END, NEVER, RANKS, START, Key, Slot, kept_at_refill, leap
+from .slots import (
+    AT_BITS,
+    INDEX_BITS,
+    NEVER,
+    RANKS,
+    START,
+    Key,
+    Slot,
+    boundary,
+    kept_at_refill,
+    leap,
+)
 
 REFILLS_NOTED = 1_000
 """Refills of one grant, skipped at once, that are noted one by one; those before become one movement."""
 
 _SHORTEST_MS = 60_000
+_KIND = 1 << INDEX_BITS
+_INDEX = _KIND - 1
 
 ISSUE, BURN, RETURN = MovementKind.ISSUE, MovementKind.BURN, MovementKind.RETURN
 EXPIRE, VOID = MovementKind.EXPIRE, MovementKind.VOID
@@ -31,8 +44,10 @@ class Engine:
     def __init__(
         self, holdings: Iterable[Holding], rules: Rules, as_of: int, overage: int = 0, written_off: int = 0
     ) -> None:
-        self.slots = [Slot(index, one, as_of) for index, one in enumerate(holdings)]
+        self.slots: list[Slot] = []
         self.as_of = as_of
+        for one in holdings:
+            self.hold(one.grant, one)
         self.overage = overage
         self.written_off = written_off
         self.moved: list[Movement] = []
@@ -42,7 +57,7 @@ class Engine:
         """(at, kept, dropped, overage dropped) of each reset."""
         self._rules = rules
         self._ranks = [RANKS[step] for step in rules.order]
-        self._boundaries: list[tuple[int, int, int]] | None = None
+        self._boundaries: list[int] | None = None
         self._order: list[Key] | None = None
         self._burned: set[int] | None = None
         self._horizon = as_of
@@ -63,7 +78,7 @@ class Engine:
     def next_change(self) -> int | None:
         """The first instant after `as_of` at which time alone changes the pool; None = never."""
         boundaries = self._find_boundaries()
-        return boundaries[0][0] if boundaries else None
+        return boundaries[0] >> AT_BITS if boundaries else None
 
     def advance(self, until: int, *, reset: bool = False, keep_overage: bool = True) -> None:
         """Applies every boundary in (as_of, until], and with `reset` a reset at `until`. An `until` that
@@ -73,8 +88,9 @@ class Engine:
         boundaries = self._find_boundaries()
         self._horizon = until
         noted = len(self.moved)
-        while boundaries and (at := boundaries[0][0]) <= until and not (reset and at == until):
-            self._step(boundaries, at, False, True)
+        limit = boundary(until if reset else until + 1, 0, 0)
+        while boundaries and boundaries[0] < limit:
+            self._step(boundaries, boundaries[0] >> AT_BITS, False, True)
         if reset:
             self._step(boundaries, until, True, keep_overage)
         self.as_of = until
@@ -83,60 +99,60 @@ class Engine:
             self.moved[noted:] = sorted(self.moved[noted:], key=_at)
             self._leapt = False
 
-    def _find_boundaries(self) -> list[tuple[int, int, int]]:
-        """The next boundary of each slot, as a heap of (at, phase, index)."""
+    def _find_boundaries(self) -> list[int]:
+        """The next boundary of each slot, as a heap."""
         if self._boundaries is None:
             at = self.as_of
-            found = [(*slot.next(at), slot.index) for slot in self.slots]
-            self._boundaries = [one for one in found if one[0] < NEVER]
+            self._boundaries = [one for slot in self.slots if (one := slot.next(at)) is not None]
             heapify(self._boundaries)
         return self._boundaries
 
-    def _step(
-        self, boundaries: list[tuple[int, int, int]], at: int, reset: bool, keep_overage: bool
-    ) -> None:
+    def _step(self, boundaries: list[int], at: int, reset: bool, keep_overage: bool) -> None:
         """Everything that happens at one instant but usage."""
         self.as_of = at
         self.changed_at.append(at)
         refilled = False
-        while boundaries and boundaries[0][0] == at and boundaries[0][1] == END:
-            slot = self.slots[heappop(boundaries)[2]]
+        starts = boundary(at, START, 0)
+        while boundaries and boundaries[0] < starts:
+            slot = self.slots[heappop(boundaries) & _INDEX]
             self._end(slot, at)
-            self._plan(boundaries, slot)
+            if slot.live and (following := slot.next(at)) is not None:
+                heappush(boundaries, following)
         if reset:
             self._reset(at, keep_overage)
-        while boundaries and boundaries[0][0] == at:
-            _, phase, index = heappop(boundaries)
-            slot = self.slots[index]
-            if phase == START:
+        refills = starts + _KIND
+        while boundaries and (one := boundaries[0]) < refills + _KIND:
+            heappop(boundaries)
+            slot = self.slots[one & _INDEX]
+            if one < refills:
                 self._start(slot, at)
             else:
                 self._refill(slot, at, reset)
                 refilled = True
-            self._plan(boundaries, slot)
+            following = slot.next(self.as_of)
+            if following is not None:
+                heappush(boundaries, following)
         if self.overage:
             if refilled and self._rules.period_clears_overage:
                 self._forget_overage(at)
             else:
                 self.settle()
 
-    def _plan(self, boundaries: list[tuple[int, int, int]], slot: Slot) -> None:
-        at, phase = slot.next(self.as_of)
-        if at < NEVER:
-            heappush(boundaries, (at, phase, slot.index))
-
     def _start(self, slot: Slot, at: int) -> None:
         slot.live = True
         if slot.unissued:
             slot.unissued = False
-            self._issue(slot, slot.grant.amount, at)
-        slot.schedule(at)
-        self._enter(slot)
-        self._leap(slot, at)
+            self.issue(slot, slot.grant.amount, at)
+        if slot.grant.recurrence is not None or slot.grant.lasts is not None:
+            slot.schedule(at)
+            self._enter(slot)
+            self._leap(slot, at)
+        else:
+            self._enter(slot)
 
     def _end(self, slot: Slot, at: int) -> None:
         """The end of a slot, or of what it holds until the next refill."""
-        slot.era += 1
+        slot.era_at = at
         if slot.over_at == at:
             slot.live = False
             self.empty(slot, at)
@@ -153,7 +169,7 @@ class Engine:
 
     def _refill(self, slot: Slot, at: int, reset: bool) -> None:
         """Sets a slot to its full amount, and what the rollover keeps on top."""
-        slot.era += 1
+        slot.era_at = at
         left = slot.remaining
         kept = kept_at_refill(slot.grant, left, slot.rolled)
         if reset:
@@ -161,7 +177,7 @@ class Engine:
         self._take(slot, left - kept, EXPIRE, at)
         slot.refilled_at = at
         slot.lapsed = False
-        self._issue(slot, slot.grant.amount + max(0, kept - left), at)
+        self.issue(slot, slot.grant.amount + max(0, kept - left), at)
         slot.rolled = kept
         slot.schedule(at)
         self._enter(slot)
@@ -175,12 +191,12 @@ class Engine:
         for slot in self.slots:
             if not slot.live or slot.lapsed or slot.refill_at == at or slot.refilled_at == at:
                 continue
-            slot.era += 1
+            slot.era_at = at
             left = slot.remaining
             kept = slot.grant.rollover.kept(left, slot.rolled)
             self._note_roll(slot, kept, left)
             self._take(slot, left - kept, EXPIRE, at)
-            self._issue(slot, kept - left, at)
+            self.issue(slot, kept - left, at)
             slot.rolled = kept
             if slot.key is None or not kept:
                 self._enter(slot)
@@ -201,7 +217,8 @@ class Engine:
             self.written_off += self.overage
             self.overage = 0
 
-    def _issue(self, slot: Slot, units: int, at: int) -> None:
+    def issue(self, slot: Slot, units: int, at: int) -> None:
+        """Puts units into a slot."""
         if units > 0:
             slot.remaining += units
             slot.granted += units
@@ -235,7 +252,7 @@ class Engine:
         while k < last:
             k += leap(slot, k, last)
             slot.refilled_at = periods.start(recurrence, k)
-        slot.era += 1
+        slot.era_at = slot.refilled_at
         slot.schedule(slot.refilled_at)
         self._enter(slot)
         self._leapt = True
@@ -339,17 +356,22 @@ class Engine:
         """Gives back to one slot, whatever it holds."""
         slot.burned -= units
         slot.remaining += units
+        # Carried units burn first: while some are left, only carried ones were burned.
+        slot.rolled = slot.rolled + units if slot.rolled else max(0, slot.remaining - slot.grant.amount)
         self.moved.append(Movement(at, RETURN, slot.grant.id, units))
         if slot.key is None:
             self._enter(slot)
 
-    def give_back_late(self, slot: Slot, units: int, at: int) -> None:
-        """Gives back what a slot held in a past era: it goes where the rest of that went."""
+    def undo(self, slot: Slot, units: int, burned_at: int, at: int) -> None:
+        """Gives back what was burned of one slot at an instant. What it held then may have ended since: then
+        what comes back ends at once."""
+        rolled = slot.rolled
         self.give_back_to(slot, units, at)
-        if slot.live:
-            self._take(slot, units, EXPIRE, at)
-        else:
+        if not slot.live:
             self.empty(slot, at)
+        elif burned_at < slot.era_at or slot.lapsed:
+            self._take(slot, units, EXPIRE, at)
+            slot.rolled = rolled
         if not slot.remaining:
             slot.key = None
 
@@ -380,15 +402,25 @@ class Engine:
 
     # grants
 
+    def hold(self, grant: Grant, holding: Holding | None = None, refilled_at: int | None = None) -> Slot:
+        """Adds a slot, before anything has moved: with a holding's counters, or with nothing in it."""
+        if holding is not None:
+            refilled_at = holding.refilled_at
+        slot = Slot(
+            len(self.slots), grant, grant.effective_at if refilled_at is None else refilled_at, self.as_of
+        )
+        if holding is not None:
+            slot.load(holding)
+        self.slots.append(slot)
+        return slot
+
     def put(self, grant: Grant, at: int) -> Slot:
         """Puts a grant in, full as of `at`; it may start later."""
-        slot = Slot(len(self.slots), Holding(grant, 0, 0, refilled_at=grant.effective_at), at)
-        slot.origin = None
-        self.slots.append(slot)
-        self._issue(slot, grant.amount, at)
+        slot = self.hold(grant)
+        self.issue(slot, grant.amount, at)
         self._enter(slot)
-        if self._boundaries is not None:
-            self._plan(self._boundaries, slot)
+        if self._boundaries is not None and (following := slot.next(self.as_of)) is not None:
+            heappush(self._boundaries, following)
         return slot
 
 

@@ -103,8 +103,8 @@ class Rollover:
     - What was left and is not kept expires; where `min` is more than what was left, the difference is put in.
     - Where a reset and the grant's own refill fall on one instant, only the refill acts: what was left is
       rolled over once, not twice.
-    - `once`: units that were rolled over before are not kept again. Carried units burn first; units given
-      back count as never carried.
+    - `once`: units that were rolled over before are not kept again. Carried units burn first, and come back
+      last; where all that a reset carried was burned, what comes back counts as never carried.
     """
 
     min: int = 0
