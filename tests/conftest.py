@@ -10,6 +10,8 @@ import pytest
 from fake_catalog import FakeCatalog, parse
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Service
+from fastcheck.hub.store import Store
+from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from hypothesis import settings
 from postgres import PrivatePostgres
@@ -54,3 +56,26 @@ def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
     """An empty database of the test's own, for SQLAlchemy."""
     with postgres.new_database(f"test_{uuid.uuid4().hex}") as url:
         yield url
+
+
+@pytest.fixture
+def postgres_schema_url(postgres: PrivatePostgres) -> Iterator[str]:
+    """An empty schema of the test's own, faster made than a database."""
+    name = f"s_{uuid.uuid4().hex}"
+    postgres.execute(f"CREATE SCHEMA {name}")
+    yield f"{postgres.url()}?options=-csearch_path%3D{name}"
+    postgres.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture(params=["memory", "file", "postgres"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Each kind of store in turn, empty."""
+    store: Store
+    if request.param == "postgres":
+        store = PostgresStore(request.getfixturevalue("postgres_schema_url"), connections=8)
+    elif request.param == "file":
+        store = SqliteStore(tmp_path / "any.db")
+    else:
+        store = SqliteStore.in_memory()
+    yield store
+    store.close()

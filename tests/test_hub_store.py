@@ -222,3 +222,22 @@ def test_a_fork_takes_no_connection_along(store: SqliteStore) -> None:
         stop.set()
         writer.join()
     assert store.run(lambda db: db.exec_driver_sql("PRAGMA integrity_check").scalar()) == "ok"
+
+
+def test_a_ledger_in_memory_stays_with_its_process() -> None:
+    store = SqliteStore.in_memory()
+    store.run(bump)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            try:
+                store.run(seq)
+            except errors.Closed:
+                code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert store.run(bump) == 2
+    assert not Path(":memory:").exists()
+    store.close()

@@ -21,8 +21,9 @@ _LOCK = 0x6661_7374_6C65_6467
 """PostgreSQL's advisory lock of whoever migrates: "fastledg"."""
 _FOUND = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('alembic_version', 'meta')",
-    "postgresql": "SELECT name FROM unnest(ARRAY['alembic_version', 'meta']) AS name "
-    "WHERE to_regclass(quote_ident(name)) IS NOT NULL",
+    # Not to_regclass, which may answer from what this connection remembers of before the lock.
+    "postgresql": "SELECT relname FROM pg_class WHERE relname IN ('alembic_version', 'meta') "
+    "AND relkind = 'r' AND pg_table_is_visible(oid)",
 }
 
 Refuse = Callable[[str, str], FastcheckError]

@@ -185,9 +185,9 @@ class PostgresStore:
         """The database's errors as ours, with what to do."""
         cause = error.orig if isinstance(error, failures.DBAPIError) and error.orig is not None else error
         text, code = " ".join(str(cause).split()), _code(error)
-        remedy = next(
-            (remedy for part, remedy in _REMEDIES if code.startswith(part) or part in text), _NOTHING_CHANGED
-        )
+        by_code = (remedy for begin, remedy in _CODES if code.startswith(begin))
+        by_text = (remedy for part, remedy in _TEXTS if part in text)
+        remedy = next(by_code, None) or next(by_text, _NOTHING_CHANGED)
         return StoreError(self.place, text or "the job was overtaken too often", remedy)
 
     # Around a fork.
@@ -238,7 +238,7 @@ def _pause_s(error: BaseException, made: int) -> float | None:
 
 _NOTHING_CHANGED = "nothing was changed; check the database, then try again"
 _WRITE_URL = "write it as postgresql://user:password@host:5432/database"
-_REMEDIES = (
+_CODES = (
     ("28", "check the user and the password in the URL, and pg_hba.conf"),
     ("3D000", "make the database with createdb, or name another in the URL"),
     ("42501", "give the user the right to create and use tables in this schema"),
@@ -247,6 +247,8 @@ _REMEDIES = (
     ("53300", "the server has no connection left: raise its max_connections, or use fewer hubs"),
     ("57014", "nothing was changed; a statement took longer than it may: look for what blocks the server"),
     ("55P03", "nothing was changed; another transaction holds the rows: look for one that hangs"),
+)
+_TEXTS = (  # For an answer to an attempt to connect, which has no code.
     ("password", "check the user and the password in the URL, and pg_hba.conf"),
     ("does not exist", "make what is missing, or name another in the URL"),
     ("resolve", "check the host in the URL"),

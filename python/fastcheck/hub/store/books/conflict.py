@@ -40,7 +40,8 @@ class Upsert:
 
 
 class InsertOnce:
-    """Writes rows and leaves those alone whose key (or other unique column) is there."""
+    """Writes rows and leaves those alone whose key (or other unique column) is there; `rowcount` of the
+    result is how many were written."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -57,7 +58,8 @@ class InsertOnce:
         if dialect == "postgresql":
             from sqlalchemy.dialects import postgresql
 
-            return postgresql.insert(self._table).on_conflict_do_nothing()
+            made = postgresql.insert(self._table).on_conflict_do_nothing()
+            return made.execution_options(preserve_rowcount=True)
         from sqlalchemy.dialects import sqlite
 
-        return sqlite.insert(self._table).on_conflict_do_nothing()
+        return sqlite.insert(self._table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
