@@ -59,7 +59,11 @@ def main() -> int:
 
 def report(name: str, store: Store, floor: Write, rounds: int) -> None:
     """Prints a line. The three are timed in turn, so that a slow moment falls on all of them."""
-    service = Service(store, ManualClock(NOW_MS))
+    from fake_catalog import FakeCatalog, parse  # type: ignore[import-not-found]
+
+    service = Service(store, ManualClock(NOW_MS), parse)
+    catalog = FakeCatalog()
+    service.set_catalog(catalog, catalog.source(), "catalog.json")
     keys = prepare(service)
     times: dict[str, list[float]] = {"settle": [], "final": [], "floor": []}
     for round in range(rounds):
@@ -74,10 +78,6 @@ def report(name: str, store: Store, floor: Write, rounds: int) -> None:
 
 def prepare(service: Service) -> list[tuple[int, str]]:
     """Customers with two grants each; their accounts."""
-    from fake_catalog import FakeCatalog  # type: ignore[import-not-found]
-
-    catalog = FakeCatalog()
-    service.set_catalog(catalog, catalog.source(), "catalog.json")
     ids = [f"customer-{place}" for place in range(ACCOUNTS)]
     service.put_customers([put_customer(one, plan="pro") for one in ids])
     for one in ids:

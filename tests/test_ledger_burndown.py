@@ -107,7 +107,6 @@ class Model:
             OrderKey.EXPIRY: min(ends, default=float("inf")),
             OrderKey.EXPIRES_AT: min(ends, default=float("inf")),
             OrderKey.KIND: bought,
-            OrderKey.GRANTED_FIRST: bought,
             OrderKey.PLAN_FIRST: one.kind is not GrantKind.PLAN,
             OrderKey.OLDEST: one.created_at,
             OrderKey.NEWEST: -one.created_at,

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from fake_catalog import FakeCatalog
+from fake_catalog import parse
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
@@ -105,8 +105,8 @@ def cuts(life: Life, count: int) -> Iterator[tuple[int, Survivor, Random]]:
 def reopened(directory: Path) -> State:
     store = SqliteStore(directory / "ledger.db")
     try:
-        service = Service(store, ManualClock(NOW_MS))
-        service.use_catalog(FakeCatalog())
+        service = Service(store, ManualClock(NOW_MS), parse)
+        service.load_catalog()
         found = state_of(service)
     finally:
         store.close()

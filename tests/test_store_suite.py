@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
-from fake_catalog import FakeCatalog
+from fake_catalog import FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.requests import make_grant, put_customer
@@ -20,7 +20,8 @@ from fastcheck.hub.sources import Since
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.books import LEASES_KEPT, Books, ChangedAccount, Lease, StoredOverride
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.ledger.model import Account, GrantKind, Rollover, new_grant
+from fastcheck.ledger.burn import put as put_grant
+from fastcheck.ledger.model import Account, Cost, Grant, GrantKind, Rollover, Rules, full
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.wire import CustomerRecord, pack_record
 from hypothesis import given, settings
@@ -42,20 +43,20 @@ def read(store: Store, job: Callable[[Books], Answer]) -> Answer:
 def put(books: Books, *ids: str, seq: int = 1, **fields: Any) -> list[CustomerRecord]:
     last = books.take_numbers(len(ids)) - len(ids)
     made = [CustomerRecord(last + place, id, **fields) for place, id in enumerate(ids, 1)]
-    books.put_customers([(one, pack_record(one), Since()) for one in made], seq)
+    books.put_customers([(one, pack_record(one), Since()) for one in made], seq, 0)
     return made
 
 
 def put_account(account: Account, connection: Connection) -> None:
-    Books(connection).put_account(1, "p", None, account, "")
+    Books(connection).put_accounts([ChangedAccount(1, "p", None, account)], "", 0)
 
 
 def lease(number: int, lease: int = 1, pool: str = "p", **fields: Any) -> Lease:
-    return replace(Lease(number, pool, lease, True, 100, 0, 0, 0, None, False, 0), **fields)
+    return replace(Lease(number, pool, lease, True, 100, 0, 0, 0, None, False, 0, 0, 0), **fields)
 
 
 def service_over(store: Store) -> Service:
-    service = Service(store, ManualClock(1_714_521_600_000))
+    service = Service(store, ManualClock(1_714_521_600_000), parse)
     catalog = FakeCatalog()
     assert service.set_catalog(catalog, catalog.source(), "catalog.json")
     return service
@@ -170,7 +171,7 @@ def test_who_uses_what_of_the_catalog(any_store: Store) -> None:
         put(books, "gone", deleted=True)
         books.put_override(1, StoredOverride("seats", (3, 5), None, None, "", "", 0))
         books.put_override(1, StoredOverride("seats", (3, 6), 1, 2, "later", "me", 0))
-        books.put_account(2, "p", None, Account(as_of=1), "")
+        books.put_accounts([ChangedAccount(2, "p", None, Account(as_of=1))], "", 0)
 
     run(any_store, writes)
     assert read(any_store, lambda books: books.plans_in_use()) == {("pro", 1): (2, "a"), ("pro", 2): (1, "c")}
@@ -229,40 +230,62 @@ def test_the_audit_log_is_read_backwards(any_store: Store) -> None:
 
 
 def test_accounts_come_back_as_they_were_written_one_or_many(any_store: Store) -> None:
-    every = Recurrence(Span(1, Unit.MONTH), Anchor.CALENDAR, 7)
-    plain = new_grant("g1", 1, "p", 2**62, at=5, reason="top-up", expires_at=9)
-    planned = new_grant(
-        "g2", 1, "p", 10, at=4, priority=0, kind=GrantKind.PLAN, source="plan:pro", recurrence=every,
-        rollover=Rollover(1, 5), lasts=Span(2, Unit.DAY),
+    every = Recurrence(Span(1, Unit.MONTH), Anchor.CALENDAR, 7, "Europe/Berlin")
+    plain = Grant("g1", 2**62, created_at=5, reason="top-up", expires_at=9, cost=Cost(1999, "EUR"))
+    planned = Grant(
+        "g2", 10, created_at=4, priority=0, kind=GrantKind.PLAN, source="plan:pro", recurrence=every,
+        rollover=Rollover(1, 5, 50, True), lasts=Span(2, Unit.DAY),
     )  # fmt: skip
-    first = Account((planned, plain), 3, -4, 8)
-    second = Account((new_grant("g3", 2, "p", 1, at=0),), 0, 0, 1)
+    first = Account((full(planned), full(plain)), 3, -4, 8)
+    second = Account((full(Grant("g3", 1)),), 0, 0, 1)
     changed = [ChangedAccount(1, "p", None, first), ChangedAccount(2, "p", None, second)]
-    run(any_store, lambda books: books.put_accounts(changed, "me"))
+    run(any_store, lambda books: books.put_accounts(changed, "me", 10))
     assert read(any_store, lambda books: books.account(1, "p")) == first
     assert read(any_store, lambda books: books.accounts([(1, "p"), (2, "p"), (1, "q"), (3, "p")])) == {
         (1, "p"): first,
         (2, "p"): second,
     }
-    burned = replace(plain, remaining=2**62 - 1, burned=1)
-    after = replace(first, grants=(planned, burned), overage=0)
-    run(any_store, lambda books: books.put_account(1, "p", first, after, "somebody else"))
+    burned = replace(full(plain), remaining=2**62 - 1, burned=1)
+    after = replace(first, holdings=(full(planned), burned), overage=0)
+    put = [ChangedAccount(1, "p", first, after)]
+    run(any_store, lambda books: books.put_accounts(put, "somebody else", 20))
     assert read(any_store, lambda books: books.account(1, "p")) == after
-    assert read(any_store, lambda books: books.grant("g1")) == burned
+    found = read(any_store, lambda books: books.grant("g1"))
+    assert found is not None
+    assert (found.customer, found.pool, found.holding) == (1, "p", burned)
     assert read(any_store, lambda books: books.pools_of(1)) == ["p"]
 
 
+def test_an_account_is_found_as_it_was_at_any_instant(any_store: Store) -> None:
+    grant = Grant("g", 100, effective_at=10, created_at=10)
+    states = {10: put_grant(Account(as_of=10), Rules(), grant)}
+    for at in (20, 21, 40):
+        last = states[max(states)]
+        held = last.holdings[0]
+        left = replace(held, remaining=held.remaining - 1, burned=held.burned + 1)
+        states[at] = replace(last, holdings=(left,), overage=at, as_of=at)
+    before = None
+    for at, after in states.items():
+        changed = [ChangedAccount(1, "p", before, after)]
+        run(any_store, lambda books, changed=changed, at=at: books.put_accounts(changed, "", at))
+        before = after
+    for at in range(5, 50):
+        then = max((one for one in states if one <= at), default=None)
+        found = read(any_store, lambda books, at=at: books.account_at(1, "p", at))
+        assert found == (None if then is None else states[then]), at
+
+
 def test_a_new_grant_is_never_written_over_another_of_the_same_id(any_store: Store) -> None:
-    first = Account((new_grant("g", 1, "p", 5, at=0),))
-    second = Account((new_grant("g", 2, "p", 7, at=0),))
-    run(any_store, lambda books: books.put_account(1, "p", None, first, ""))
+    first = Account((full(Grant("g", 5)),))
+    second = Account((full(Grant("g", 7)),))
+    run(any_store, lambda books: books.put_accounts([ChangedAccount(1, "p", None, first)], "", 0))
     with pytest.raises(errors.FastcheckError):
-        run(any_store, lambda books: books.put_account(2, "p", None, second, ""))
+        run(any_store, lambda books: books.put_accounts([ChangedAccount(2, "p", None, second)], "", 0))
     assert read(any_store, lambda books: (books.account(1, "p"), books.account(2, "p"))) == (first, None)
 
 
 def test_a_grant_out_of_balance_is_refused_by_the_tables(any_store: Store) -> None:
-    grant = new_grant("g", 1, "p", 5, at=0)
+    grant = full(Grant("g", 5))
     wrong = [replace(grant, remaining=4), replace(grant, remaining=-1, burned=6)]
     for account in (Account((one,)) for one in wrong):
         with pytest.raises(errors.FastcheckError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fake_catalog import FakeCatalog
+from fake_catalog import FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.requests import make_grant, put_customer
@@ -64,8 +64,8 @@ class Work:
 
     def open(self) -> None:
         self.store = SqliteStore(self.path)
-        self.service = Service(self.store, self.clock)
-        self.service.use_catalog(FakeCatalog())
+        self.service = Service(self.store, self.clock, parse)
+        self.service.load_catalog()
 
     def reopen(self) -> None:
         self.store.close()

@@ -159,7 +159,8 @@ class Accounts:
             after = replace(
                 lease,
                 spent=max(lease.spent, one.spent),
-                returned=max(lease.returned, one.returned),
+                # No host gives back what it never spent.
+                returned=max(lease.returned, min(one.returned, one.spent)),
                 open=lease.open and not one.final,
             )
             if after != stored:
