@@ -462,3 +462,24 @@ def test_a_cost_and_a_rollover_are_checked_too() -> None:
         Cost(1, "")
     with pytest.raises(AmountError, match="0 to 100"):
         Rollover(0, 1, percent=101)
+
+
+def test_undo_of_a_past_period_adds_nothing_to_the_present_one() -> None:
+    plan = Grant("plan", 10, recurrence=every_minutes(1))
+    usage = [Usage(0, 6, "job"), Usage(MINUTE_MS, 3), Usage(MINUTE_MS + 1, -6, undoes="job")]
+    run = burn_down([plan], usage, 0, MINUTE_MS + 2)
+    assert run.balances == {"plan": 7}
+    assert [one.kind for one in run.movements[-2:]] == [MovementKind.RETURN, MovementKind.EXPIRE]
+
+
+def test_undo_of_a_past_period_leaves_what_is_carried_as_it_is() -> None:
+    plan = Grant("plan", 10, recurrence=every_minutes(1), rollover=Rollover(0, 100, once=True))
+    usage = [Usage(0, 4, "job"), Usage(MINUTE_MS + 1, -4, undoes="job")]
+    # 16 held after the refill, 6 of them carried: the 10 fresh ones are kept at the next.
+    assert burn_down([plan], usage, 0, 2 * MINUTE_MS).balances == {"plan": 20}
+
+
+def test_carried_units_come_back_as_carried() -> None:
+    pack = Grant("pack", 100, rollover=Rollover(0, 30, once=True, at=RolloverAt.RESET))
+    run = burn_down([pack], [(6, 10), (7, -10)], 0, 10, resets=[5, 8])
+    assert [one.kept for one in run.rollovers] == [{"pack": 30}, {"pack": 0}]
