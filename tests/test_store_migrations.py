@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastcheck import errors
-from fastcheck.hub.store import migrate, tables
+from fastcheck.hub.store import Store, migrate, tables
 from fastcheck.hub.store.postgres import PostgresStore
+from fastcheck.hub.store.sqlite import SqliteStore
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 POSTGRES_SCHEMA = (
     "SELECT table_name, column_name, data_type, is_nullable, collation_name, is_identity, column_default "
     "FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
@@ -72,7 +73,7 @@ def test_the_migrations_make_the_tables_that_a_new_ledger_is_made_from(two: tupl
 
 def test_the_head_is_the_last_migration_and_all_are_known() -> None:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
     script = ScriptDirectory.from_config(config)
     assert script.get_current_head() == migrate.HEAD
     assert [one.revision for one in script.walk_revisions()][::-1] == list(migrate.REVISIONS)
@@ -123,3 +124,51 @@ def test_a_newer_ledger_is_refused(postgres: Any, postgres_url: str) -> None:
     postgres.execute("UPDATE alembic_version SET version_num = '9999'", postgres_url.rpartition("/")[2])
     with pytest.raises(errors.StoreError, match=r"revision '9999'.*a newer one"):
         PostgresStore(postgres_url)
+
+
+LATER = """
+from alembic import op
+import sqlalchemy
+
+revision, down_revision = "0002", "0001"
+
+def upgrade() -> None:
+    op.create_table("later", sqlalchemy.Column("number", sqlalchemy.BigInteger))
+    op.execute("UPDATE meta SET value = value + 100 WHERE key = 'seq'")
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_older_ledger_is_brought_to_the_newest_form_all_or_nothing(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = request.getfixturevalue("postgres_schema_url") if kind == "postgresql" else ""
+
+    def opened() -> Store:
+        return PostgresStore(url) if url else SqliteStore(tmp_path / "ledger.db")
+
+    def seq(connection: Connection) -> int:
+        return int(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'seq'").scalar_one())
+
+    store = opened()
+    store.run(lambda connection: connection.exec_driver_sql("UPDATE meta SET value = 7 WHERE key = 'seq'"))
+    store.close()
+    later = tmp_path / "migrations"
+    shutil.copytree(migrate.MIGRATIONS, later)
+    migration = later / "versions" / "0002_later.py"
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "MIGRATIONS", later)
+        patched.setattr(migrate, "HEAD", "0002")
+        patched.setattr(migrate, "REVISIONS", ("0001", "0002"))
+        migration.write_text(LATER + '    raise ZeroDivisionError("half way")\n')
+        with pytest.raises(ZeroDivisionError):
+            opened()
+        migration.write_text(LATER)
+        store = opened()
+        assert store.read(seq) == 107, "once, and nothing of the attempt that failed"
+        store.close()
+        store = opened()
+        assert store.read(seq) == 107
+        store.close()
+    with pytest.raises(errors.FastcheckError, match=r"revision '0002'.*a newer one"):
+        opened()

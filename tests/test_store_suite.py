@@ -14,15 +14,16 @@ import pytest
 from fake_catalog import FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.requests import make_grant, put_customer
+from fastcheck.hub.requests import make_grant, put_customer, put_override
 from fastcheck.hub.service import Service, Totals
 from fastcheck.hub.sources import Since
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.books import LEASES_KEPT, Books, ChangedAccount, Lease, StoredOverride
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.burn import put as put_grant
-from fastcheck.ledger.model import Account, Cost, Grant, GrantKind, Rollover, Rules, full
+from fastcheck.ledger.model import Account, Cost, Grant, GrantKind, Holding, Rollover, Rules, full
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
+from fastcheck.ledger.postings import conserved
 from fastcheck.wire import CustomerRecord, pack_record
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -30,6 +31,7 @@ from sqlalchemy import Connection
 
 Answer = TypeVar("Answer")
 THREADS = 8
+NOW_MS = 1_714_521_600_000
 
 
 def run(store: Store, job: Callable[[Books], Answer]) -> Answer:
@@ -56,7 +58,7 @@ def lease(number: int, lease: int = 1, pool: str = "p", **fields: Any) -> Lease:
 
 
 def service_over(store: Store) -> Service:
-    service = Service(store, ManualClock(1_714_521_600_000), parse)
+    service = Service(store, ManualClock(NOW_MS), parse)
     catalog = FakeCatalog()
     assert service.set_catalog(catalog, catalog.source(), "catalog.json")
     return service
@@ -485,3 +487,58 @@ def test_one_customer_granted_and_settled_from_all_sides_has_exact_sums(any_stor
     assert balance.remaining is not None
     assert balance.remaining + balance.used == granted
     assert len(service.list_grants("acme", "ai_credits")) == 1 + THREADS // 2 * rounds
+
+
+def test_every_kind_of_change_at_once_keeps_the_books(any_store: Store) -> None:
+    """Two hubs over one ledger: what each call answers is stored, nothing else fails than what may, and every
+    account's sums hold."""
+    hubs = [service_over(any_store), Service(any_store, ManualClock(NOW_MS), parse)]
+    for place in range(4):
+        hubs[0].put_customers([put_customer(f"c{place}", plan="pro")])
+    granted: list[int] = []
+
+    def works(thread: int) -> None:
+        chance, service = random.Random(thread), hubs[thread % 2]
+        for step in range(15):
+            id, key = f"c{chance.randrange(4)}", f"t{thread}-{step}"
+            try:
+                kind = chance.randrange(7)
+                if kind == 0:
+                    service.put_customers(
+                        [put_customer(id, plan=chance.choice(["free", "pro"]), aliases=[key])]
+                    )
+                elif kind == 1:
+                    service.put_override(put_override(id, "seats", step))
+                elif kind == 2:
+                    service.remove_override(id, "seats")
+                elif kind == 3:
+                    service.delete_customer(id)
+                elif kind == 4:
+                    number = service.number_of(id)
+                    terms = service.lend(id, "ai_credits")
+                    service.relend(
+                        [Totals(number, "ai_credits", terms.lease, step, 0, True)],
+                        [(number, "ai_credits"), (1 + step % 4, "ai_credits")],
+                    )
+                elif kind == 5:
+                    others = [put_customer(f"c{one}", plan="pro") for one in chance.sample(range(6), 3)]
+                    service.put_customers(others)
+                else:
+                    service.grant(make_grant(id, "ai_credits", 1, id=key))
+                    granted.append(1)
+            except errors.UnknownCustomer:
+                pass
+
+    at_once(works)
+    held = [one for number in range(1, 7) for one in _held(any_store, number)]
+    ids = {one.id for one in held if one.grant.source is None}
+    assert len(ids) == len(granted)
+    records = read(any_store, lambda books: books.records_after(0, 100, since_seq=0))
+    assert [number for number, _ in records] == list(range(1, len(records) + 1)), "numbers have no gap"
+
+
+def _held(store: Store, number: int) -> tuple[Holding, ...]:
+    account = read(store, lambda books: books.account(number, "ai_credits")) or Account()
+    postings = read(store, lambda books: books.postings(number, "ai_credits"))
+    assert conserved(account, postings) == []
+    return account.holdings

@@ -17,6 +17,7 @@ HEAD = "0001"
 """The newest revision in `migrations/versions`."""
 REVISIONS = ("0001",)
 """All that can be brought to `HEAD`, oldest first."""
+MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6661_7374_6C65_6467
 """PostgreSQL's advisory lock of whoever migrates: "fastledg"."""
 _FOUND = {
@@ -81,6 +82,6 @@ def upgrade(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

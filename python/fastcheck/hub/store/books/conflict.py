@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Insert, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Own = postgresql.Insert | sqlite.Insert
 
 
 class Upsert:
     """Writes rows over those of the same key; with `keep`, columns that only a new row gets."""
 
     def __init__(self, table: Table, *, keep: Sequence[str] = ()) -> None:
-        self._table = table
-        self._key = [column.name for column in table.primary_key]
-        self._written = [column.name for column in table.columns if column.name not in (*self._key, *keep)]
-        self._made: dict[str, Insert] = {}
+        key = [column.name for column in table.primary_key]
+        written = [column.name for column in table.columns if column.name not in (*key, *keep)]
+
+        def make(own: Own) -> Insert:
+            return own.on_conflict_do_update(
+                index_elements=key, set_={name: own.excluded[name] for name in written}
+            )
+
+        self._made = _for_each(table, make)
 
     def on(self, connection: Connection) -> Insert:
         """The statement for this database, the same object each time, so that it is compiled once."""
-        dialect = connection.dialect.name
-        if dialect not in self._made:
-            self._made[dialect] = self._make(dialect)
-        return self._made[dialect]
-
-    def _make(self, dialect: str) -> Insert:
-        if dialect == "postgresql":
-            from sqlalchemy.dialects import postgresql
-
-            other = postgresql.insert(self._table)
-            return other.on_conflict_do_update(
-                index_elements=self._key, set_={name: other.excluded[name] for name in self._written}
-            )
-        from sqlalchemy.dialects import sqlite
-
-        own = sqlite.insert(self._table)
-        return own.on_conflict_do_update(
-            index_elements=self._key, set_={name: own.excluded[name] for name in self._written}
-        )
+        return self._made[connection.dialect.name]
 
 
 class InsertOnce:
@@ -44,22 +34,14 @@ class InsertOnce:
     result is how many were written."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
-        self._made: dict[str, Insert] = {}
+        self._made = _for_each(
+            table, lambda own: own.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        )
 
     def on(self, connection: Connection) -> Insert:
         """As `Upsert.on`."""
-        dialect = connection.dialect.name
-        if dialect not in self._made:
-            self._made[dialect] = self._make(dialect)
-        return self._made[dialect]
+        return self._made[connection.dialect.name]
 
-    def _make(self, dialect: str) -> Insert:
-        if dialect == "postgresql":
-            from sqlalchemy.dialects import postgresql
 
-            made = postgresql.insert(self._table).on_conflict_do_nothing()
-            return made.execution_options(preserve_rowcount=True)
-        from sqlalchemy.dialects import sqlite
-
-        return sqlite.insert(self._table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+def _for_each(table: Table, make: Callable[[Own], Insert]) -> dict[str, Insert]:
+    return {"postgresql": make(postgresql.insert(table)), "sqlite": make(sqlite.insert(table))}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import BigInteger, bindparam, insert, select, tuple_
 
 from ....ledger.model import Account, Movement
+from ....ledger.postings import LedgerAccount, Posting
 from ....ledger.postings import postings as double_entry
 from ..tables import accounts, accounts_past, grants, grants_past, postings
 from .grant_rows import COLUMNS, StoredGrant, stored_grant
@@ -49,6 +50,11 @@ _GRANTS_PAST = select(*(grants_past.c[column.name] for column in COLUMNS)).where
     grants_past.c.until_at > _at, grants_past.c.from_at <= _at,
 )  # fmt: skip
 _PUT_POSTINGS = insert(postings)
+_POSTINGS = (
+    select(postings.c.at, postings.c.grant, postings.c.source, postings.c.target, postings.c.units)
+    .where(postings.c.number == bindparam("of"), postings.c.pool == bindparam("name"))
+    .order_by(postings.c.place)
+)
 
 
 class History(Subject):
@@ -78,6 +84,13 @@ class History(Subject):
         held = [one.holding for one in found]
         held.sort(key=lambda one: (one.grant.created_at, one.grant.id))
         return Account(tuple(held), row[0], row[1], row[2])
+
+    def postings(self, number: int, pool: str) -> list[Posting]:
+        """Every movement of an account, in the order in which they were booked."""
+        return [
+            Posting(row[0], row[1], LedgerAccount(row[2]), LedgerAccount(row[3]), row[4])
+            for row in self._db.execute(_POSTINGS, {"of": number, "name": pool})
+        ]
 
     def _put_postings(self, moved: Iterable[tuple[int, str, Sequence[Movement]]], now: int) -> None:
         """Writes what moved in accounts: (customer number, pool, movements)."""
