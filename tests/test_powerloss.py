@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,6 +29,7 @@ from powerloss.replay import Disk, Kind, Record, Survivor, read_log, write_direc
 TESTS = Path(__file__).parent
 SEED = 22
 CUTS = 150
+THREADS_CUTS = 50
 MUTANT_CUTS = 40
 CHILD_WITHIN_S = 300
 
@@ -71,7 +73,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def live(shim: Path, base: Path, *, synchronous: str = "-", code: str = "") -> Life:
+def live(shim: Path, base: Path, *, synchronous: str = "-", work: str = "calls", code: str = "") -> Life:
     """What the child of `powerloss.child` does, or some code."""
     directory, log = base / "state", base / "log"
     directory.mkdir()
@@ -83,7 +85,7 @@ def live(shim: Path, base: Path, *, synchronous: str = "-", code: str = "") -> L
         "PYTHONPATH": os.pathsep.join(map(str, [TESTS, *filter(None, sys.path)])),
     }
     program = ["-c", code] if code else ["-m", "powerloss.child"]
-    command = [sys.executable, *program, str(directory), str(SEED), synchronous]
+    command = [sys.executable, *program, str(directory), str(SEED), synchronous, work]
     subprocess.run(command, env=environment, check=True, timeout=CHILD_WITHIN_S)
     left = {one.name: one.read_bytes() for one in directory.iterdir() if not one.name.endswith("-shm")}
     return life_of(read_log(log), left)
@@ -168,6 +170,23 @@ def test_nothing_acknowledged_is_lost_with_the_power(life: Life, tmp_path: Path)
         changed += life.around(cut)[0] is not None
     assert undone > CUTS // 2, "most cuts must have found something to undo"
     assert changed > CUTS // 2, "most cuts must come after something was acknowledged"
+
+
+def test_no_grant_of_several_threads_is_lost_once_its_caller_has_the_answer(
+    shim: Path, tmp_path: Path
+) -> None:
+    life = live(shim, tmp_path, work="grants")
+    told = [json.loads(life.records[at].data)["grants"] for at in life.marks]
+    makers = [next(iter(one)).partition("-")[0] for one in told]
+    changes = sum(one != other for one, other in pairwise(makers))
+    assert changes > len(set(makers)), "the threads did not take turns"
+    for n, (cut, survivor, random) in enumerate(cuts(life, THREADS_CUTS)):
+        directory = tmp_path / str(n)
+        write_directory(Disk(life.records[:cut]).found(survivor, random), directory)
+        found = reopened(directory)["grants"]
+        for grants in told[: bisect_left(life.marks, cut)]:
+            for id, amount in grants.items():
+                assert found.get(id, [None])[0] == amount, f"cut {n} at {cut}, {survivor}: grant {id}"
 
 
 @pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])

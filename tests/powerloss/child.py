@@ -1,6 +1,7 @@
 """Works on a ledger under the shim and marks, after each call that was answered, what the ledger then says.
 
-Run as: child.py DIRECTORY SEED SYNCHRONOUS, with SYNCHRONOUS a value of SQLite's setting to force, or "-"."""
+Run as: child.py DIRECTORY SEED SYNCHRONOUS WORK. SYNCHRONOUS: a value of SQLite's setting to force, or "-".
+WORK: "calls" of every kind one after the other, or "grants" from several threads at once."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import json
 import re
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +27,8 @@ NOW_MS = 1_714_521_600_000
 CUSTOMERS = ("ann", "bob", "cy", "dee", "eve")
 POOLS = ("ai_credits", "api_calls")
 CALLS = 60
+GRANTS_EACH = 20
+"""By each of as many threads as there are customers."""
 CHECKPOINT_PAGES = 30
 """Far fewer than SQLite's own 1,000, so that short work meets checkpoints too."""
 
@@ -128,7 +132,28 @@ class Work:
         terms, (spent, returned) = self.leases[id, pool]
         return Totals(terms.number, pool, terms.lease, spent, returned, final)
 
-    def run(self, mark: Any) -> None:
+    def grants(self, mark: Any) -> None:
+        """`mark({"grants": ...})` after each, by the thread that made it."""
+
+        def make(thread: int) -> None:
+            together.wait()
+            for n in range(GRANTS_EACH):
+                id, amount = f"t{thread}-{n}", thread * 1_000 + n + 1
+                self.service.grant(make_grant(CUSTOMERS[thread], "ai_credits", amount, id=id))
+                mark({"grants": {id: str(amount)}})
+
+        catalog = FakeCatalog()
+        self.service.set_catalog(catalog, catalog.source(), "catalog.json")
+        self.service.put_customers([put_customer(id, plan="free") for id in CUSTOMERS])
+        together = threading.Barrier(len(CUSTOMERS))
+        threads = [threading.Thread(target=make, args=(n,)) for n in range(len(CUSTOMERS))]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        self.store.close()
+
+    def calls(self, mark: Any) -> None:
         """`mark(state)` after each call."""
         mark(state_of(self.service))
         catalog = FakeCatalog()
@@ -175,7 +200,7 @@ def with_settings(synchronous: str) -> None:
     sqlite3.connect = sqlite3.dbapi2.connect = connect_with  # type: ignore[assignment, attr-defined]
 
 
-def main(directory: str, seed: str, synchronous: str) -> None:
+def main(directory: str, seed: str, synchronous: str, work: str) -> None:
     with_settings(synchronous)
     shim = ctypes.CDLL(None)
     shim.powerloss_mark.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
@@ -184,7 +209,8 @@ def main(directory: str, seed: str, synchronous: str) -> None:
         text = json.dumps(state).encode()
         shim.powerloss_mark(text, len(text))
 
-    Work(Path(directory) / "ledger.db", Random(int(seed))).run(mark)
+    todo = Work(Path(directory) / "ledger.db", Random(int(seed)))
+    {"calls": todo.calls, "grants": todo.grants}[work](mark)
 
 
 if __name__ == "__main__":
