@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cli_service import Service
 from fastcheck import cli
-from fastcheck.cli import pages
+from fastcheck.cli import instants, pages
 from fastcheck.cli.balances import WIDE_COLUMNS
 from fastcheck.errors import UnknownCustomer
 
@@ -30,6 +30,7 @@ def test_put_makes_a_customer_what_is_said(service: Service) -> None:
     customer = service.ents.admin.get_customer("stripe:cus_9")
     assert (customer.id, customer.plan, customer.version) == ("acme", "pro", 1)
     assert [(one.name, one.quantity) for one in customer.addons] == [("seats_pack", 2)]
+    assert instants.told(customer.since_at) == "2026-01-31"
     assert service.ents.limit("acme", "seats") == 20 + 2 * 5
     [entry] = service.ents.admin.audit(subject="acme").items
     assert (entry.author, entry.reason) == ("jo", "signup")
@@ -55,6 +56,18 @@ def test_with_keep_everything_stays_that_is_not_named(service: Service) -> None:
     assert [(one.name, one.quantity, one.until_at) for one in after.addons] == [("seats_pack", 3, None)]
     assert (after.plan, after.version, after.trial) == (before.plan, before.version, before.trial)
     assert service.refused("customer put", "nobody", "--keep")[0] == 2
+
+
+def test_with_keep_a_trial_is_moved_and_a_plan_is_never_turned_into_one(service: Service) -> None:
+    service.told("customer put", "acme", "--plan", "free", "--trial", "pro", "--trial-until", "2100-01-01")
+    moved = service.json("customer put", "acme", "--keep", "--trial-until", "2100-02-01")["customer"]
+    assert (moved["plan"], moved["trial"]["plan"]) == ("free", "pro")
+    assert moved["trial"]["until_at"] == "2100-02-01T00:00:00.000Z"
+    service.told("customer put", "acme", "--plan", "free")
+    code, told = service.refused("customer put", "acme", "--keep", "--trial-until", "2100-02-01")
+    assert code == 2
+    assert "--trial" in told
+    assert service.ents.admin.get_customer("acme").plan == "free"
 
 
 def test_a_trial_without_a_plan_of_its_own_is_the_plan_with_an_end(service: Service) -> None:
@@ -101,6 +114,8 @@ def test_show_tells_plan_overrides_and_every_balance(service: Service) -> None:
 def test_show_draws_bars_on_a_wide_terminal(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     service.ents.admin.put_customer("acme", plan="pro")
     service.ents.admin.grant("acme", "ai_credits", 100)
+    service.ents.admin.grant("acme", "ai_credits", 1_000, id="mistake")
+    service.ents.admin.void("mistake")  # no part of what there was to burn
     assert service.ents.consume("acme", "gpt-4o", 50)
     monkeypatch.setitem(sys.modules, "rich", None)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -108,6 +123,9 @@ def test_show_draws_bars_on_a_wide_terminal(service: Service, monkeypatch: pytes
     told = service.told("customer show", "acme")
     assert "█" * 10 + "░" * 10 in told
     assert "█" * 20 in told
+    assert service.ents.consume("acme", "gpt-4o", 49)
+    # One of a hundred left does not look like nothing.
+    assert "█" + "░" * 19 in service.told("customer show", "acme")
     monkeypatch.setenv("COLUMNS", "80")
     assert "█" not in service.told("customer show", "acme")
 
@@ -150,6 +168,9 @@ def test_a_reason_cannot_pass_for_another_entry(service: Service) -> None:
     [line] = service.told("customer history", "acme").splitlines()
     assert "\\n2020-01-01" in line
     assert "\x1b" not in line
+    service.told("customer put", "a\x1b[2Jb")
+    assert "a\\x1b[2Jb" in service.told("customer list")
+    assert "a\\x1b[2Jb" in service.told("customer show", "a\x1b[2Jb")
 
 
 def test_what_is_unknown_is_2_and_what_is_refused_is_1(service: Service) -> None:

@@ -75,6 +75,12 @@ def test_values_of_another_kind_are_refused_with_what_to_say(kind: str, text: st
         parsed(text, kind, "feature")
 
 
+def test_text_that_looks_like_another_value_is_told_in_quotes() -> None:
+    assert [setting_text(text) for text in ("90", "-1", "true", "eu-west", "on")] == [
+        '"90"', '"-1"', '"true"', "eu-west", "on",
+    ]  # fmt: skip
+
+
 def test_put_takes_effect_and_says_what_it_was(service: Service) -> None:
     told = service.told("override put", "acme", "seats", "40", "--reason", "pilot", "--author", "jo")
     assert "it was 25 (plan), it is 40 now" in told

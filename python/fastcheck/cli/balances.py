@@ -40,7 +40,8 @@ def balance_of(entitlements: Entitlements, customer: str, pool: str, at: datetim
 
 def print_balances(title: str, balances: Sequence[Balance], grants: Sequence[GrantState] = ()) -> None:
     """A table. `grants`: those of now, for the bars; without them there are none."""
-    wide = sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDE_COLUMNS
+    drawable = (sys.stdout.encoding or "").lower().startswith("utf")
+    wide = drawable and sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDE_COLUMNS
     header = ["pool", "changes (UTC)", "left", "used", "overage"]
     rows = [
         [

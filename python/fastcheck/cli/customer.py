@@ -12,6 +12,7 @@ from fastcheck.answers import Customer
 from fastcheck.cli import audit, state
 from fastcheck.cli.arguments import (
     Commands,
+    UsageError,
     add_change,
     add_command,
     add_customer,
@@ -223,18 +224,20 @@ def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 
 
 def _kept(admin: Admin, id: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """What is wanted, and what the customer has of the rest. Raises `UnknownCustomer`."""
+    """What is wanted, and what the customer has of the rest; versions and the end of a trial stay by
+    themselves. Raises `UnknownCustomer`, `UsageError`."""
     now = admin.get_customer(id)
-    kept = {**wanted, "aliases": [*now.aliases, *wanted["aliases"]]}
     has = {one.name: (one.quantity, one.until_at) for one in now.addons}
-    kept["addons"] = {**has, **wanted["addons"]}
-    if wanted["plan"] is None:
-        kept["plan"] = now.plan
-        kept["version"] = wanted["version"] or now.version
-    if now.trial is not None and wanted["trial_plan"] is None:
-        kept["trial_plan"], kept["trial_version"] = now.trial.plan, now.trial.version
-        kept["trial_until"] = wanted["trial_until"] or now.trial.until_at
-    return kept
+    trial = wanted["trial_plan"] or (now.trial.plan if now.trial else None)
+    if trial is None and wanted["trial_until"] is not None and wanted["plan"] is None:
+        raise UsageError(f"{id} has no trial whose end could be moved: name one with --trial")
+    return {
+        **wanted,
+        "plan": wanted["plan"] or now.plan,
+        "addons": {**has, **wanted["addons"]},
+        "aliases": [*now.aliases, *wanted["aliases"]],
+        "trial_plan": trial,
+    }
 
 
 def _on(plan: str | None, customers: Iterator[Customer]) -> Iterator[Customer]:
