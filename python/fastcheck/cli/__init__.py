@@ -1,7 +1,7 @@
 """The `fastcheck` command: one module per subcommand, each with `add` (its arguments) and `run` (its work).
 
-Exit codes: 0 done, or allowed; 1 denied, or an invalid catalog; 2 wrong usage, or an error, told in one
-line on standard error; 130 interrupted; 141 nobody reads the output any more.
+Exit codes: 0 done, or allowed; 1 denied, refused, or an invalid catalog; 2 wrong usage, or an error, told in
+one line on standard error; 130 interrupted; 141 nobody reads the output any more.
 """
 
 import argparse
@@ -10,10 +10,28 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from fastcheck.cli import bench, catalog, check, demo, explain, replay, status
-from fastcheck.errors import CatalogError, FastcheckError
+from fastcheck.cli import (
+    bench,
+    catalog,
+    check,
+    customer,
+    demo,
+    explain,
+    grant,
+    ledger,
+    override,
+    replay,
+    status,
+    usage,
+)
+from fastcheck.cli.arguments import UsageError
+from fastcheck.cli.confirm import Refused
+from fastcheck.cli.instants import joined
+from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
-COMMANDS = (demo, check, explain, replay, catalog, status, bench)
+COMMANDS = (
+    demo, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, bench,
+)  # fmt: skip
 """In the order of `--help`."""
 
 
@@ -22,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastcheck",
         description="Entitlement checks and prepaid-credit burns. Start with: fastcheck demo",
-        epilog="exit codes: 0 done or allowed, 1 denied or invalid, 2 wrong usage or an error",
+        epilog="exit codes: 0 done or allowed, 1 denied, refused or invalid, 2 wrong usage or an error",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
@@ -33,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     try:
-        args = build_parser().parse_args(argv)
+        args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     except SystemExit as ended:  # argparse has said why
         return ended.code if isinstance(ended.code, int) else 2
     run: Callable[[argparse.Namespace], int] = args.run
@@ -46,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
+    except (Conflict, Refused) as error:
+        return _fail(_one_line(str(error)), 1)
+    except UsageError as error:
+        return _fail(_one_line(str(error)))
     except CatalogError as error:
         first, *more = [str(problem) for problem in error.problems] or [str(error)]
         return _fail(_one_line(first) + (f" (and {len(more)} more mistakes)" if more else ""))

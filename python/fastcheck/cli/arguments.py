@@ -1,15 +1,27 @@
 """Argument types and options that several commands share. A bad value becomes argparse's own usage error."""
 
+from __future__ import annotations
+
 import argparse
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+import os
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from fastcheck.cli.instants import HELP, FromNow, instant
 
 if TYPE_CHECKING:
+    from fastcheck.admin import Admin
+    from fastcheck.amounts import Credits
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
     Commands = argparse.Action
 
 AMOUNT_MAX = 2**63 - 1
+DIGITS_MAX = 40
+"""Of an amount of credits; the largest has 19."""
 
 
 def add_command(
@@ -27,6 +39,75 @@ def add_command(
     return parser
 
 
+def add_group(commands: Commands, name: str, summary: str) -> Commands:
+    """A command that has subcommands."""
+    parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def add_directory(parser: argparse.ArgumentParser) -> None:
+    """Which service is meant."""
+    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
+
+
+def add_customer(parser: argparse.ArgumentParser) -> None:
+    """Who is meant."""
+    parser.add_argument("customer", metavar="CUSTOMER", help="id or alias key")
+
+
+def add_instant(parser: argparse.ArgumentParser, option: str, what: str) -> None:
+    """An option that is an instant."""
+    parser.add_argument(option, metavar="INSTANT", type=instant, help=f"{what}: {HELP}")
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """How much of a list is wanted."""
+    parser.add_argument("--limit", metavar="N", type=positive, help="at most N (default: all there are)")
+
+
+def add_change(parser: argparse.ArgumentParser, *, once: bool = True) -> None:
+    """Who makes a change, why, and how often it counts."""
+    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the audit log")
+    parser.add_argument(
+        "--author",
+        metavar="NAME",
+        default=os.environ.get("USER", ""),
+        help="who, for the audit log (default: $USER)",
+    )
+    if once:
+        parser.add_argument(
+            "--once", metavar="KEY", help="idempotency key: repeated with the same key, it is done once"
+        )
+
+
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """For a command that asks before it goes on."""
+    parser.add_argument("--yes", action="store_true", help="do not ask; needed without a terminal")
+
+
+class UsageError(Exception):
+    """Arguments that do not go together, or mean nothing to the catalog. Says what to write instead."""
+
+
+def changing(admin: Admin, args: argparse.Namespace) -> Admin:
+    """`admin` in the author's name, and under the idempotency key if there is one.
+
+    Raises `UsageError` for a key with an instant counted from now: the second try would be another request,
+    be refused, and tempt to a new key, under which it would be done twice."""
+    named = admin.by(args.author)
+    if args.once is None:
+        return named
+    if any(_from_now(value) for value in vars(args).values()):
+        raise UsageError("with --once give whole instants: +7d is another instant at each try")
+    return named.once(args.once)
+
+
+def _from_now(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_from_now(item) for item in value)
+    return isinstance(value, FromNow)
+
+
 def whole(text: str, least: int = 0) -> int:
     """A whole number of at least `least`."""
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or not least <= int(text) <= AMOUNT_MAX:
@@ -37,6 +118,11 @@ def whole(text: str, least: int = 0) -> int:
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     return whole(text, least=1)
+
+
+def signed(text: str) -> int:
+    """A whole number."""
+    return -whole(text[1:]) if text.startswith("-") else whole(text)
 
 
 def amount(text: str) -> int | dict[str, int]:
@@ -50,10 +136,21 @@ def amount(text: str) -> int | dict[str, int]:
     return quantities
 
 
-def instant(text: str) -> datetime:
-    """An ISO 8601 instant; UTC unless it says otherwise."""
-    try:
-        at = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an instant such as 2026-02-01T00:00:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+def credits(text: str) -> Credits:
+    """`50000`, `50_000`, `12.5`: decimal text, taken exactly; an int where it is whole."""
+    if not re.fullmatch(r"\d+(_\d+)*(\.\d+)?", text, re.ASCII) or len(text) > DIGITS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount such as 50000, 50_000 or 12.5")
+    number, _, fraction = text.replace("_", "").partition(".")
+    fraction = fraction.rstrip("0")
+    return Decimal(f"{number}.{fraction}") if fraction else int(number)
+
+
+def addon(text: str) -> tuple[str, int, datetime | None]:
+    """`name`, `name=quantity`, `name=quantity@until`."""
+    named, at, until = text.rpartition("@")
+    name, equals, quantity = (named if at else text).rpartition("=")
+    if not equals:
+        name, quantity = quantity, "1"
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an add-on such as seats_pack=2@2026-12-31")
+    return name, positive(quantity), instant(until) if at else None

@@ -4,8 +4,8 @@ import argparse
 from contextlib import closing
 
 from fastcheck.cli import state
-from fastcheck.cli.arguments import Commands, add_command, amount
-from fastcheck.cli.screen import plain_data, print_json
+from fastcheck.cli.arguments import Commands, add_command, add_customer, add_directory, amount
+from fastcheck.cli.screen import plain_data, print_json, utc_text
 
 
 def add(commands: Commands) -> None:
@@ -17,8 +17,8 @@ def add(commands: Commands) -> None:
         "fastcheck check ./state acme gpt-4o input=900,output=300",
         "exit codes: 0 allowed, 1 denied, 2 error",
     )
-    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
-    parser.add_argument("customer", metavar="CUSTOMER", help="id or alias key")
+    add_directory(parser)
+    add_customer(parser)
     parser.add_argument("feature", metavar="FEATURE")
     parser.add_argument(
         "amount",
@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
     else:
         told = [
-            f"{name} {answer[name]}"
+            f"{name} {utc_text(answer[name]) if name == 'resets_at' else answer[name]}"
             for name in ("reason", "source", "remaining", "resets_at")
-            if answer.get(name)
+            if answer.get(name) not in (None, "", "allowed")
         ]
         print("allowed" if allowed else "denied", *([f"({', '.join(told)})"] if told else []))
     return 0 if allowed else 1

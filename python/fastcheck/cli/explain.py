@@ -4,24 +4,22 @@ import argparse
 from contextlib import closing
 
 from fastcheck.cli import state
-from fastcheck.cli.arguments import Commands, add_command, instant
+from fastcheck.cli.arguments import Commands, add_command, add_customer, add_directory, add_instant
 from fastcheck.cli.screen import print_json
 
 
-def add(commands: Commands) -> None:
-    """The arguments."""
+def add(commands: Commands, called: str = "explain") -> None:
+    """The arguments; `called`: how the command is reached, for its example."""
     parser = add_command(
         commands,
         "explain",
         "tell why a customer has a feature or not: every source, which one won and why",
-        "fastcheck explain ./state acme export --at 2026-02-01T00:00:00Z",
+        f"fastcheck {called} ./state acme export --at 2026-02-01T00:00:00Z",
     )
-    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
-    parser.add_argument("customer", metavar="CUSTOMER", help="id or alias key")
+    add_directory(parser)
+    add_customer(parser)
     parser.add_argument("feature", metavar="FEATURE")
-    parser.add_argument(
-        "--at", metavar="INSTANT", type=instant, help="another instant than now, ISO 8601, UTC unless it says"
-    )
+    add_instant(parser, "--at", "another instant than now")
     parser.set_defaults(run=run)
 
 

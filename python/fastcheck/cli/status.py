@@ -4,7 +4,7 @@ import argparse
 from contextlib import closing
 
 from fastcheck.cli import state
-from fastcheck.cli.arguments import Commands, add_command
+from fastcheck.cli.arguments import Commands, add_command, add_directory
 from fastcheck.cli.screen import plain_data, print_json, print_values
 
 
@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
         "show the owner, the content and the freshness of a state directory",
         "fastcheck status ./state",
     )
-    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
+    add_directory(parser)
     parser.set_defaults(run=run)
 
 

@@ -1,0 +1,23 @@
+"""Asking before something is taken away."""
+
+from __future__ import annotations
+
+import sys
+
+from fastcheck.cli.arguments import UsageError
+
+
+class Refused(Exception):
+    """The person at the terminal said no."""
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Goes on with `--yes` or a yes at the terminal. Raises `Refused`, and `UsageError` where nobody can be
+    asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask at: say --yes to go on")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Refused("nothing was changed")

@@ -1,0 +1,270 @@
+"""`fastcheck customer`: who the customers are and what they bought."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from fastcheck.answers import Customer
+from fastcheck.cli import audit, state
+from fastcheck.cli.arguments import (
+    Commands,
+    UsageError,
+    add_change,
+    add_command,
+    add_customer,
+    add_directory,
+    add_group,
+    add_instant,
+    add_limit,
+    add_yes,
+    addon,
+    changing,
+    positive,
+)
+from fastcheck.cli.balances import pools_of, print_balances
+from fastcheck.cli.confirm import confirm
+from fastcheck.cli.instants import told
+from fastcheck.cli.override import print_overrides
+from fastcheck.cli.pages import walk
+from fastcheck.cli.screen import plain_data, print_json, print_json_list, print_rows, print_values
+from fastcheck.errors import UnknownCustomer
+
+if TYPE_CHECKING:
+    from fastcheck.admin import Admin
+
+PUT_NOTES = """\
+What is not said here, the customer does not have afterwards; overrides and grants stay. With --keep
+everything stays as it is that is not named, and add-ons and aliases are added to those there are."""
+
+
+def add(commands: Commands) -> None:
+    """The arguments of the subcommands."""
+    parts = add_group(commands, "customer", "list, show, put and delete customers")
+
+    lister = add_command(parts, "list", "list customers", "fastcheck customer list ./state --plan pro")
+    add_directory(lister)
+    lister.add_argument("--plan", metavar="PLAN", help="only those on this plan: pro, or pro@2")
+    add_limit(lister)
+    lister.set_defaults(run=run_list)
+
+    shower = add_command(
+        parts, "show", "show a customer with overrides and balances", "fastcheck customer show ./state acme"
+    )
+    add_directory(shower)
+    add_customer(shower)
+    shower.set_defaults(run=run_show)
+
+    putter = add_command(
+        parts,
+        "put",
+        "make a customer what is said here",
+        "fastcheck customer put ./state acme --plan pro --alias stripe:cus_9 --reason signup",
+        PUT_NOTES,
+    )
+    add_directory(putter)
+    putter.add_argument("customer", metavar="CUSTOMER", help="id")
+    putter.add_argument("--plan", metavar="PLAN")
+    putter.add_argument(
+        "--version",
+        metavar="N",
+        type=positive,
+        help="of the plan (default: the one they have, or the newest)",
+    )
+    putter.add_argument(
+        "--addon",
+        metavar="NAME[=QTY][@UNTIL]",
+        type=addon,
+        action="append",
+        default=[],
+        help="may be repeated; seats_pack=2@2026-12-31",
+    )
+    putter.add_argument(
+        "--alias", metavar="KEY", action="append", default=[], help="another key; may be repeated"
+    )
+    putter.add_argument("--trial", metavar="PLAN", help="a plan with an end, on top of their own")
+    add_instant(putter, "--trial-until", "the end of the trial (default: as long as the plan says)")
+    add_instant(putter, "--since", "where anniversaries count from (default: now for a new plan)")
+    putter.add_argument("--keep", action="store_true", help="leave what is not named as it is")
+    add_change(putter)
+    putter.set_defaults(run=run_put)
+
+    deleter = add_command(
+        parts,
+        "delete",
+        "delete a customer: grants are voided, aliases are free again",
+        "fastcheck customer delete ./state acme --reason left",
+    )
+    add_directory(deleter)
+    add_customer(deleter)
+    add_change(deleter)
+    add_yes(deleter)
+    deleter.set_defaults(run=run_delete)
+
+    teller = add_command(
+        parts,
+        "history",
+        "tell what was changed for a customer, newest first",
+        "fastcheck customer history ./state acme --limit 10",
+    )
+    add_directory(teller)
+    add_customer(teller)
+    add_limit(teller)
+    teller.set_defaults(run=run_history)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Walks through all customers in the order of their ids."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        found = islice(_on(args.plan, walk(entitlements.admin.list_customers)), args.limit)
+        if args.json:
+            print_json_list(found)
+        else:
+            header = ("customer", "plan", "since (UTC)", "trial until", "add-ons", "aliases")
+            rows = (
+                (
+                    one.id,
+                    _plan(one),
+                    told(one.since_at) if one.plan else "-",
+                    "-" if one.trial is None else told(one.trial.until_at),
+                    _addons(one),
+                    " ".join(one.aliases) or "-",
+                )
+                for one in found
+            )
+            print_rows(header, rows, left=len(header), none="no customers")
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Everything about one customer."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        admin = entitlements.admin
+        customer = admin.get_customer(args.customer)
+        overrides = admin.list_overrides(customer.id)
+        grants = admin.list_grants(customer.id)
+        balances = [admin.balance(customer.id, pool) for pool in pools_of(entitlements, customer.id, grants)]
+    if args.json:
+        print_json({**plain_data(customer), "overrides": overrides, "balances": balances})
+        return 0
+    print_values(_values(customer))
+    if overrides:
+        print()
+        print_overrides("overrides", overrides)
+    if balances:
+        print()
+        print_balances("balances", balances, grants)
+    return 0
+
+
+def run_put(args: argparse.Namespace) -> int:
+    """Puts, and shows what the customer is now."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        admin = changing(entitlements.admin, args)
+        wanted = {
+            "plan": args.plan,
+            "version": args.version,
+            "addons": {name: (quantity, until) for name, quantity, until in args.addon},
+            "aliases": args.alias,
+            "trial_plan": args.trial,
+            "trial_until": args.trial_until,
+        }
+        if args.keep:
+            wanted = _kept(admin, args.customer, wanted)
+        changed = admin.put_customer(args.customer, **wanted, since=args.since, reason=args.reason)
+        customer = admin.get_customer(args.customer)
+    if args.json:
+        print_json({"changed": changed, "customer": customer})
+        return 0
+    print(f"{customer.id}: {'changed' if changed else 'was so already'}")
+    print_values({name: value for name, value in _values(customer).items() if value != "-"})
+    return 0
+
+
+def run_delete(args: argparse.Namespace) -> int:
+    """Asks, and deletes."""
+    confirm(f"Delete {args.customer}? Their grants are voided, their aliases free again.", args.yes)
+    with closing(state.entitlements(args.directory)) as entitlements:
+        changing(entitlements.admin, args).delete_customer(args.customer, reason=args.reason)
+    if args.json:
+        print_json({"deleted": args.customer})
+    else:
+        print(f"{args.customer}: deleted")
+    return 0
+
+
+def run_history(args: argparse.Namespace) -> int:
+    """The audit log of one customer, also of one who was deleted."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        admin = entitlements.admin
+        id = subject_of(admin, args.customer)
+        entries = walk(lambda cursor, limit: admin.audit(cursor, limit, id))
+        first = next(entries, None)
+        if first is None:
+            admin.get_customer(args.customer)  # Nothing was ever changed, or nobody has that name.
+        audit.show(_with(first, entries), args.limit, args.json, subject=False)
+    return 0
+
+
+def subject_of(admin: Admin, key: str) -> str:
+    """The id behind an alias, under which changes are logged; the key itself for one that nobody has now."""
+    try:
+        return admin.get_customer(key).id
+    except UnknownCustomer:
+        return key
+
+
+def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _kept(admin: Admin, id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is wanted, and what the customer has of the rest; versions and the end of a trial stay by
+    themselves. Raises `UnknownCustomer`, `UsageError`."""
+    now = admin.get_customer(id)
+    has = {one.name: (one.quantity, one.until_at) for one in now.addons}
+    trial = wanted["trial_plan"] or (now.trial.plan if now.trial else None)
+    if trial is None and wanted["trial_until"] is not None and wanted["plan"] is None:
+        raise UsageError(f"{id} has no trial whose end could be moved: name one with --trial")
+    return {
+        **wanted,
+        "plan": wanted["plan"] or now.plan,
+        "addons": {**has, **wanted["addons"]},
+        "aliases": [*now.aliases, *wanted["aliases"]],
+        "trial_plan": trial,
+    }
+
+
+def _on(plan: str | None, customers: Iterator[Customer]) -> Iterator[Customer]:
+    if plan is None:
+        return customers
+    return (one for one in customers if plan in (one.plan, _plan(one)))
+
+
+def _plan(customer: Customer) -> str:
+    return "-" if customer.plan is None else f"{customer.plan}@{customer.version}"
+
+
+def _addons(customer: Customer) -> str:
+    named = [
+        f"{one.name}={one.quantity}" + ("" if one.until_at is None else f"@{told(one.until_at)}")
+        for one in customer.addons
+    ]
+    return " ".join(named) or "-"
+
+
+def _values(customer: Customer) -> dict[str, str]:
+    trial = customer.trial
+    return {
+        "customer": customer.id,
+        "plan": _plan(customer),
+        "since": f"{told(customer.since_at)} UTC" if customer.plan else "-",
+        "trial": "-" if trial is None else f"{trial.plan}@{trial.version} until {told(trial.until_at)} UTC",
+        "add-ons": _addons(customer),
+        "aliases": " ".join(customer.aliases) or "-",
+    }

@@ -1,0 +1,172 @@
+"""`fastcheck grant`: what was put into customers' pools."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import closing
+from typing import Any
+
+from fastcheck.amounts import Credits
+from fastcheck.answers import GrantState
+from fastcheck.cli import state
+from fastcheck.cli.arguments import (
+    Commands,
+    add_change,
+    add_command,
+    add_customer,
+    add_directory,
+    add_group,
+    add_instant,
+    add_yes,
+    changing,
+    credits,
+    signed,
+)
+from fastcheck.cli.confirm import confirm
+from fastcheck.cli.instants import told
+from fastcheck.cli.screen import credits_text, plain_data, print_json, print_json_list, print_table
+
+KINDS = ("paid", "promotional", "plan")
+
+
+def add(commands: Commands) -> None:
+    """The arguments of the subcommands."""
+    parts = add_group(commands, "grant", "add, list and void grants")
+
+    adder = add_command(
+        parts,
+        "add",
+        "put credits into a customer's pool",
+        "fastcheck grant add ./state acme ai_credits 50000 --id order_17 --reason top-up",
+        "With --id or --once the command may be repeated: the credits are granted once.",
+    )
+    add_directory(adder)
+    add_customer(adder)
+    adder.add_argument("pool", metavar="POOL")
+    adder.add_argument("amount", metavar="AMOUNT", type=credits, help="credits: 50000, 50_000, 12.5")
+    adder.add_argument(
+        "--priority", metavar="N", type=signed, default=100, help="smaller burns first (default 100)"
+    )
+    add_instant(adder, "--effective", "when it can be burned from (default: now)")
+    add_instant(adder, "--expires", "when what is left of it is gone (default: never)")
+    adder.add_argument("--kind", choices=KINDS, default="paid", help="default paid")
+    adder.add_argument("--id", metavar="ID", help="an id of your own (default: one is made)")
+    add_change(adder)
+    adder.set_defaults(run=run_add)
+
+    lister = add_command(
+        parts,
+        "list",
+        "list a customer's grants, oldest first, ended ones included",
+        "fastcheck grant list ./state acme ai_credits",
+    )
+    add_directory(lister)
+    add_customer(lister)
+    lister.add_argument("pool", metavar="POOL", nargs="?", help="only this pool")
+    lister.set_defaults(run=run_list)
+
+    voider = add_command(
+        parts,
+        "void",
+        "take back what is left of a grant",
+        "fastcheck grant void ./state order_17 --reason refunded",
+        "exit codes: 0 voided, or it was before; 1 used up or expired; 2 error",
+    )
+    add_directory(voider)
+    voider.add_argument("grant", metavar="GRANT", help="its id, see `fastcheck grant list`")
+    add_change(voider)
+    add_yes(voider)
+    voider.set_defaults(run=run_void)
+
+
+def run_add(args: argparse.Namespace) -> int:
+    """Grants, and tells the id and the new balance."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        id = changing(entitlements.admin, args).grant(
+            args.customer, args.pool, args.amount, id=args.id, priority=args.priority,
+            effective_at=args.effective, expires_at=args.expires, kind=args.kind, reason=args.reason,
+        )  # fmt: skip
+        balance = entitlements.admin.balance(args.customer, args.pool)
+    if args.json:
+        print_json({"grant": id, "balance": balance})
+    else:
+        left = credits_text(balance.remaining)
+        print(f"{id}: granted {credits_text(args.amount)} {args.pool} to {args.customer}, {left} left now")
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """A table for each pool."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        grants = entitlements.admin.list_grants(args.customer, args.pool)
+    now = time.time_ns() // 1_000_000
+    if args.json:
+        print_json_list(_as_data(one, now) for one in grants)
+        return 0
+    if not grants:
+        print("no grants")
+    header = ("grant", "kind", "state", "expires (UTC)", "prio", "amount", "left", "burned")
+    for place, pool in enumerate(dict.fromkeys(one.pool for one in grants)):
+        rows = [
+            (
+                one.id,
+                one.kind,
+                standing(one, now),
+                told(one.expires_at),
+                str(one.priority),
+                credits_text(one.amount),
+                credits_text(one.remaining),
+                _known(burned(one, now)),
+            )
+            for one in grants
+            if one.pool == pool
+        ]
+        if place:
+            print()
+        print_table(pool, header, rows, left=4)
+    return 0
+
+
+def run_void(args: argparse.Namespace) -> int:
+    """Asks, and voids."""
+    confirm(f"Void grant {args.grant}? What is left of it is taken back.", args.yes)
+    with closing(state.entitlements(args.directory)) as entitlements:
+        grant = changing(entitlements.admin, args).void(args.grant, reason=args.reason)
+    if args.json:
+        print_json(_as_data(grant, grant.voided_at or 0))
+    else:
+        print(f"{grant.id}: voided, {grant.pool} of {grant.customer}")
+    return 0
+
+
+def standing(grant: GrantState, now: int) -> str:
+    """What a grant is at an instant: voided, expired, upcoming, used up or active."""
+    if grant.voided_at is not None and grant.voided_at <= now:
+        return "voided"
+    if grant.expires_at is not None and grant.expires_at <= now:
+        return "expired"
+    if grant.effective_at > now:
+        return "upcoming"
+    return "active" if grant.remaining else "used up"
+
+
+def burned(grant: GrantState, now: int) -> Credits | None:
+    """What was burned of a grant in its present period; None for one that ended: what lapsed is not told
+    apart from what was burned."""
+    if standing(grant, now) in ("voided", "expired"):
+        return None
+    return max(0, grant.amount - grant.remaining)
+
+
+def _known(amount: Credits | None) -> str:
+    return "-" if amount is None else credits_text(amount)
+
+
+def _as_data(grant: GrantState, now: int) -> dict[str, Any]:
+    used = burned(grant, now)
+    return {
+        **plain_data(grant),
+        "state": standing(grant, now),
+        "burned": None if used is None else credits_text(used).replace(",", ""),
+    }

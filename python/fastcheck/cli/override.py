@@ -1,0 +1,176 @@
+"""`fastcheck override`: exceptions made for one customer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+
+from fastcheck.answers import Override
+from fastcheck.cli import state
+from fastcheck.cli.arguments import (
+    Commands,
+    UsageError,
+    add_change,
+    add_command,
+    add_customer,
+    add_directory,
+    add_group,
+    add_instant,
+    changing,
+    credits,
+    signed,
+)
+from fastcheck.cli.instants import told
+from fastcheck.cli.screen import print_json, print_json_list, print_table, setting_text
+from fastcheck.clock import instant_ms
+
+PUT_NOTES = """\
+VALUE by the kind of the feature:
+  switch, credit  on, off
+  limit           40, unlimited, off
+  meter           100000, unlimited, off
+  value           text; a whole number, true and false are taken as such unless --text is said"""
+
+SWITCHES = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+
+
+def add(commands: Commands) -> None:
+    """The arguments of the subcommands."""
+    parts = add_group(commands, "override", "put, list and remove exceptions for one customer")
+
+    putter = add_command(
+        parts,
+        "put",
+        "make an exception to one feature for one customer; it takes the place of an earlier one",
+        "fastcheck override put ./state acme seats 40 --expires +1mo --reason pilot",
+        PUT_NOTES,
+    )
+    add_directory(putter)
+    add_customer(putter)
+    putter.add_argument("feature", metavar="FEATURE")
+    putter.add_argument("value", metavar="VALUE")
+    putter.add_argument("--text", action="store_true", help="VALUE is text, whatever it looks like")
+    add_instant(putter, "--starts", "from when it holds (default: now)")
+    add_instant(putter, "--expires", "until when it holds (default: until it is removed)")
+    add_change(putter)
+    putter.set_defaults(run=run_put)
+
+    lister = add_command(
+        parts,
+        "list",
+        "list a customer's overrides, ended ones included",
+        "fastcheck override list ./state acme",
+    )
+    add_directory(lister)
+    add_customer(lister)
+    lister.set_defaults(run=run_list)
+
+    remover = add_command(
+        parts,
+        "remove",
+        "end an exception",
+        "fastcheck override remove ./state acme seats --reason 'the pilot is over'",
+        "exit codes: 0 removed, or there was none; 2 error",
+    )
+    add_directory(remover)
+    add_customer(remover)
+    remover.add_argument("feature", metavar="FEATURE")
+    add_change(remover)
+    remover.set_defaults(run=run_remove)
+
+
+def run_put(args: argparse.Namespace) -> int:
+    """Reads the value as the feature wants it, and puts it."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        before = entitlements.explain(args.customer, args.feature)
+        value = parsed(args.value, before.kind, args.feature, text_only=args.text)
+        changing(entitlements.admin, args).put_override(
+            args.customer, args.feature, value,
+            starts_at=args.starts, expires_at=args.expires, reason=args.reason,
+        )  # fmt: skip
+        after = entitlements.explain(args.customer, args.feature)
+    if args.json:
+        found = {"customer": after.customer, "feature": args.feature, "value": value}
+        print_json({**found, "before": before.value, "now": after.value})
+        return 0
+    later = "" if args.starts is None else f", from {told(instant_ms(args.starts, 'starts'))} UTC"
+    until = "" if args.expires is None else f", until {told(instant_ms(args.expires, 'expires'))} UTC"
+    print(f"{after.customer}: {args.feature} overridden to {setting_text(value)}{later}{until}")
+    print(f"  it was {setting_text(before.value)} ({before.source}), it is {setting_text(after.value)} now")
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """A table."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        found = entitlements.admin.list_overrides(args.customer)
+    if args.json:
+        print_json_list(found)
+    elif found:
+        print_overrides("", found)
+    else:
+        print("no overrides")
+    return 0
+
+
+def run_remove(args: argparse.Namespace) -> int:
+    """Removes, and tells whether there was one."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        entitlements.explain(args.customer, args.feature)  # A feature nobody knows is a mistake, not "none".
+        removed = changing(entitlements.admin, args).remove_override(
+            args.customer, args.feature, reason=args.reason
+        )
+    if args.json:
+        print_json({"removed": removed})
+    else:
+        print(f"{args.customer}: {args.feature} {'is no longer' if removed else 'was not'} overridden")
+    return 0
+
+
+def print_overrides(title: str, overrides: Sequence[Override]) -> None:
+    """A table of exceptions."""
+    header = ("feature", "value", "from (UTC)", "until (UTC)", "author", "reason")
+    rows = [
+        (
+            one.feature,
+            setting_text(one.value),
+            told(one.starts_at),
+            told(one.expires_at),
+            one.author or "-",
+            one.reason or "-",
+        )
+        for one in overrides
+    ]
+    print_table(title, header, rows, left=len(header))
+
+
+def parsed(
+    text: str, kind: str, feature: str, *, text_only: bool = False
+) -> bool | int | str | Decimal | None:
+    """A value as a feature of this kind takes it; None = unlimited. Raises `UsageError`."""
+    word = text.lower()
+    if kind in ("switch", "credit"):
+        if word in SWITCHES:
+            return SWITCHES[word]
+        raise UsageError(f"{feature} is a {kind}: say on or off, not {text!r:.80}")
+    if kind in ("limit", "meter"):
+        if word == "unlimited":
+            return None
+        if SWITCHES.get(word) is False:
+            return False
+        try:
+            return credits(text) if kind == "meter" else signed(text)
+        except argparse.ArgumentTypeError:
+            raise UsageError(
+                f"{feature} is a {kind}: say a number, unlimited or off, not {text!r:.80}"
+            ) from None
+    if text_only:
+        return text
+    if word in ("true", "false"):
+        return word == "true"
+    try:
+        return signed(text)
+    except argparse.ArgumentTypeError:
+        return text

@@ -1,0 +1,24 @@
+"""Lists that come in pages, walked to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from fastcheck.answers import Page
+
+Item = TypeVar("Item")
+
+PAGE_ITEMS = 1_000
+"""The most that one request answers."""
+
+
+def walk(page: Callable[[str | None, int], Page[Item]]) -> Iterator[Item]:
+    """Every item; `page(cursor, limit)` asks for some of them."""
+    cursor: str | None = None
+    while True:
+        found = page(cursor, PAGE_ITEMS)
+        yield from found.items
+        cursor = found.cursor
+        if cursor is None:
+            return

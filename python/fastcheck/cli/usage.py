@@ -1,0 +1,146 @@
+"""`fastcheck usage`: the usage records that were kept with event ids."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from fastcheck.cli import state
+from fastcheck.cli.arguments import Commands, add_command, add_directory, add_group, add_instant, add_limit
+from fastcheck.cli.customer import subject_of
+from fastcheck.cli.instants import told, utc
+from fastcheck.cli.pages import walk
+from fastcheck.cli.screen import print_json_list, print_rows
+from fastcheck.clock import instant_ms
+
+if TYPE_CHECKING:
+    from fastcheck.admin import Admin
+
+PERIODS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
+"""How the period of an instant is called, in UTC."""
+
+NOTES = """\
+Records are kept of burns that name an event: consume(…, event="req_8f2"). Burns without one are in the
+balances, and not here. They arrive within a round of the owner, some 50 ms."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A burn that was recorded."""
+
+    at: int
+    event: str
+    customer: str
+    feature: str
+    pool_units: int
+    """What it took from the pool, in units of 10^-scale."""
+    quantities: dict[str, int]
+    """Units of the feature; "" is the plain, unnamed quantity."""
+
+
+def add(commands: Commands) -> None:
+    """The arguments of the subcommands."""
+    parts = add_group(commands, "usage", "list and total usage records")
+
+    lister = add_command(
+        parts,
+        "list",
+        "list usage records in the order they were stored",
+        "fastcheck usage list ./state --customer acme --since -7d",
+        NOTES,
+    )
+    _add_filters(lister)
+    add_limit(lister)
+    lister.set_defaults(run=run_list)
+
+    summer = add_command(
+        parts,
+        "totals",
+        "total usage records by feature and period",
+        "fastcheck usage totals ./state --customer acme --by month",
+        NOTES,
+    )
+    _add_filters(summer)
+    summer.add_argument(
+        "--by", choices=(*PERIODS, "all"), default="month", help="the period, in UTC (default month)"
+    )
+    summer.set_defaults(run=run_totals)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Prints the records as they come."""
+    with closing(state.entitlements(args.directory)) as entitlements:
+        found = islice(_records(entitlements.admin, args), args.limit)
+        if args.json:
+            print_json_list(found)
+        else:
+            header = ("at (UTC)", "event", "customer", "feature", "used")
+            rows = (
+                (told(one.at), one.event, one.customer, one.feature, _used(one.quantities)) for one in found
+            )
+            print_rows(header, rows, left=4, none="no usage records")
+    return 0
+
+
+def run_totals(args: argparse.Namespace) -> int:
+    """Adds up, and prints a row for each period and feature."""
+    used: dict[tuple[str, str], Counter[str]] = {}
+    records: Counter[tuple[str, str]] = Counter()
+    pool_units: Counter[tuple[str, str]] = Counter()
+    with closing(state.entitlements(args.directory)) as entitlements:
+        for one in _records(entitlements.admin, args):
+            period = "all" if args.by == "all" else utc(one.at).strftime(PERIODS[args.by])
+            row = period, one.feature
+            records[row] += 1
+            pool_units[row] += one.pool_units
+            used.setdefault(row, Counter()).update(one.quantities)
+    if args.json:
+        print_json_list(
+            {
+                "period": period,
+                "feature": feature,
+                "records": records[period, feature],
+                "pool_units": pool_units[period, feature],
+                "quantities": dict(used[period, feature]),
+            }
+            for period, feature in sorted(used)
+        )
+    else:
+        rows = [
+            (period, feature, f"{records[period, feature]:,}", _used(used[period, feature]))
+            for period, feature in sorted(used)
+        ]
+        print_rows(("period (UTC)", "feature", "records", "used"), rows, left=2, none="no usage records")
+    return 0
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    add_directory(parser)
+    parser.add_argument("--customer", metavar="CUSTOMER", help="only this one: id or alias key")
+    parser.add_argument("--feature", metavar="FEATURE", help="only this one")
+    add_instant(parser, "--since", "only from this instant on")
+    add_instant(parser, "--until", "only before this instant")
+
+
+def _records(admin: Admin, args: argparse.Namespace) -> Iterator[Record]:
+    """The records that are wanted: in [since, until)."""
+    customer = None if args.customer is None else subject_of(admin, args.customer)
+    since = None if args.since is None else instant_ms(args.since, "--since")
+    until = None if args.until is None else instant_ms(args.until, "--until")
+    for at, event, who, feature, pool_units, quantities in walk(admin.list_usage):
+        if (
+            customer in (None, who)
+            and args.feature in (None, feature)
+            and (since is None or at >= since)
+            and (until is None or at < until)
+        ):
+            yield Record(at, event, who, feature, pool_units, dict(quantities))
+
+
+def _used(quantities: dict[str, int]) -> str:
+    return " ".join(f"{name} {count:,}".lstrip() for name, count in sorted(quantities.items()))
