@@ -48,7 +48,9 @@ ERRORS = [
     "UnknownCustomer",
     "UnknownFeature",
     "UnknownGrant",
+    "UnknownMove",
     "UnknownPool",
+    "UnknownSegment",
     "WrongType",
 ]
 

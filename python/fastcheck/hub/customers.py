@@ -87,6 +87,7 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
         for grant in before.grants:
             after = void(after, grant.id)
         accounts.save(number, pool.name, before, after)
+    books.cancel_moves_of(number, call.now, "the customer was deleted")
     call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())
 
@@ -98,6 +99,19 @@ def rewrite(
     new = checked(call, record, since)
     _move(accounts, stored, new)
     return _write(call.books, [new])[0]
+
+
+def put_records(
+    call: Call, changes: Sequence[tuple[StoredCustomer, StoredCustomer, int]]
+) -> list[Changed]:
+    """Replaces known customers' records: (as it was, as it is, from which instant on). Each customer once."""
+    for old, new, at in changes:
+        _move(call.accounts_at(at), old, new)
+        if at < call.now:
+            accounts = call.accounts()
+            for pool in _pools_of(accounts, new.record.number):
+                accounts.update(new, pool)
+    return _write(call.books, [new for _, new, _ in changes])
 
 
 def shown(record: CustomerRecord) -> Customer:

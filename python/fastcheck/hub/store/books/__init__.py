@@ -9,12 +9,13 @@ from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
 from .leases import LEASES_KEPT, Lease, Leases
+from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Accounts, Leases, Usage, Answers, Audit):
+class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
-__all__ = ["LEASES_KEPT", "Books", "Lease", "StoredCatalog", "StoredCustomer", "StoredOverride"]
+__all__ = ["LEASES_KEPT", "Books", "Lease", "StoredCatalog", "StoredCustomer", "StoredMove", "StoredOverride"]
