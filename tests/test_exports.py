@@ -50,7 +50,9 @@ ERRORS = [
     "UnknownCustomer",
     "UnknownFeature",
     "UnknownGrant",
+    "UnknownMove",
     "UnknownPool",
+    "UnknownSegment",
     "WrongType",
 ]
 

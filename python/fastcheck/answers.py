@@ -64,6 +64,32 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Move:
+    """A change of a customer's plan: done, ahead or cancelled."""
+
+    id: str
+    customer: str
+    plan: str | None
+    """The plan they come to; None = no plan."""
+    version: int | None
+    at: int
+    """The instant from which it counts, whenever it was done."""
+    keep_since: bool
+    """Whether anniversaries go on from the old plan's start."""
+    reason: str
+    author: str
+    created_at: int
+    done_at: int | None
+    cancelled_at: int | None
+    cancelled_why: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still ahead."""
+        return self.done_at is None and self.cancelled_at is None
+
+
+@dataclass(frozen=True)
 class GrantState:
     """A grant and what became of it."""
 
@@ -202,8 +228,8 @@ class Status:
 _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
-        AddonState, TrialState, Customer, Override, GrantState, Balance, AuditEntry, Page, Consideration,
-        Explanation, Status,
+        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, AuditEntry, Page,
+        Consideration, Explanation, Status,
     )
 }  # fmt: skip
 

@@ -8,6 +8,8 @@
     ├── UnknownCustomer           (LookupError) no such customer, and no such alias
     ├── UnknownPool               (LookupError) no such pool in the catalog
     ├── UnknownGrant              (LookupError) no such grant
+    ├── UnknownMove               (LookupError) no such move
+    ├── UnknownSegment            (LookupError) no such segment
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
     ├── WrongType                 (TypeError) an argument of a type that cannot be meant
     ├── NameInvalid               (ValueError) an id, alias or name outside the bounds
@@ -62,6 +64,14 @@ class UnknownPool(FastcheckError, LookupError):
 
 class UnknownGrant(FastcheckError, LookupError):
     """No grant has that id."""
+
+
+class UnknownMove(FastcheckError, LookupError):
+    """No move has that id."""
+
+
+class UnknownSegment(FastcheckError, LookupError):
+    """No segment has that name."""
 
 
 class NotCountable(FastcheckError, TypeError):

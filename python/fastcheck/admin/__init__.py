@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from .customers import CustomersAdmin
 from .money import MoneyAdmin
+from .plans import PlansAdmin
 from .records import RecordsAdmin
 
 
-class Admin(CustomersAdmin, MoneyAdmin, RecordsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin):
     """Administers one directory."""
 
 

@@ -213,7 +213,9 @@ class Accounts:
     def lending(self, customer: StoredCustomer, pool: Pool, account: Account) -> Lending:
         """What may be lent of an account now."""
         unlimited = self.quota(customer, pool, self.now) is None
-        later = (at for at in self.catalog.boundaries(customer.packed) if at > account.as_of)
+        ahead = self.books.moves_ahead_at(customer.record.number)
+        instants = (*self.catalog.boundaries(customer.packed), *ahead)
+        later = (at for at in instants if at > account.as_of)
         return lend(account, pool.rules, unlimited=unlimited, until=min(later, default=None))
 
     def raise_lease(

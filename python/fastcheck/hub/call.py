@@ -32,7 +32,11 @@ class Call:
 
     def accounts(self) -> Accounts:
         """The accounts as of now. Raises `CatalogError` where there is no catalog."""
-        return Accounts(self.books, self.catalog, self.product, self.now, self.by.author)
+        return self.accounts_at(self.now)
+
+    def accounts_at(self, at: int) -> Accounts:
+        """The accounts as of an instant, for a change that counts from there."""
+        return Accounts(self.books, self.catalog, self.product, at, self.by.author)
 
     def note(
         self, action: str, subject: str, before: object, after: object, *, reason: str | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ..answers import AddonState, Customer, Page, TrialState, travels
@@ -91,6 +93,7 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
         for one in before.holdings:
             after = void(after, one.id)
         accounts.save(number, pool.name, before, after)
+    books.cancel_moves_of(number, call.now, "the customer was deleted")
     call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())
 
@@ -101,7 +104,28 @@ def rewrite(
     """Replaces one known customer's record. Raises `RecordError` where the catalog refuses it."""
     new = checked(call, record, since)
     _move(accounts, stored, new)
-    return _write(call, [new], {record.number})[0]
+    return _rewritten(call, [new])[0]
+
+
+def put_records(
+    call: Call, changes: Sequence[tuple[StoredCustomer, StoredCustomer, int]]
+) -> list[Changed]:
+    """Replaces known customers' records: (as it was, as it is, from which instant on). Each customer once."""
+    for old, new, at in changes:
+        _move(call.accounts_at(at), old, new)
+        if at < call.now:
+            accounts = call.accounts()
+            for pool in _pools_of(accounts, new.record.number):
+                accounts.update(new, pool)
+    return [
+        done
+        for at, part in groupby(sorted(changes, key=itemgetter(2)), key=itemgetter(2))
+        for done in _rewritten(replace(call, now=at), [new for _, new, _ in part])
+    ]
+
+
+def _rewritten(call: Call, changed: Sequence[StoredCustomer]) -> list[Changed]:
+    return _write(call, changed, {one.record.number for one in changed})
 
 
 def shown(record: CustomerRecord) -> Customer:

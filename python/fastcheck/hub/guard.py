@@ -33,6 +33,12 @@ def _offers(old: Product, new: Product, books: Books) -> Iterator[str]:
                 f"plan {plan} version {version} is gone but used by {_Use('customers', count, id)}: "
                 "keep it, or move them first"
             )
+    for (plan, version), (count, id) in sorted(books.plans_ahead().items()):
+        if (plan, version) not in new.plans:
+            yield (
+                f"plan {plan} version {version} is gone but customers will be moved to it: "
+                f"{_Use('moves', count, id)}: keep it, or cancel the moves first"
+            )
     for addon, (count, id) in sorted(books.addons_in_use().items()):
         if addon not in new.addons:
             use = _Use("customers", count, id)

@@ -87,11 +87,11 @@ def put_customer(
     return PutCustomer(
         name(id, "a customer's id"),
         None if plan is None else name(plan, "plan"),
-        _whole(version, "version", 1),
+        whole(version, "version", 1),
         parts,
         keys,
         None if trial_plan is None else name(trial_plan, "trial_plan"),
-        _whole(trial_version, "trial_version", 1),
+        whole(trial_version, "trial_version", 1),
         None if trial_until is None else instant_ms(trial_until, "trial_until"),
         None if since is None else instant_ms(since, "since"),
     )
@@ -111,13 +111,14 @@ def _addon(key: object, value: object) -> tuple[str, int, int | None]:
         value, end = value
         until = None if end is None else instant_ms(end, "an add-on's end")
     checked = name(key, "an add-on")
-    quantity = _whole(value, f"the quantity of {checked}", 1)
+    quantity = whole(value, f"the quantity of {checked}", 1)
     if quantity is None:
         raise WrongType(f"the quantity of {checked} must be an int")
     return checked, quantity, until
 
 
-def _whole(value: object, what: str, least: int, most: int = QUANTITY_MAX) -> int | None:
+def whole(value: object, what: str, least: int, most: int = QUANTITY_MAX) -> int | None:
+    """An int within bounds, or None. Raises `WrongType`, `RecordError`."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
@@ -209,7 +210,7 @@ def make_grant(
     ends = None if expires_at is None else instant_ms(expires_at, "expires_at")
     if starts is not None and ends is not None and ends <= starts:
         raise InstantError("expires_at is not after effective_at: the grant would never be active")
-    checked = _whole(priority, "priority", -PRIORITY_MAX, PRIORITY_MAX)
+    checked = whole(priority, "priority", -PRIORITY_MAX, PRIORITY_MAX)
     if checked is None:
         raise WrongType("priority must be an int")
     kinds = [one.value for one in GrantKind]

@@ -9,7 +9,8 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `rounds`, `Owner`."""
+A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`, `rounds`,
+`Owner`."""
 
 from __future__ import annotations
 
@@ -43,6 +44,8 @@ class Owner(Rounds):
             self._load()
         else:
             self._catch_up()
+        self._look_ahead()
+        self._moves_round()
         self._arena.heartbeat(self._clock.now_ms())
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
@@ -63,14 +66,15 @@ _OWN: dict[str, Callable[..., object]] = {
     for one in (
         Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
         Owner.delete_customer, Owner.put_override,
-        Owner.remove_override, Owner.grant, Owner.void, Owner.balance, Owner.list_grants, Owner.explain,
+        Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
+        Owner.list_grants, Owner.explain,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
-        Service.list_usage,
+        Service.list_usage, Service.list_moves,
     )
 }  # fmt: skip
 

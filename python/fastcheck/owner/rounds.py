@@ -7,8 +7,8 @@ import heapq
 from ..errors import FastcheckError
 from ..hub.service import Totals
 from .arena import Arena, CellTotals, Key
-from .changes import Changes
 from .leases import LEASES_PER_TRANSACTION, SPENT_MAX, Held, log
+from .moves import Moves
 
 SWEEP_MS = 1_000
 """Between two looks for holds whose process died or whose time ran out."""
@@ -17,7 +17,7 @@ LOW_BALANCE_PERCENT = 10
 """A balance is low when this part of what was lent is left."""
 
 
-class Rounds(Changes):
+class Rounds(Moves):
     """One round after the other."""
 
     def tick(self) -> None:
@@ -29,6 +29,7 @@ class Rounds(Changes):
             arena = self._need()
         arena.heartbeat(now)
         self._settle_round(arena)
+        self._moves_round()
         self._end_round(now)
         if now - self._swept_at >= SWEEP_MS:
             self._swept_at = now
@@ -114,9 +115,10 @@ class Rounds(Changes):
         arena.ack_journal()  # Also without records: it removes the files of processes that are gone.
 
     def next_end(self) -> int | None:
-        """When the next lease reaches its end."""
+        """When the next lease reaches its end, or the next move is due."""
         with self._leases_lock:
-            return self._ends[0][0] if self._ends else None
+            ends = [self._ends[0][0]] if self._ends else []
+        return min([*ends, *([] if self._next_move_at is None else [self._next_move_at])], default=None)
 
     def close(self) -> None:
         """Settles a last time. Cells stay open for the next owner, and for those who go on spending."""

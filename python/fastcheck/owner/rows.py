@@ -45,7 +45,8 @@ class Rows(Leases):
         arena, now = self._need(), self._clock.now_ms()
         self._behind = True
         for change in changes:
-            arena.put(change.records, change.seq, now)
+            if change.seq > arena.seq:  # Else a repeated call's answer of then; the rows have moved on.
+                arena.put(change.records, change.seq, now)
         self._behind = False
         for change in changes:
             # A bulk load is not news of each of its customers.

@@ -12,13 +12,15 @@ from __future__ import annotations
 from ..accounts import Terms, Totals
 from ..customers import Changed
 from ..grants import Granted
+from ..moves import Moved
 from .customers import Customers
 from .money import Money
+from .plans import Plans
 from .records import Records
 
 
-class Service(Customers, Money, Records):
+class Service(Customers, Plans, Money, Records):
     """The use cases over one store."""
 
 
-__all__ = ["Changed", "Granted", "Service", "Terms", "Totals"]
+__all__ = ["Changed", "Granted", "Moved", "Service", "Terms", "Totals"]

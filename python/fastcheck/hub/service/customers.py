@@ -21,6 +21,11 @@ class Customers(Core):
         checked = name(key, "customer")
         return self._read(lambda call: call.number(checked))
 
+    def find(self, key: str) -> int | None:
+        """The number behind an id or alias; None where there is none."""
+        checked = name(key, "customer")
+        return self._read(lambda call: call.books.number_of(checked))
+
     def id_of(self, number: int) -> str | None:
         """The id behind a number; None for a deleted customer."""
         record = self._read(lambda call: call.books.customer(number).record)

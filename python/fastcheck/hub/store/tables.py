@@ -272,6 +272,32 @@ answers = _table(
 )
 """What was answered to calls with an idempotency key."""
 
+moves = _table(
+    "moves",
+    _key("id", _TEXT),
+    _one("number", _INT),
+    _one("at", _INT),  # Effective from here on, whenever it is done.
+    _maybe("plan", _TEXT),
+    _maybe("version", _INT),
+    _one("keep_since", _BOOL),
+    _maybe("from_plan", _TEXT),  # Of a migration: only where the customer still has this.
+    _maybe("from_version", _INT),
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+    _maybe("done_at", _INT),
+    _maybe("cancelled_at", _INT),
+    _one("cancelled_why", _TEXT),
+    Index("moves_customer", "number", "at"),
+)
+"""Changes of plans, done, ahead or cancelled."""
+Index(
+    "moves_ahead",
+    moves.c.at,
+    sqlite_where=text("done_at IS NULL AND cancelled_at IS NULL"),
+    postgresql_where=text("done_at IS NULL AND cancelled_at IS NULL"),
+)
+
 audit = Table(
     "audit",
     LEDGER,

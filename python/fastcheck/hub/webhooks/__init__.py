@@ -11,4 +11,4 @@
 A delivery happens at least once: receivers tell repeats by the header `webhook-id`, which is the event's id
 and stays the same however often it is sent. The order is that of the events as long as nothing fails.
 
-Needs the extra `hub`."""
+Needs the extra `webhooks`."""

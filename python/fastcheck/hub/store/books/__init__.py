@@ -14,11 +14,12 @@ from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
+from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Accounts, Leases, Usage, Answers, Audit):
+class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
@@ -51,6 +52,5 @@ class PastBooks(Books):
 
 __all__ = [
     "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
-    "StoredCustomer", "StoredGrant",
-    "StoredOverride",
+    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride",
 ]  # fmt: skip

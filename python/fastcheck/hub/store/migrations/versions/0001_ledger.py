@@ -130,6 +130,17 @@ def _records() -> None:
         quantities=BYTES,
     )  # fmt: skip
     op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
+    _table(
+        "moves", ["id"],
+        **{
+            "id": TEXT, "number": INT, "at": INT, "plan?": TEXT, "version?": INT, "keep_since": BOOL,
+            "from_plan?": TEXT, "from_version?": INT, "reason": TEXT, "author": TEXT, "created_at": INT,
+            "done_at?": INT, "cancelled_at?": INT, "cancelled_why": TEXT,
+        },
+    )  # fmt: skip
+    op.create_index("moves_customer", "moves", ["number", "at"])
+    ahead = text("done_at IS NULL AND cancelled_at IS NULL")
+    op.create_index("moves_ahead", "moves", ["at"], sqlite_where=ahead, postgresql_where=ahead)
     _table("answers", ["key"], key=TEXT, at=INT, digest=BYTES, answer=BYTES)
     op.create_index("answers_at", "answers", ["at"])
     _numbered(

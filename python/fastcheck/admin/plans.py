@@ -1,0 +1,160 @@
+"""Changes of plans, now and ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import overload
+
+from ..answers import Move, Page
+from ..errors import WrongType
+from ..hub import move_requests as requests
+from ..hub.move_requests import MOVES_PER_REQUEST, NOW, Destination, When
+from ..wire import name
+from .base import AdminBase, cursor_of
+
+_NOT_GIVEN = ""
+
+
+class PlansAdmin(AdminBase):
+    """Which plan a customer has, from which instant on."""
+
+    @overload
+    def move(
+        self, customer: str, plan: str | None, *, version: int | None = None, when: When = NOW,
+        keep_since: bool = False, replace: bool = False, reason: str = "",
+    ) -> Move: ...  # fmt: skip
+
+    @overload
+    def move(
+        self, *, plan: str | None, customers: Iterable[str], version: int | None = None, when: When = NOW,
+        keep_since: bool = False, replace: bool = False, reason: str = "",
+    ) -> list[Move]: ...  # fmt: skip
+
+    def move(
+        self,
+        customer: str | None = None,
+        plan: str | None = _NOT_GIVEN,
+        *,
+        customers: Iterable[str] | None = None,
+        version: int | None = None,
+        when: When = NOW,
+        keep_since: bool = False,
+        replace: bool = False,
+        reason: str = "",
+    ) -> Move | list[Move]:
+        """Moves a customer to a plan (None: to none), now or at an instant ahead; or several customers, of
+        which each 500 are moved all or none. Top-ups, overrides and add-ons stay.
+
+        `version`: default the one they will have then, or the newest of a plan they come to. `when`: "now",
+        an instant, or "period_end", the start of the subscription's next period: of the plan's recurring
+        grants and meters that count from the anniversary, the earliest refill; where all go by the calendar,
+        the end of the month (UTC); where nothing recurs, a month of the anniversary. Anniversaries count from
+        the move, except on another version of the same plan or with `keep_since`. What is due while no
+        process owns the directory counts from its instant all the same. `replace`: cancels the moves ahead at
+        this instant and after.
+
+        Raises `UnknownCustomer`, `RecordError` (no such plan or version; add-ons that the plan does not
+        take), `InstantError` (an instant that has passed), `Conflict` (a move is ahead at this instant or
+        later).
+
+        >>> ents.admin.move("tiny", "pro").version
+        1
+        >>> ents.check("tiny", "export")
+        True
+        >>> ahead = ents.admin.move("acme", "free", when="period_end", reason="asked by mail")
+        >>> ahead.pending, ents.check("acme", "export")
+        (True, True)
+        >>> [move.plan for move in ents.admin.move(customers=["acme", "tiny"], plan=None, replace=True)]
+        [None, None]
+        """
+        if plan == _NOT_GIVEN:
+            raise WrongType("name the plan to move to, or plan=None to move to none")
+        if (customer is None) == (customers is None):
+            raise WrongType("name one customer, or customers=[…]")
+        to = requests.destination(plan, version=version, when=when, keep_since=keep_since, replace=replace)
+        if customer is not None:
+            return self._moves([customer], to, reason)[0]
+        if isinstance(customers, str) or customers is None:
+            raise WrongType("customers must be a list of str, not one str")
+        return self._moves(list(customers), to, reason)
+
+    def _moves(self, customers: list[str], to: Destination, reason: str) -> list[Move]:
+        parts = [
+            requests.move_customers(customers[start : start + MOVES_PER_REQUEST], to)
+            for start in range(0, len(customers), MOVES_PER_REQUEST)
+        ]
+        found: list[Move] = []
+        for place, part in enumerate(parts):
+            moved, _ = self._call("move", part, self._by(reason, place if len(parts) > 1 else None))
+            found += moved
+        return found
+
+    def migrate(
+        self,
+        plan: str,
+        from_version: int,
+        to_version: int,
+        *,
+        when: When = NOW,
+        progress: Callable[[int], object] | None = None,
+        reason: str = "",
+    ) -> int:
+        """Moves every customer on a version of a plan to another version; how many. Customers stay on the
+        version they bought until this is done. Anniversaries do not shift.
+
+        500 customers at a time, each part a change of its own, after which `progress` is called with the
+        number so far. Again: only those who are left. Ahead, a customer who has left the version by then
+        stays where they are. Raises `RecordError` (no such version), `InstantError`.
+
+        >>> catalog = open("catalog.yaml").read()
+        >>> free = "  free:\\n    features:\\n      api_calls: 1_000\\n"
+        >>> both = "1: {features: {api_calls: 1000}}, 2: {features: {api_calls: 50}}"
+        >>> two = "  free:\\n    versions: {" + both + "}\\n"
+        >>> ents.admin.set_catalog(catalog.replace(free, two))
+        True
+        >>> ents.limit("tiny", "api_calls")
+        1000
+        >>> ents.admin.migrate("free", 1, 2), ents.admin.migrate("free", 1, 2)
+        (1, 0)
+        >>> ents.limit("tiny", "api_calls")
+        50
+        """
+        request = requests.migrate(plan, from_version, to_version, when=when)
+        count, place = 0, 0
+        while True:
+            moved, after = self._call("move", request, self._by(reason, place))
+            count += len(moved)
+            if progress is not None:
+                progress(count)
+            if after is None:
+                return count
+            request, place = requests.after(request, after), place + 1
+
+    def cancel_move(self, id: str, *, reason: str = "") -> Move:
+        """Cancels a move ahead; again changes nothing. Raises `UnknownMove`, `Conflict` (it is done, or due).
+
+        >>> ahead = ents.admin.move("acme", "free", when="period_end")
+        >>> ents.admin.cancel_move(ahead.id, reason="stays").cancelled_why
+        'stays'
+        """
+        move: Move = self._call("cancel_move", name(id, "a move's id"), self._by(reason))
+        return move
+
+    def list_moves(
+        self,
+        customer: str | None = None,
+        *,
+        pending: bool = True,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Move]:
+        """Moves in the order of their instants, of one customer or all; `pending`: only those ahead.
+        `page.cursor` asks for the rest. Raises `UnknownCustomer`.
+
+        >>> ahead = ents.admin.move("acme", "free", when="period_end")
+        >>> [(move.customer, move.plan) for move in ents.admin.list_moves().items]
+        [('acme', 'free')]
+        """
+        checked = None if customer is None else name(customer, "customer")
+        found: Page[Move] = self._call("list_moves", checked, bool(pending), cursor_of(cursor), limit)
+        return found

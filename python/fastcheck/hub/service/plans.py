@@ -1,0 +1,70 @@
+"""Changes of plans, now and ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...answers import Move, Page
+from ...errors import AmountError, Conflict, FastcheckError, InstantError, RecordError
+from ...wire import name
+from .. import moves, reports
+from ..accounts import Totals
+from ..customers import Changed
+from ..move_requests import MoveRequest
+from ..moves import Moved
+from ..requests import ANYBODY, By
+from .core import Core
+
+
+class Plans(Core):
+    """Moves: which plan a customer has, from which instant on."""
+
+    def concerned(self, request: MoveRequest) -> list[int]:
+        """The numbers of the customers that a request for moves is about. Raises `UnknownCustomer`."""
+        return self._read(lambda call: moves.concerned(call, request))
+
+    def move(self, request: MoveRequest, *, finals: Sequence[Totals] = (), by: By = ANYBODY) -> Moved:
+        """Moves customers, all or none: now, or notes the moves for later.
+
+        Raises `UnknownCustomer`, `RecordError` (a plan or version that the catalog does not have, add-ons
+        that the plan does not take), `InstantError`, `Conflict` (another move is ahead)."""
+        return self._change(lambda call: moves.ask(call, request, finals), by, "move", request)
+
+    def cancel_move(self, id: str, *, by: By = ANYBODY) -> Move:
+        """Cancels a move ahead; again: no change. Raises `UnknownMove`, `Conflict` for one that is done."""
+        checked = name(id, "a move's id")
+        return self._change(lambda call: moves.cancel(call, checked), by, "cancel_move", checked)
+
+    def list_moves(
+        self, customer: str | None = None, pending: bool = True, cursor: str | None = None, limit: int = 100
+    ) -> Page[Move]:
+        """Moves in the order of their instants; `pending`: only those ahead."""
+        checked, count = None if customer is None else name(customer, "customer"), reports.items(limit)
+        return self._read(lambda call: moves.page(call, checked, cursor, count, pending=pending))
+
+    def next_move_at(self) -> int | None:
+        """When the next move is due; past where one is late, None where none is ahead."""
+        return self._read(lambda call: call.books.next_move_at())
+
+    def due_moves(self, now: int, limit: int, number: int | None = None) -> list[tuple[str, int]]:
+        """(id, customer's number) of moves due at `now` (inclusive), of all or one customer: each customer's
+        first."""
+        found = self._read(lambda call: call.books.moves_due(now, limit, number))
+        first: dict[int, str] = {}
+        for id, of in found:
+            first.setdefault(of, id)
+        return [(id, of) for of, id in first.items()]
+
+    def carry_out(self, ids: Sequence[str], *, finals: Sequence[Totals] = ()) -> list[Changed]:
+        """Does moves that are due, each customer's at most one. One that cannot be done is cancelled, and
+        says why."""
+        try:
+            return self._run(lambda call: moves.carry_out(call, ids, finals))
+        except (AmountError, Conflict, InstantError, RecordError) as error:
+            if len(ids) > 1:
+                return [one for id in ids for one in self.carry_out([id], finals=finals)]
+            self._give_up(ids[0], error)
+            return []
+
+    def _give_up(self, id: str, error: FastcheckError) -> None:
+        self._run(lambda call: moves.give_up(call, id, str(error)))
