@@ -127,6 +127,29 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class BalanceWindow:
+    """What became of a balance from `from_at` (inclusive) to `until_at` (exclusive).
+
+    ``opening + granted - used - expired - voided = closing - (overage, and what was given back to nobody)``;
+    without those, the two sides are the same without it."""
+
+    from_at: int
+    until_at: int
+    opening: Credits
+    """What active grants held before."""
+    granted: Credits
+    """Put in: grants, refills."""
+    used: Credits
+    """Net use; negative where more was given back."""
+    expired: Credits
+    voided: Credits
+    closing: Credits
+    """What active grants hold at the end."""
+    overage: Credits
+    """Owed at the end."""
+
+
+@dataclass(frozen=True)
 class AuditEntry:
     """One change: who did what to what, why, and what it was before."""
 
@@ -228,7 +251,8 @@ class Status:
 _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
-        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, AuditEntry, Page,
+        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, BalanceWindow,
+        AuditEntry, Page,
         Consideration, Explanation, Status,
     )
 }  # fmt: skip

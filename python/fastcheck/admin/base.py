@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..hub.requests import By
+from ..clock import instant_ms
+from ..hub.requests import By, Instant
 from ..wire import name, note
 
 Call = Callable[..., Any]
@@ -50,6 +51,11 @@ class AdminBase:
         """Who asks and why; `part` tells the parts of one large request apart."""
         key = self._key if self._key is None or part is None else f"{self._key}/{part}"
         return By(self._author, note(reason, "reason"), key)
+
+
+def instant_of(at: Instant | None) -> int | None:
+    """An instant, checked; None = now."""
+    return None if at is None else instant_ms(at, "at")
 
 
 def cursor_of(cursor: object) -> str | None:

@@ -10,7 +10,7 @@ from ..answers import Customer, Override, Page
 from ..hub import requests
 from ..hub.requests import Instant, PutCustomer
 from ..wire import SettingValue, name
-from .base import AdminBase, cursor_of
+from .base import AdminBase, cursor_of, instant_of
 
 CUSTOMERS_PER_REQUEST = 2_000
 """Customers that cross the owner's socket at once; within the owner itself there is no such bound."""
@@ -90,13 +90,13 @@ class CustomersAdmin(AdminBase):
         """
         self._call("delete_customer", name(customer, "customer"), self._by(reason))
 
-    def get_customer(self, customer: str) -> Customer:
-        """A customer by id or alias. Raises `UnknownCustomer`.
+    def get_customer(self, customer: str, *, at: Instant | None = None) -> Customer:
+        """A customer by id or alias, as of now or of an instant. Raises `UnknownCustomer`.
 
         >>> ents.admin.get_customer("acme").plan
         'pro'
         """
-        found: Customer = self._call("get_customer", name(customer, "customer"))
+        found: Customer = self._call("get_customer", name(customer, "customer"), instant_of(at))
         return found
 
     def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:

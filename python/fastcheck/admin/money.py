@@ -6,11 +6,12 @@ import hashlib
 import secrets
 
 from ..amounts import Credits
-from ..answers import Balance, GrantState
+from ..answers import Balance, BalanceWindow, GrantState
+from ..clock import instant_ms
 from ..hub import requests
 from ..hub.requests import Instant
 from ..wire import name
-from .base import AdminBase
+from .base import AdminBase, instant_of
 
 
 class MoneyAdmin(AdminBase):
@@ -61,17 +62,21 @@ class MoneyAdmin(AdminBase):
         )
         return state
 
-    def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
-        """A customer's grants as they are now, oldest first, ended ones included.
+    def list_grants(
+        self, customer: str, pool: str | None = None, *, at: Instant | None = None
+    ) -> list[GrantState]:
+        """A customer's grants as they are now, or as they were at an instant; oldest first, ended ones
+        included.
 
         >>> [(one.amount, one.kind) for one in ents.admin.list_grants("acme", "ai_credits")]
         [(50000, 'paid')]
         """
         checked = None if pool is None else name(pool, "pool")
-        return list(self._call("list_grants", name(customer, "customer"), checked))
+        return list(self._call("list_grants", name(customer, "customer"), checked, instant_of(at)))
 
-    def balance(self, customer: str, pool: str) -> Balance:
-        """What a customer has in a pool, to this moment.
+    def balance(self, customer: str, pool: str, *, at: Instant | None = None) -> Balance:
+        """What a customer has in a pool, to this moment or at an instant. For the past it is what was settled
+        then, which may lag by a minute where the balance was far from its end.
 
         >>> ents.consume("acme", "gpt-4o", 12)
         True
@@ -79,8 +84,32 @@ class MoneyAdmin(AdminBase):
         >>> balance.remaining, balance.used
         (49988, 12)
         """
-        found: Balance = self._call("balance", name(customer, "customer"), name(pool, "pool"))
+        found: Balance = self._call(
+            "balance", name(customer, "customer"), name(pool, "pool"), instant_of(at)
+        )
         return found
+
+    def balance_history(
+        self, customer: str, pool: str, *, since: Instant, until: Instant, every: str = "day"
+    ) -> list[BalanceWindow]:
+        """What became of a balance in each minute, hour, day, week, month or year (UTC) of [since, until); at
+        most 1,000 windows.
+
+        >>> from datetime import datetime, timedelta, timezone
+        >>> ents.consume("acme", "gpt-4o", 12)
+        True
+        >>> since = datetime.now(timezone.utc) - timedelta(minutes=1)
+        >>> windows = ents.admin.balance_history(
+        ...     "acme", "ai_credits", since=since, until=since + timedelta(days=1), every="year"
+        ... )
+        >>> windows[0].opening, windows[0].granted, windows[-1].closing, sum(one.used for one in windows)
+        (0, 50000, 49988, 12)
+        """
+        found = self._call(
+            "balance_history", name(customer, "customer"), name(pool, "pool"), instant_ms(since, "since"),
+            instant_ms(until, "until"), every,
+        )  # fmt: skip
+        return list(found)
 
     def _grant_id(self) -> str:
         """A new id; under an idempotency key, the same at every repetition."""

@@ -67,7 +67,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
-        Owner.list_grants, Owner.explain,
+        Owner.balance_history, Owner.list_grants, Owner.explain,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..answers import Balance, Explanation, GrantState
+from ..answers import Balance, BalanceWindow, Explanation, GrantState
 from ..errors import CatalogError
 from ..hub.requests import ANYBODY, By, MakeGrant, PutCustomer, PutOverride
 from ..hub.service import Totals
@@ -125,22 +125,34 @@ class Changes(Adoption):
         self.ring.tell("catalog_changed", self._clock.now_ms())
         return changed
 
-    def balance(self, customer: str, pool: str) -> Balance:
-        """What a customer has in a pool, to this moment."""
-        self._settle_now(customer, pool)
-        return self._service.balance(customer, pool)
+    def balance(self, customer: str, pool: str, at: int | None = None) -> Balance:
+        """What a customer has in a pool, to this moment or at another."""
+        self._settle_now(customer, pool, at)
+        return self._service.balance(customer, pool, at)
 
-    def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
-        """A customer's grants, to this moment."""
-        self._settle_now(customer, pool)
-        return self._service.list_grants(customer, pool)
+    def balance_history(
+        self, customer: str, pool: str, since: int, until: int, every: str = "day"
+    ) -> list[BalanceWindow]:
+        """What became of a balance, window by window."""
+        self._settle_now(customer, pool, until)
+        return self._service.balance_history(customer, pool, since, until, every)
+
+    def list_grants(
+        self, customer: str, pool: str | None = None, at: int | None = None
+    ) -> list[GrantState]:
+        """A customer's grants, to this moment or at another."""
+        self._settle_now(customer, pool, at)
+        return self._service.list_grants(customer, pool, at)
 
     def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
         """Why a customer has what they have of a feature."""
-        self._settle_now(customer, None)
+        self._settle_now(customer, None, at)
         return self._service.explain(customer, feature, at)
 
-    def _settle_now(self, customer: str, pool: str | None) -> None:
+    def _settle_now(self, customer: str, pool: str | None, at: int | None) -> None:
+        """Books what was used to this moment; the past is booked already."""
+        if at is not None and at < self._clock.now_ms():
+            return
         number = self._service.number_of(customer)
         with self._stripes.hold([number]):
             totals = [self._totals(key) for key in self._keys_of(number, pool)]

@@ -61,10 +61,10 @@ class Customers(Core):
             lambda call: customers.delete(call, checked, finals), by, "delete_customer", checked
         )
 
-    def get_customer(self, key: str) -> Customer:
-        """A customer by id or alias. Raises `UnknownCustomer`."""
+    def get_customer(self, key: str, at: int | None = None) -> Customer:
+        """A customer by id or alias as of an instant (default: now). Raises `UnknownCustomer`."""
         checked = name(key, "customer")
-        return self._read(lambda call: customers.shown(call.customer(checked).record))
+        return self._read(lambda call: customers.shown(self._at(call, at).customer(checked).record))
 
     def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:
         """Customers in the order of their ids."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...answers import Balance, GrantState
+from ...answers import Balance, BalanceWindow, GrantState
+from ...clock import instant_ms
 from ...wire import name
-from .. import grants, leases
+from .. import grants, leases, reports, windows
 from ..accounts import Terms, Totals
 from ..call import Call
 from ..grants import Granted
@@ -38,18 +39,34 @@ class Money(Core):
         checked = name(grant_id, "a grant's id")
         return self._change(lambda call: grants.void(call, checked, finals), by, "void", checked)
 
-    def list_grants(self, customer: str, pool: str | None = None) -> list[GrantState]:
-        """A customer's grants as of now, oldest first, ended ones included."""
+    def list_grants(
+        self, customer: str, pool: str | None = None, at: int | None = None
+    ) -> list[GrantState]:
+        """A customer's grants as of an instant (default: now), oldest first, ended ones included."""
         checked = name(customer, "customer")
-        return self._read(lambda call: grants.of(call, checked, pool))
+        return self._read(lambda call: grants.of(self._at(call, at), checked, pool))
 
-    def balance(self, customer: str, pool: str) -> Balance:
-        """What a customer has in a pool now, by what was settled so far."""
+    def balance(self, customer: str, pool: str, at: int | None = None) -> Balance:
+        """What a customer has in a pool at an instant (default: now), by what was settled until then."""
         checked = name(customer, "customer")
 
-        def job(call: Call) -> Balance:
+        def job(present: Call) -> Balance:
+            call = self._at(present, at)
             accounts = call.accounts()
             return grants.balance(accounts, call.customer(checked), accounts.pool(pool))
+
+        return self._read(job)
+
+    def balance_history(
+        self, customer: str, pool: str, since: int, until: int, every: str = "day"
+    ) -> list[BalanceWindow]:
+        """What became of a balance in each hour, day, week, month or year (UTC) of [since, until)."""
+        checked, span = name(customer, "customer"), reports.span(every)
+        instants = windows.bounds(span, instant_ms(since, "since"), instant_ms(until, "until"))
+
+        def job(call: Call) -> list[BalanceWindow]:
+            call.number(checked)
+            return list(windows.windows(lambda at: self._at(call, at), checked, pool, instants))
 
         return self._read(job)
 
