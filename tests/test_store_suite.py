@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 from collections.abc import Callable
@@ -487,6 +488,21 @@ def test_one_customer_granted_and_settled_from_all_sides_has_exact_sums(any_stor
     assert balance.remaining is not None
     assert balance.remaining + balance.used == granted
     assert len(service.list_grants("acme", "ai_credits")) == 1 + THREADS // 2 * rounds
+
+
+def test_a_hub_takes_the_catalog_that_another_puts_in_force(any_store: Store) -> None:
+    first, second = service_over(any_store), Service(any_store, ManualClock(NOW_MS), parse)
+    first.put_customers([put_customer("acme", plan="pro")])
+    assert second.explain("acme", "seats").value == 25
+    document = copy.deepcopy(FakeCatalog().document())
+    document["plans"]["pro"]["1"]["features"]["seats"] = 99
+    document["plans"]["new"] = {"1": {"features": {}, "grants": []}}
+    changed = FakeCatalog(document)
+    assert first.set_catalog(changed, changed.source(), "next.json")
+    assert second.explain("acme", "seats").value == 99
+    second.put_customers([put_customer("bravo", plan="new")])
+    assert second.product.newest("new") == 1
+    assert second.catalog.digest == changed.digest
 
 
 def test_every_kind_of_change_at_once_keeps_the_books(any_store: Store) -> None:

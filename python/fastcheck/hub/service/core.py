@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ...answers import from_plain, to_plain
 from ...clock import Clock, instant_ms
@@ -28,6 +28,14 @@ PAST_CATALOGS_MAX = 16
 """Catalogs of the past that stay parsed."""
 
 
+class InForce(NamedTuple):
+    """A catalog of the ledger."""
+
+    number: int
+    catalog: CatalogLike | None
+    product: Product
+
+
 class Core:
     """A store, a clock, and the catalog in force."""
 
@@ -37,20 +45,17 @@ class Core:
         self._parse = parse
         self._parsed: dict[str, CatalogLike] = {}
         self._clock = clock
-        self._catalog: CatalogLike | None = None
-        self._product: Product = EMPTY
-        self._number = 0
-        """Of the catalog in force, in the ledger."""
+        self._in_force = InForce(0, None, EMPTY)
 
     @property
     def product(self) -> Product:
         """The catalog in force."""
-        return self._product
+        return self._in_force.product
 
     @property
     def catalog(self) -> CatalogLike:
         """The catalog in force, parsed. Raises `CatalogError` where there is none."""
-        return in_force(self._catalog)
+        return in_force(self._in_force.catalog)
 
     def _run(self, job: Callable[[Call], Answer], by: By = ANYBODY, *, exclusive: bool = False) -> Answer:
         """Runs a use case that changes something, under the catalog in force, which stays so meanwhile.
@@ -58,8 +63,7 @@ class Core:
 
         def work(connection: Connection) -> Answer:
             books = Books(connection)
-            self._keep_up(books, books.lock_catalog(exclusive=exclusive))
-            return job(self._call(books, by))
+            return job(self._call(books, books.lock_catalog(exclusive=exclusive), by))
 
         return self._store.run(work)
 
@@ -68,21 +72,22 @@ class Core:
 
         def work(connection: Connection) -> Answer:
             books = Books(connection)
-            self._keep_up(books, books.catalog_number())
-            return job(self._call(books, ANYBODY))
+            return job(self._call(books, books.catalog_number(), ANYBODY))
 
         return self._store.read(work)
 
-    def _call(self, books: Books, by: By) -> Call:
-        return Call(books, self._clock.now_ms(), self._product, self._catalog, by)
-
-    def _keep_up(self, books: Books, number: int) -> None:
-        """Takes the catalog that this or another hub has put in force since the last call."""
-        if number != self._number:
+    def _call(self, books: Books, number: int, by: By) -> Call:
+        """A call under the catalog of that number, which this or another hub may just have put in force. The
+        call has its own, because another thread may be about an older or newer one."""
+        known = self._in_force
+        if number != known.number:
             stored = books.catalog()
             if stored is not None:
-                catalog = self._parse(stored.source, stored.filename)
-                self._catalog, self._product, self._number = catalog, product(stored.document), number
+                parsed = self._parse(stored.source, stored.filename)
+                known = InForce(number, parsed, product(stored.document))
+                if number > self._in_force.number:
+                    self._in_force = known
+        return Call(books, self._clock.now_ms(), known.product, known.catalog, by)
 
     def _change(
         self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False
