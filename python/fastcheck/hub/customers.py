@@ -87,6 +87,7 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
         for grant in before.grants:
             after = void(after, grant.id)
         accounts.save(number, pool.name, before, after)
+    books.leave_segments(number)
     books.cancel_moves_of(number, call.now, "the customer was deleted")
     call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())

@@ -11,11 +11,21 @@ from .customers import Customers, StoredCustomer
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
+from .segments import Segments, StoredSegment
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
+class Books(Catalogs, Customers, Overrides, Segments, Moves, Accounts, Leases, Usage, Answers, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
-__all__ = ["LEASES_KEPT", "Books", "Lease", "StoredCatalog", "StoredCustomer", "StoredMove", "StoredOverride"]
+__all__ = [
+    "LEASES_KEPT",
+    "Books",
+    "Lease",
+    "StoredCatalog",
+    "StoredCustomer",
+    "StoredMove",
+    "StoredOverride",
+    "StoredSegment",
+]
