@@ -64,7 +64,7 @@ class FakeCatalog:
         return {name: self._one(customer, name, at_ms) for name in self._document["features"]}
 
     def _one(self, customer: CustomerRecord, name: str, at: int) -> tuple[bool | int | str | None, str]:
-        for feature, setting, starts, expires in customer.overrides:
+        for feature, setting, starts, expires in reversed(customer.overrides):  # The last is the strongest.
             if feature == name and (starts or 0) <= at and (expires is None or at < expires):
                 return {0: False, 1: True, 2: None}.get(setting[0], setting[-1]), "override"
         plans = self._document["plans"]

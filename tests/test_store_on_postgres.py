@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import test_hub_history
+import test_hub_moves
+import test_hub_once
+import test_hub_segments
 import test_hub_service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
@@ -14,7 +18,8 @@ OF_THE_FILE = ("test_a_restart_loses_nothing",)
 
 globals().update({
     name: one
-    for name, one in vars(test_hub_service).items()
+    for module in (test_hub_service, test_hub_once, test_hub_moves, test_hub_segments, test_hub_history)
+    for name, one in vars(module).items()
     if name.startswith("test_") and name not in OF_THE_FILE
 })  # fmt: skip
 

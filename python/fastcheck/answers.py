@@ -61,6 +61,21 @@ class Override:
     reason: str
     author: str
     created_at: int
+    segment: str | None = None
+    """The segment it is made for; None: for this customer alone."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Customers who are treated alike."""
+
+    name: str
+    members: int
+    overrides: tuple[Override, ...]
+    """With "" for the customer."""
+    reason: str
+    author: str
+    created_at: int
 
 
 @dataclass(frozen=True)
@@ -251,7 +266,7 @@ class Status:
 _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
-        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, BalanceWindow,
+        AddonState, TrialState, Customer, Override, Segment, Move, GrantState, Balance, BalanceWindow,
         AuditEntry, Page,
         Consideration, Explanation, Status,
     )

@@ -9,9 +9,10 @@ from .customers import CustomersAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
+from .segments import SegmentsAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, SegmentsAdmin, MoneyAdmin, RecordsAdmin):
     """Administers one directory."""
 
 

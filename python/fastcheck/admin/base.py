@@ -47,7 +47,7 @@ class AdminBase:
         """
         return type(self)(self._call, self._owns, self._author, name(key, "the idempotency key"))
 
-    def _by(self, reason: str = "", part: int | None = None) -> By:
+    def _by(self, reason: str = "", part: int | str | None = None) -> By:
         """Who asks and why; `part` tells the parts of one large request apart."""
         key = self._key if self._key is None or part is None else f"{self._key}/{part}"
         return By(self._author, note(reason, "reason"), key)

@@ -8,7 +8,7 @@ from typing import overload
 from ..answers import Move, Page
 from ..errors import WrongType
 from ..hub import move_requests as requests
-from ..hub.move_requests import MOVES_PER_REQUEST, NOW, Destination, When
+from ..hub.move_requests import MOVES_PER_REQUEST, NOW, Destination, Migrate, MoveSegment, When
 from ..wire import name
 from .base import AdminBase, cursor_of
 
@@ -30,20 +30,28 @@ class PlansAdmin(AdminBase):
         keep_since: bool = False, replace: bool = False, reason: str = "",
     ) -> list[Move]: ...  # fmt: skip
 
+    @overload
+    def move(
+        self, *, plan: str | None, segment: str, version: int | None = None, when: When = NOW,
+        keep_since: bool = False, replace: bool = False, reason: str = "",
+    ) -> list[Move]: ...  # fmt: skip
+
     def move(
         self,
         customer: str | None = None,
         plan: str | None = _NOT_GIVEN,
         *,
         customers: Iterable[str] | None = None,
+        segment: str | None = None,
         version: int | None = None,
         when: When = NOW,
         keep_since: bool = False,
         replace: bool = False,
         reason: str = "",
     ) -> Move | list[Move]:
-        """Moves a customer to a plan (None: to none), now or at an instant ahead; or several customers, of
-        which each 500 are moved all or none. Top-ups, overrides and add-ons stay.
+        """Moves a customer to a plan (None: to none), now or at an instant ahead; or several customers, or
+        a segment's members as of now, of whom each 500 are moved all or none. Top-ups, overrides and add-ons
+        stay.
 
         `version`: default the one they will have then, or the newest of a plan they come to. `when`: "now",
         an instant, or "period_end", the start of the subscription's next period: of the plan's recurring
@@ -69,11 +77,13 @@ class PlansAdmin(AdminBase):
         """
         if plan == _NOT_GIVEN:
             raise WrongType("name the plan to move to, or plan=None to move to none")
-        if (customer is None) == (customers is None):
-            raise WrongType("name one customer, or customers=[…]")
+        if sum(one is not None for one in (customer, customers, segment)) != 1:
+            raise WrongType("name one customer, or customers=[…], or segment=…")
         to = requests.destination(plan, version=version, when=when, keep_since=keep_since, replace=replace)
         if customer is not None:
             return self._moves([customer], to, reason)[0]
+        if segment is not None:
+            return self._in_parts(requests.move_segment(segment, to), reason)
         if isinstance(customers, str) or customers is None:
             raise WrongType("customers must be a list of str, not one str")
         return self._moves(list(customers), to, reason)
@@ -88,6 +98,23 @@ class PlansAdmin(AdminBase):
             moved, _ = self._call("move", part, self._by(reason, place if len(parts) > 1 else None))
             found += moved
         return found
+
+    def _in_parts(
+        self,
+        request: MoveSegment | Migrate,
+        reason: str,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[Move]:
+        found: list[Move] = []
+        place = 0
+        while True:
+            moved, after = self._call("move", request, self._by(reason, place))
+            found += moved
+            if progress is not None:
+                progress(len(found))
+            if after is None:
+                return found
+            request, place = requests.after(request, after), place + 1
 
     def migrate(
         self,
@@ -120,15 +147,7 @@ class PlansAdmin(AdminBase):
         50
         """
         request = requests.migrate(plan, from_version, to_version, when=when)
-        count, place = 0, 0
-        while True:
-            moved, after = self._call("move", request, self._by(reason, place))
-            count += len(moved)
-            if progress is not None:
-                progress(count)
-            if after is None:
-                return count
-            request, place = requests.after(request, after), place + 1
+        return len(self._in_parts(request, reason, progress))
 
     def cancel_move(self, id: str, *, reason: str = "") -> Move:
         """Cancels a move ahead; again changes nothing. Raises `UnknownMove`, `Conflict` (it is done, or due).

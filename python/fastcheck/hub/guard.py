@@ -64,8 +64,8 @@ def _features(old: Product, new: Product, books: Books) -> Iterator[str]:
             )
 
 
-def _features_in_use(old: Product, books: Books) -> dict[str, _Use]:
-    found: dict[str, _Use] = {}
+def _features_in_use(old: Product, books: Books) -> dict[str, _Use | str]:
+    found: dict[str, _Use | str] = {}
     for (plan, version), (count, id) in sorted(books.plans_in_use().items()):
         offer = old.plans.get((plan, version))
         for feature in offer.features if offer else ():
@@ -76,6 +76,8 @@ def _features_in_use(old: Product, books: Books) -> dict[str, _Use]:
             found.setdefault(feature, _Use(f"add-on {addon}", count, id))
     for feature, (count, id) in books.overridden().items():
         found.setdefault(feature, _Use("overrides", count, id))
+    for feature, segment in books.features_of_segments().items():
+        found.setdefault(feature, f"an override of segment {segment}")
     for pool, (count, id) in books.pools_in_use().items():
         for one in old.features_of(pool):
             if one.kind == "meter":

@@ -59,7 +59,18 @@ class Migrate:
     """The last customer's number of the part before."""
 
 
-MoveRequest = MoveCustomers | Migrate
+@travels
+@dataclass(frozen=True)
+class MoveSegment:
+    """The members of a segment."""
+
+    segment: str
+    to: Destination
+    after: int = 0
+    """As of `Migrate`."""
+
+
+MoveRequest = MoveCustomers | MoveSegment | Migrate
 
 
 def destination(
@@ -92,8 +103,8 @@ def migrate(plan: str, from_version: int, to_version: int, *, when: When = NOW) 
     return Migrate(name(plan, "plan"), old, new, when_of(when))
 
 
-def after(request: Migrate, number: int) -> Migrate:
-    """The part of a migration that follows a customer's number."""
+def after(request: MoveSegment | Migrate, number: int) -> MoveSegment | Migrate:
+    """The part of a request that follows a customer's number."""
     return dataclasses.replace(request, after=number)
 
 
@@ -105,6 +116,11 @@ def move_customers(customers: Iterable[str], to: Destination) -> MoveCustomers:
     if len(keys) > MOVES_PER_REQUEST:
         raise RecordError(f"{len(keys)} customers in one request, at most {MOVES_PER_REQUEST}")
     return MoveCustomers(keys, to)
+
+
+def move_segment(segment: str, to: Destination) -> MoveSegment:
+    """Raises `WrongType`, `NameInvalid`."""
+    return MoveSegment(name(segment, "segment"), to)
 
 
 def when_of(when: When) -> str | int:

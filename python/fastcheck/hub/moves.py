@@ -24,9 +24,11 @@ from .move_requests import (
     Migrate,
     MoveCustomers,
     MoveRequest,
+    MoveSegment,
 )
 from .records import checked
 from .requests import By
+from .segments import members as segment_members
 from .sources import Since
 from .store.books import StoredCustomer, StoredMove
 from .subscription import period_end
@@ -155,6 +157,9 @@ def page(
 def _numbers(call: Call, request: MoveRequest) -> tuple[list[int], int | None]:
     if isinstance(request, MoveCustomers):
         return list(dict.fromkeys(call.number(one) for one in request.customers)), None
+    if isinstance(request, MoveSegment):
+        part = segment_members(call, request.segment, request.after, MOVES_PER_REQUEST)
+        return part, part[-1] if len(part) == MOVES_PER_REQUEST else None
     found = call.books.numbers_on(request.plan, request.from_version, request.after, MOVES_PER_REQUEST)
     return found, found[-1] if len(found) == MOVES_PER_REQUEST else None
 

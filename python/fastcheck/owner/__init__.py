@@ -9,8 +9,8 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`, `rounds`,
-`Owner`."""
+A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`,
+`segments`, `rounds`, `Owner`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Owner(Rounds):
         else:
             self._catch_up()
         self._look_ahead()
+        self._find_parts_left()
         self._moves_round()
         self._arena.heartbeat(self._clock.now_ms())
 
@@ -66,7 +67,9 @@ _OWN: dict[str, Callable[..., object]] = {
     for one in (
         Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
         Owner.delete_customer, Owner.put_override,
-        Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
+        Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
+        Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
+        Owner.grant, Owner.void, Owner.balance,
         Owner.balance_history, Owner.list_grants, Owner.explain,
     )
 }  # fmt: skip
@@ -74,7 +77,8 @@ _READING: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
-        Service.list_usage, Service.list_moves,
+        Service.list_usage, Service.list_moves, Service.get_segment, Service.list_segments,
+        Service.list_members, Service.ids_of,
     )
 }  # fmt: skip
 

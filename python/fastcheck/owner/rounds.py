@@ -8,7 +8,7 @@ from ..errors import FastcheckError
 from ..hub.service import Totals
 from .arena import Arena, CellTotals, Key
 from .leases import LEASES_PER_TRANSACTION, SPENT_MAX, Held, log
-from .moves import Moves
+from .segments import Segments
 
 SWEEP_MS = 1_000
 """Between two looks for holds whose process died or whose time ran out."""
@@ -17,7 +17,7 @@ LOW_BALANCE_PERCENT = 10
 """A balance is low when this part of what was lent is left."""
 
 
-class Rounds(Moves):
+class Rounds(Segments):
     """One round after the other."""
 
     def tick(self) -> None:
@@ -30,6 +30,7 @@ class Rounds(Moves):
         arena.heartbeat(now)
         self._settle_round(arena)
         self._moves_round()
+        self._segments_round()
         self._end_round(now)
         if now - self._swept_at >= SWEEP_MS:
             self._swept_at = now

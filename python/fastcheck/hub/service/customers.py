@@ -26,6 +26,11 @@ class Customers(Core):
         checked = name(key, "customer")
         return self._read(lambda call: call.books.number_of(checked))
 
+    def ids_of(self, keys: Sequence[str]) -> list[str]:
+        """The ids behind ids and aliases. Raises `UnknownCustomer`."""
+        checked = [name(key, "customer") for key in keys]
+        return self._read(lambda call: [call.customer(key).record.id for key in checked])
+
     def id_of(self, number: int) -> str | None:
         """The id behind a number; None for a deleted customer."""
         record = self._read(lambda call: call.books.customer(number).record)

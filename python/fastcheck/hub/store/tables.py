@@ -298,6 +298,32 @@ Index(
     postgresql_where=text("done_at IS NULL AND cancelled_at IS NULL"),
 )
 
+segments = _table(
+    "segments",
+    _key("name", _TEXT),
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+    _maybe("behind", _INT),  # Members with a greater number are still to get what changed.
+    _one("ending", _BOOL),  # Goes once nobody is behind.
+)
+
+segment_members = _table(
+    "segment_members", _key("name", _TEXT), _key("number", _INT), Index("segment_members_number", "number")
+)
+
+segment_overrides = _table(
+    "segment_overrides",
+    _key("name", _TEXT),
+    _key("feature", _TEXT),
+    _one("setting", _BYTES),  # As in `overrides`, and so the rest.
+    _maybe("starts_at", _INT),
+    _maybe("expires_at", _INT),
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+)
+
 audit = Table(
     "audit",
     LEDGER,

@@ -16,10 +16,11 @@ from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
+from .segments import Segments, StoredSegment
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
+class Books(Catalogs, Customers, Overrides, Segments, Moves, Accounts, Leases, Usage, Answers, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
@@ -52,5 +53,5 @@ class PastBooks(Books):
 
 __all__ = [
     "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
-    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride",
+    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride", "StoredSegment",
 ]  # fmt: skip

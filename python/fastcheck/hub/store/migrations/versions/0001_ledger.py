@@ -141,6 +141,19 @@ def _records() -> None:
     op.create_index("moves_customer", "moves", ["number", "at"])
     ahead = text("done_at IS NULL AND cancelled_at IS NULL")
     op.create_index("moves_ahead", "moves", ["at"], sqlite_where=ahead, postgresql_where=ahead)
+    _table(
+        "segments", ["name"],
+        **{"name": TEXT, "reason": TEXT, "author": TEXT, "created_at": INT, "behind?": INT, "ending": BOOL},
+    )  # fmt: skip
+    _table("segment_members", ["name", "number"], name=TEXT, number=INT)
+    op.create_index("segment_members_number", "segment_members", ["number"])
+    _table(
+        "segment_overrides", ["name", "feature"],
+        **{
+            "name": TEXT, "feature": TEXT, "setting": BYTES, "starts_at?": INT, "expires_at?": INT,
+            "reason": TEXT, "author": TEXT, "created_at": INT,
+        },
+    )  # fmt: skip
     _table("answers", ["key"], key=TEXT, at=INT, digest=BYTES, answer=BYTES)
     op.create_index("answers_at", "answers", ["at"])
     _numbered(
