@@ -35,7 +35,7 @@ def a_grant(
 ) -> GrantState:
     return GrantState(
         "g", "acme", "ai_credits", 100, remaining, 100, effective_at, expires_at, "paid", "", None,
-        effective_at, voided_at,
+        effective_at, voided_at, None, None,
     )  # fmt: skip
 
 

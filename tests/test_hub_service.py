@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import MAY_2024_MS
 from fake_catalog import DOCUMENT, FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
@@ -474,3 +475,53 @@ def test_use_that_the_ledger_does_not_know_of_is_booked(service: Service) -> Non
     assert service.lend("acme", "ai_credits").lease == 8
     service.settle([Totals(number, "ai_credits", 2, 3 * MILLION, 0, True)])
     assert service.balance("acme", "ai_credits").used == 3
+
+
+def test_a_grant_somebody_made_comes_back_each_month_in_its_zone(
+    service: Service, clock: ManualClock
+) -> None:
+    put(service, plan="free")
+    terms = {"every": "month", "anchor": "calendar", "zone": "Europe/Berlin", "rollover": {"max": 3}}
+    service.grant(make_grant("acme", "ai_credits", 10, id="monthly", cost=(500, "EUR"), **terms))
+    lease = service.lend("acme", "ai_credits")
+    june_in_berlin = MAY_2024_MS + 31 * DAY_MS - 2 * 3_600_000
+    assert lease.valid_until == june_in_berlin
+    service.settle([used(service, lease, 2 * MILLION, final=True)])
+    clock.set(june_in_berlin - 1)
+    assert service.balance("acme", "ai_credits").remaining == 8
+    clock.set(june_in_berlin)
+    assert service.balance("acme", "ai_credits").remaining == 13
+    [shown] = service.list_grants("acme", "ai_credits")
+    assert (shown.every, shown.cost) == ("1 month", (500, "EUR"))
+    again = service.grant(make_grant("acme", "ai_credits", 10, id="monthly", cost=(500, "EUR"), **terms))
+    assert again.grant.id == "monthly"
+    with pytest.raises(errors.Conflict, match="exists with other terms"):
+        service.grant(make_grant("acme", "ai_credits", 10, id="monthly", cost=(600, "EUR"), **terms))
+
+
+@pytest.mark.parametrize(
+    ("terms", "error", "expected"),
+    [
+        ({"every": "fortnight"}, errors.RecordError, "is no span"),
+        ({"every": 3}, errors.WrongType, "every must be a str"),
+        ({"every": "month", "anchor": "moon"}, errors.RecordError, "anchor must be"),
+        ({"every": "month", "zone": "Mars/Base"}, errors.InstantError, "Mars/Base"),
+        ({"rollover": {"max": 1}}, errors.RecordError, "give every, too"),
+        ({"every": "month", "rollover": {"min": 1}}, errors.RecordError, "needs max"),
+        ({"every": "month", "rollover": {"max": 1, "most": 1}}, errors.RecordError, "has no 'most'"),
+        ({"every": "month", "rollover": {"max": 1, "percent": 101}}, errors.RecordError, "percent"),
+        ({"every": "month", "rollover": {"max": 1, "once": 1}}, errors.WrongType, "once"),
+        ({"every": "month", "rollover": {"max": 1, "min": 2}}, errors.AmountError, "min is above max"),
+        ({"every": "month", "rollover": {"max": 1.5}}, errors.WrongType, "rollover max"),
+        ({"cost": 5}, errors.WrongType, "cost must be"),
+        ({"cost": (5, "euro")}, errors.RecordError, "three capital letters"),
+        ({"cost": (-5, "EUR")}, errors.RecordError, "the cost must lie between"),
+    ],
+)
+def test_terms_that_cannot_be_meant_are_refused(
+    service: Service, terms: Any, error: type[Exception], expected: str
+) -> None:
+    put(service, plan="free")
+    with pytest.raises(error, match=expected):
+        service.grant(make_grant("acme", "ai_credits", 10, **terms))
+    assert service.list_grants("acme", "ai_credits") == []

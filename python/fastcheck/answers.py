@@ -122,6 +122,10 @@ class GrantState:
     """The plan, add-on or meter it comes from; None for one made by hand."""
     created_at: int
     voided_at: int | None
+    every: str | None
+    """How often it is made again, as in "1 month"; None: once."""
+    cost: tuple[int, str] | None
+    """What was paid for the amount, each time: (minor units, currency)."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from ..amounts import Credits
 from ..answers import Balance, BalanceWindow, GrantState
@@ -29,9 +31,19 @@ class MoneyAdmin(AdminBase):
         expires_at: Instant | None = None,
         kind: str = "paid",
         reason: str = "",
+        every: str | None = None,
+        anchor: str = "anniversary",
+        zone: str = "UTC",
+        rollover: Mapping[str, Any] | None = None,
+        cost: tuple[int, str] | None = None,
     ) -> str:
         """Puts credits into a pool; the grant's id. Smaller `priority` burns first; `kind` is paid,
-        promotional or plan. With an `id` of your own, asking again changes nothing.
+        promotional, plan, top_up or refund. With an `id` of your own, asking again changes nothing.
+
+        `every` ("month", "2 weeks") sets the balance to the full amount again each period, counted from
+        `effective_at` (`anchor="anniversary"`) or from the calendar, in a time zone. `rollover` says what a
+        period keeps of the last: {"max": credits, "min": credits, "percent": 1..100, "once": bool}. `cost`:
+        what was paid for it in minor units, (1999, "EUR").
 
         Raises `AmountError`, `WrongType`, `UnknownCustomer`, `UnknownPool`, `InstantError`, `Conflict` (the
         id exists with other terms).
@@ -40,12 +52,19 @@ class MoneyAdmin(AdminBase):
         'order_17'
         >>> ents.admin.balance("acme", "ai_credits").remaining
         Decimal('50012.5')
+        >>> monthly = ents.admin.grant(
+        ...     "tiny", "ai_credits", 100, kind="promotional", every="month", anchor="calendar",
+        ...     zone="Europe/Berlin", rollover={"max": 50, "percent": 50},
+        ... )
+        >>> ents.admin.list_grants("tiny", "ai_credits")[0].every
+        '1 month'
         """
         # An id in any case, so that a request repeated to another owner is not granted twice.
         own = id if id is not None else self._grant_id()
         request = requests.make_grant(
             customer, pool, amount, id=own, priority=priority, effective_at=effective_at,
-            expires_at=expires_at, kind=kind, reason=reason,
+            expires_at=expires_at, kind=kind, reason=reason, every=every, anchor=anchor, zone=zone,
+            rollover=rollover, cost=cost,
         )  # fmt: skip
         state: GrantState = self._call("grant", request, self._by())
         return state.id

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..amounts import credits, units
 from ..answers import Balance, GrantState, travels
 from ..errors import AmountError, Conflict, NameInvalid, UnknownGrant
 from ..ledger import burn
-from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, Holding
+from ..ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding, Rollover
+from ..ledger.periods import Anchor, Recurrence, Span
 from .accounts import Accounts, Terms, Totals
 from .call import Call
 from .product import Pool
@@ -43,7 +44,7 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     amount = units(request.amount, pool.scale)
     if totals is not None:
         accounts.settle([totals])
-    known = None if request.id is None else _same(call, request, request.id, number, amount)
+    known = None if request.id is None else _same(call, request, request.id, number, pool, amount)
     if known is not None:
         return Granted(_shown(known.holding, id, pool), number, pool.name, None, False)
     if request.expires_at is not None and request.expires_at <= accounts.now:
@@ -51,12 +52,7 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     before = accounts.update(stored, pool)
     if before.remaining() + amount > AMOUNT_MAX:
         raise AmountError(f"the balance would pass {AMOUNT_MAX} units of 10^-{pool.scale}: grant less")
-    made = Grant(
-        request.id or f"g_{secrets.token_hex(12)}", amount, priority=request.priority,
-        effective_at=accounts.now if request.effective_at is None else request.effective_at,
-        expires_at=request.expires_at, kind=GrantKind(request.kind), created_at=accounts.now,
-        reason=request.reason,
-    )  # fmt: skip
+    made = _terms(request, request.id or f"g_{secrets.token_hex(12)}", amount, pool, accounts.now)
     after = burn.put(before, pool.rules, made)
     accounts.save(number, pool.name, before, after)
     terms, reopen = accounts.raise_lease(stored, pool, after)
@@ -65,7 +61,28 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     return Granted(_shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
 
 
-def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> StoredGrant | None:
+def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int) -> Grant:
+    """A request as the ledger has it; what it leaves open counts from `now`."""
+    starts = now if request.effective_at is None else request.effective_at
+    every = None if request.every is None else Span.parse(request.every)
+    kept = dict(request.rollover)
+    least, most = (
+        units(kept[one], pool.scale, f"rollover {one}") if kept.get(one) else 0 for one in ("min", "max")
+    )
+    if least > most:
+        raise AmountError("rollover min is above max: swap them")
+    return Grant(
+        id, amount, priority=request.priority, effective_at=starts, expires_at=request.expires_at,
+        kind=GrantKind(request.kind), created_at=now, reason=request.reason,
+        recurrence=None if every is None else Recurrence(every, Anchor(request.anchor), starts, request.zone),
+        rollover=Rollover(least, most, kept.get("percent", 100), kept.get("once", False)),
+        cost=None if request.cost is None else Cost(*request.cost),
+    )  # fmt: skip
+
+
+def _same(
+    call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amount: int
+) -> StoredGrant | None:
     """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
     if id.startswith(RESERVED_IDS):
         raise NameInvalid(
@@ -74,10 +91,11 @@ def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> 
     known = call.books.grant(id)
     if known is None:
         return None
-    asked = (number, request.pool, amount, request.priority, request.expires_at, request.kind)
     grant = known.holding.grant
-    made = (known.customer, known.pool, grant.amount, grant.priority, grant.expires_at, grant.kind.value)
-    if asked != made or request.effective_at not in (None, grant.effective_at):
+    same = replace(request, effective_at=request.effective_at or grant.effective_at, reason=grant.reason)
+    asked = _terms(same, id, amount, pool, grant.created_at)
+    made = replace(grant, voided_at=None)
+    if (known.customer, known.pool) != (number, pool.name) or asked != made:
         raise Conflict(f"grant {id!r:.80} exists with other terms: use another id for another grant")
     return known
 
@@ -144,4 +162,6 @@ def _shown(held: Holding, customer: str, pool: Pool) -> GrantState:
         grant.id, customer, pool.name, credits(grant.amount, pool.scale),
         credits(held.remaining, pool.scale), grant.priority, grant.effective_at, grant.expires_at,
         grant.kind.value, grant.reason, grant.source, grant.created_at, grant.voided_at,
+        None if grant.recurrence is None else str(grant.recurrence.every),
+        None if grant.cost is None else (grant.cost.amount, grant.cost.currency),
     )  # fmt: skip

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..answers import AuditEntry, Page
 from ..errors import RecordError
-from ..ledger.periods import Span, Unit
 from ..wire import unpack
 from .call import Call
 
@@ -18,14 +17,6 @@ def items(limit: int) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE_ITEMS_MAX:
         raise RecordError(f"limit must be an int from 1 to {PAGE_ITEMS_MAX}")
     return limit
-
-
-def span(every: object) -> Span:
-    """A length of calendar time by its name. Raises `RecordError`."""
-    names = [unit.value for unit in Unit]
-    if every not in names:
-        raise RecordError(f"every must be one of {', '.join(names)}, not {every!r:.40}")
-    return Span(1, Unit(every))
 
 
 def place(cursor: str | None, first: int) -> int:

@@ -12,6 +12,7 @@ period without length: no instant is in it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -38,6 +39,7 @@ _LENGTH_MS = {Unit.MINUTE: 60_000, Unit.HOUR: 3_600_000, Unit.DAY: DAY_MS, Unit.
 _ABSOLUTE = (Unit.MINUTE, Unit.HOUR)
 _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 _FIRST_MONDAY_MS = 4 * DAY_MS  # 1970-01-05; the epoch is a Thursday
+_SPAN = re.compile(r"(?:([1-9][0-9]{0,5}) +)?(minute|hour|day|week|month|year)s?")
 UTC = "UTC"
 
 
@@ -58,6 +60,15 @@ class Span:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError("a span has at least one unit")
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """ "month", "3 months", "2 weeks" as a span. Raises `ValueError`."""
+        found = _SPAN.fullmatch(text.strip())
+        if found is None:
+            units = ", ".join(unit.value for unit in Unit)
+            raise ValueError(f"{text!r:.40} is no span: write a count and a unit ({units}), as in '3 months'")
+        return cls(int(found[1] or 1), Unit(found[2]))
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit.value}{'' if self.count == 1 else 's'}"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from ...answers import Balance, BalanceWindow, GrantState
 from ...clock import instant_ms
 from ...wire import name
-from .. import grants, leases, reports, windows
+from .. import grants, leases, windows
 from ..accounts import Terms, Totals
 from ..call import Call
 from ..grants import Granted
-from ..requests import ANYBODY, By, MakeGrant
+from ..requests import ANYBODY, By, MakeGrant, span
 from ..store.books import Lease
 from .core import Core
 
@@ -61,8 +61,8 @@ class Money(Core):
         self, customer: str, pool: str, since: int, until: int, every: str = "day"
     ) -> list[BalanceWindow]:
         """What became of a balance in each hour, day, week, month or year (UTC) of [since, until)."""
-        checked, span = name(customer, "customer"), reports.span(every)
-        instants = windows.bounds(span, instant_ms(since, "since"), instant_ms(until, "until"))
+        checked, length = name(customer, "customer"), span(every, "every")
+        instants = windows.bounds(length, instant_ms(since, "since"), instant_ms(until, "until"))
 
         def job(call: Call) -> list[BalanceWindow]:
             call.number(checked)
