@@ -2,7 +2,8 @@
 
 - `periods`: calendar and anniversary periods, in UTC or a named zone
 - `model`: grants (terms), holdings (counters), accounts, rules, movements
-- `engine` (with `slots`): the one engine: boundaries, burns, refills, resets
+- `engine` (on `burning`, with `slots`, `inorder`, `moved`): the one engine: boundaries, burns, refills,
+  resets
 - `burndown` (with `trace`): plain grants and usage over a span, with everything that happened
 - `burn`: an account through time and use, on the engine
 - `plan`: grants that come with plans, add-ons and meters

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from ..errors import AmountError, Conflict, InstantError, UnknownGrant, WrongType
 from . import periods
-from .engine import OVERAGE, PAY_OVERAGE, RETURN, Engine
+from .burning import OVERAGE, PAY_OVERAGE, RETURN
+from .engine import Engine
 from .model import (
     AMOUNT_MAX,
     DEFAULT_ORDER,
@@ -50,6 +52,9 @@ class Segment(NamedTuple):
     """Net units that each grant paid, earlier overage included; negative where more came back."""
 
 
+_segment = partial(tuple.__new__, Segment)  # `Segment(*one)` in C.
+
+
 @dataclass(frozen=True, slots=True)
 class ResetRollover:
     """What a reset kept, by grant. A grant refilled at that instant shows what it kept on top."""
@@ -70,20 +75,56 @@ class Opening:
     written_off: int
 
 
-@dataclass(frozen=True, slots=True)
 class BurnDown:
-    """What became of grants and usage in a run."""
+    """What became of grants and usage in a run. Its parts are made when they are first read: a run of a year
+    has hundreds of thousands of them, and few callers want all."""
 
-    balances: dict[str, int]
-    """Units that each grant given holds at `until`; 0 for one that did not start or is over."""
-    overage: int
-    """Units used that no grant has paid yet."""
-    segments: tuple[Segment, ...]
-    """Without gaps from start to until, a new one wherever active grants changed. Where overage was paid
-    or dropped at `until` itself, the last one has no length."""
-    rollovers: tuple[ResetRollover, ...]
-    movements: tuple[Movement, ...]
-    closing: Opening
+    def __init__(self, engine: Engine, start: int, until: int, owed: int) -> None:
+        """Of an engine that has run over [start, until); `owed`: the overage it began with."""
+        self.overage = engine.overage
+        """Units used that no grant has paid yet."""
+        self._engine = engine
+        self._run = (start, until, owed)
+
+    @cached_property
+    def balances(self) -> dict[str, int]:
+        """Units that each grant given holds at `until`; 0 for one that did not start or is over."""
+        return {slot.grant.id: slot.remaining for slot in self._engine.slots}
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Without gaps from start to until, a new one wherever active grants changed. Where overage was paid
+        or dropped at `until` itself, the last one has no length."""
+        return tuple(_segments(self._engine, *self._run))
+
+    @cached_property
+    def rollovers(self) -> tuple[ResetRollover, ...]:
+        """What each reset kept."""
+        return tuple([ResetRollover(*one) for one in self._engine.resets])
+
+    @cached_property
+    def movements(self) -> tuple[Movement, ...]:
+        """Everything that moved, oldest first."""
+        return self._engine.moved.movements()
+
+    @cached_property
+    def closing(self) -> Opening:
+        """For the next run to go on from."""
+        engine = self._engine
+        held = tuple([slot.holding() for slot in engine.slots if not slot.unissued])
+        return Opening(engine.as_of, held, engine.overage, engine.written_off)
+
+    def _parts(self) -> tuple[object, ...]:
+        return self.balances, self.overage, self.segments, self.rollovers, self.movements, self.closing
+
+    def __eq__(self, other: object) -> bool:
+        return self._parts() == other._parts() if isinstance(other, BurnDown) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # Like the dicts in it.
+
+    def __repr__(self) -> str:
+        start, until, _ = self._run
+        return f"<BurnDown of {len(self._engine.slots)} grants over [{start}, {until}), {self.overage} owed>"
 
 
 def burn_down(
@@ -156,7 +197,7 @@ def burn_down(
     while pending:
         engine.advance(pending.pop(), reset=True, keep_overage=keep_overage)
     engine.advance(until)
-    return _result(engine, start, until, 0 if opening is None else opening.overage)
+    return BurnDown(engine, start, until, 0 if opening is None else opening.overage)
 
 
 def _checked(usage: Iterable[Usage | tuple[int, int]], start: int, until: int) -> list[Usage]:
@@ -231,51 +272,36 @@ def _period(grant: Grant, at: int) -> int:
     return max(grant.effective_at, periods.start(every, periods.index(every, at)))
 
 
-def _result(engine: Engine, start: int, until: int, owed: int) -> BurnDown:
-    account = engine.account()
-    held = tuple([one for one, slot in zip(account.holdings, engine.slots, strict=True) if not slot.unissued])
-    return BurnDown(
-        {slot.grant.id: slot.remaining for slot in engine.slots},
-        engine.overage,
-        tuple(_segments(engine.moved, engine.changed_at, start, until, owed)),
-        tuple([ResetRollover(*one) for one in engine.resets]),
-        account.moved,
-        Opening(until, held, engine.overage, engine.written_off),
-    )
-
-
-def _segments(
-    moved: list[Movement], changed_at: list[int], start: int, until: int, owed: int
-) -> list[Segment]:
+def _segments(engine: Engine, start: int, until: int, owed: int) -> list[Segment]:
     """What moved, between the instants at which active grants changed."""
-    found = []
-    at, place, count = start, 0, len(moved)
-    ends = [one for one in changed_at if start < one < until]
-    for end in (*ends, until, until + 1):
-        used = 0
-        burned: dict[str, int] = {}
-        while place < count and moved[place].at < end:
-            _, kind, grant, units = moved[place]
-            place += 1
-            if kind in _UNUSED:
-                continue
-            if kind is OVERAGE:
-                owed += units
-                used += units
-            elif grant is not None:
-                paid = -units if kind is RETURN else units
-                burned[grant] = burned.get(grant, 0) + paid
-                if kind is PAY_OVERAGE:
-                    owed -= units
-                else:
-                    used += paid
-            elif units > 0:
-                owed -= units  # Written off.
+    found: list[Segment] = []
+    ends = iter([one for one in engine.changed_at if start < one < until] + [until, until + 1])
+    begin, end = start, next(ends)
+    used = 0
+    burned: dict[str, int] = {}
+    for at, kind, grant, units in engine.moved.since():
+        while at >= end:
+            found.append(_segment((begin, end, used, owed, burned)))
+            begin, end, used, burned = end, next(ends), 0, {}
+        if kind in _UNUSED:
+            continue
+        if kind is OVERAGE:
+            owed += units
+            used += units
+        elif grant is not None:
+            paid = -units if kind is RETURN else units
+            burned[grant] = burned.get(grant, 0) + paid
+            if kind is PAY_OVERAGE:
+                owed -= units
             else:
-                used += units  # Given back without a grant to go to.
-        if end <= until:
-            found.append(Segment(at, end, used, owed, burned))
-        elif burned or owed != found[-1].overage:
-            found.append(Segment(until, until, used, owed, burned))
-        at = end
+                used += paid
+        elif units > 0:
+            owed -= units  # Written off.
+        else:
+            used += units  # Given back without a grant to go to.
+    while end <= until:
+        found.append(_segment((begin, end, used, owed, burned)))
+        begin, end, used, burned = end, next(ends), 0, {}
+    if burned or owed != found[-1].overage:
+        found.append(Segment(until, until, used, owed, burned))
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from . import periods
 from .model import BOUGHT, Grant, GrantKind, Holding, OrderKey, Rollover, RolloverAt
@@ -10,8 +11,10 @@ from .model import BOUGHT, Grant, GrantKind, Holding, OrderKey, Rollover, Rollov
 NEVER = 1 << 64
 """After every instant."""
 
-END, START, REFILL = 0, 1, 2
-"""Kinds of boundaries; at one instant the ends come first."""
+END, RESET, START, REFILL = 0, 1, 2, 3
+"""Kinds of boundaries, in the order in which they act at one instant. A reset is of no slot."""
+KINDS = 3
+"""The bits of a kind."""
 
 AT_BITS, INDEX_BITS = 34, 32
 
@@ -28,12 +31,13 @@ Key = tuple[int | str, ...]
 class Slot:
     """A holding under way. `live`: started and not over. `lapsed`: what it held has ended (`lasts`), until
     the next refill. `era_at`: its last start, refill, reset or end; what was burned before cannot come back.
-    `unissued`: it is put in when it starts, and holds nothing before."""
+    `unissued`: it is put in when it starts, and holds nothing before. `periodic`: it may end and be refilled
+    before it is over."""
 
     __slots__ = (
         "burned", "era_at", "expired", "grant", "granted", "index", "key", "lapse_at", "lapsed", "live",
-        "origin", "over_at", "parked", "refill_at", "refilled_at", "remaining", "rolled", "unissued",
-        "voided",
+        "origin", "over_at", "parked", "periodic", "refill_at", "refilled_at", "remaining", "rolled",
+        "unissued", "voided",
     )  # fmt: skip
 
     def __init__(self, index: int, grant: Grant, refilled_at: int, at: int) -> None:
@@ -43,7 +47,7 @@ class Slot:
         self.remaining = self.granted = self.burned = self.expired = self.voided = self.rolled = 0
         self.parked: int | None = None
         self.refilled_at = refilled_at
-        over_at = grant.over_at()
+        over_at = grant.expires_at if grant.voided_at is None else grant.over_at()
         self.over_at = NEVER if over_at is None else over_at
         self.live = grant.effective_at <= at < self.over_at
         self.unissued = False
@@ -52,7 +56,8 @@ class Slot:
         self.refill_at = NEVER
         self.lapse_at = NEVER
         self.lapsed = False
-        if self.live and (grant.recurrence is not None or grant.lasts is not None):
+        self.periodic = grant.recurrence is not None or grant.lasts is not None
+        if self.live and self.periodic:
             self.schedule(at)
 
     def load(self, holding: Holding) -> None:
@@ -75,22 +80,51 @@ class Slot:
             self.lapse_at = lapse_at(grant, self.refilled_at)
             self.lapsed = self.lapse_at <= at
 
+    @property
     def ends_at(self) -> int:
         """When what it holds now ends."""
         expires_at = self.grant.expires_at
-        return min(NEVER if expires_at is None else expires_at, self.refill_at, self.lapse_at)
+        ends_at = NEVER if expires_at is None else expires_at
+        return min(ends_at, self.refill_at, self.lapse_at) if self.periodic else ends_at
 
-    def next(self, at: int) -> int | None:
-        """Its first boundary after `at`; None where there is none."""
+    @property
+    def expires_at(self) -> int:
+        """When the grant itself ends, refills aside."""
+        expires_at = self.grant.expires_at
+        return NEVER if expires_at is None else expires_at
+
+    @property
+    def bought(self) -> bool:
+        """Whether somebody paid for it."""
+        return self.grant.kind in BOUGHT
+
+    @property
+    def not_of_plan(self) -> bool:
+        """Whether it is anything but a plan's."""
+        return self.grant.kind is not GrantKind.PLAN
+
+    @property
+    def newest(self) -> int:
+        """Smaller for what was created later."""
+        return -self.grant.created_at
+
+    def boundaries(self, at: int) -> tuple[int, ...]:
+        """Its boundaries after `at` that are certain: the next one, and for a plain grant ahead both its
+        start and its end. Those after a boundary of a periodic one are known once it has passed."""
         if not self.live:
-            starts_at = self.grant.effective_at
-            return boundary(starts_at, START, self.index) if at < starts_at < self.over_at else None
+            starts_at, over_at = self.grant.effective_at, self.over_at
+            if not at < starts_at < over_at:
+                return ()
+            begin = boundary(starts_at, START, self.index)
+            if self.periodic or over_at == NEVER:
+                return (begin,)
+            return (begin, boundary(over_at, END, self.index))
         found = self.over_at
         if not self.lapsed and self.lapse_at < found:
             found = self.lapse_at
         if self.refill_at < found:
-            return boundary(self.refill_at, REFILL, self.index)
-        return boundary(found, END, self.index) if found < NEVER else None
+            return (boundary(self.refill_at, REFILL, self.index),)
+        return (boundary(found, END, self.index),) if found < NEVER else ()
 
     def holding(self) -> Holding:
         """Its counters now; the very holding it was made from where nothing changed."""
@@ -120,15 +154,21 @@ def lapse_at(grant: Grant, refilled_at: int) -> int:
     return periods.add(refilled_at, grant.lasts, zone=zone)
 
 
-RANKS: dict[OrderKey, Callable[[Slot], int]] = {
-    OrderKey.PRIORITY: lambda slot: slot.grant.priority,
-    OrderKey.EXPIRY: Slot.ends_at,
-    OrderKey.EXPIRES_AT: lambda slot: NEVER if slot.grant.expires_at is None else slot.grant.expires_at,
-    OrderKey.KIND: lambda slot: slot.grant.kind in BOUGHT,
-    OrderKey.PLAN_FIRST: lambda slot: slot.grant.kind is not GrantKind.PLAN,
-    OrderKey.OLDEST: lambda slot: slot.grant.created_at,
-    OrderKey.NEWEST: lambda slot: -slot.grant.created_at,
+RANKS: dict[OrderKey, str] = {
+    OrderKey.PRIORITY: "grant.priority",
+    OrderKey.EXPIRY: "ends_at",
+    OrderKey.EXPIRES_AT: "expires_at",
+    OrderKey.KIND: "bought",
+    OrderKey.PLAN_FIRST: "not_of_plan",
+    OrderKey.OLDEST: "grant.created_at",
+    OrderKey.NEWEST: "newest",
 }
+"""What of a slot each step of a burn order looks at; the smaller burns first."""
+
+
+def key_of(order: Iterable[OrderKey]) -> Callable[[Slot], Key]:
+    """What gives a slot's place in a burn order."""
+    return attrgetter(*[RANKS[step] for step in order], "grant.id", "index")
 
 
 def kept_at_refill(grant: Grant, left: int, rolled: int) -> int:

@@ -84,7 +84,7 @@ class Trace:
     def _follow(self, paid: _Paid | None = None) -> None:
         """Books what moved since: `paid` is the usage that moved it, if one did."""
         moved = self._engine.moved
-        for at, kind, grant, units in moved[self._seen :]:
+        for at, kind, grant, units in moved.since(self._seen):
             if kind is MovementKind.BURN:
                 assert grant is not None
                 assert paid is not None
