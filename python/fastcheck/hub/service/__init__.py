@@ -17,9 +17,10 @@ from .customers import Customers
 from .money import Money
 from .plans import Plans
 from .records import Records
+from .spending import Spending
 
 
-class Service(Customers, Plans, Money, Records):
+class Service(Customers, Plans, Money, Spending, Records):
     """The use cases over one store."""
 
 
