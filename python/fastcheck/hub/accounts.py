@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..answers import travels
 from ..errors import AmountError, UnknownPool
-from ..ledger.burn import use
+from ..ledger.burn import next_change, use
 from ..ledger.lend import LEASE_UNITS_MAX, Lending, lend
 from ..ledger.model import AMOUNT_MAX, Account, Rules
 from ..ledger.plan import follow
@@ -113,13 +113,20 @@ class Accounts:
 
     def save(self, number: int, pool: str, before: Account | None, after: Account) -> None:
         """Writes an account. Raises `AmountError` where the sums do not fit a column."""
-        self._save_all([ChangedAccount(number, pool, before, after)])
+        self._save_all([(number, pool, before, after)])
 
-    def _save_all(self, changed: Sequence[ChangedAccount]) -> None:
+    def _save_all(self, changed: Sequence[tuple[int, str, Account | None, Account]]) -> None:
         for _, pool, _, after in changed:
             if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
                 raise AmountError(f"the balance of pool {pool} would pass {AMOUNT_MAX} units: grant less")
-        self.books.put_accounts(changed, self.author, self.now)
+        written = [ChangedAccount(*one, self._next_change(one[1], one[3])) for one in changed]
+        self.books.put_accounts(written, self.author, self.now)
+
+    def _next_change(self, pool: str, account: Account) -> int | None:
+        """What `turn` looks for. Meters are left out: their periods come from the catalog whenever somebody
+        looks, and there may be very many."""
+        known = self.product.pools.get(pool)
+        return None if known is None or known.private else next_change(account)
 
     def fold(self, lease: Lease | None) -> None:
         """Lets the grants show what a lease used. Again: no change."""
@@ -141,7 +148,7 @@ class Accounts:
             # A lease is not used past its end, however late its last total comes.
             at = self.now if one.valid_until is None else min(self.now, one.valid_until - 1)
             after[key] = use(account, rules, one.net - one.folded, at)
-        self._save_all([ChangedAccount(*key, before.get(key), account) for key, account in after.items()])
+        self._save_all([(*key, before.get(key), account) for key, account in after.items()])
         return [replace(one, folded=one.net, recorded_at=self.now) for one in owing]
 
     def settle(self, totals: Iterable[Totals]) -> None:

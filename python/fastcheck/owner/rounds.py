@@ -12,6 +12,8 @@ from .segments import Segments
 
 SWEEP_MS = 1_000
 """Between two looks for holds whose process died or whose time ran out."""
+ACCOUNTS_PER_TURN = 256
+"""Accounts brought to now at once, of those that nobody looked at: bounds how long a round takes."""
 JOURNAL_RECORDS_PER_ROUND = 4_096
 LOW_BALANCE_PERCENT = 10
 """A balance is low when this part of what was lent is left."""
@@ -35,6 +37,7 @@ class Rounds(Segments):
         if now - self._swept_at >= SWEEP_MS:
             self._swept_at = now
             self._sweep_round(arena, now)
+            self._service.turn(now, ACCOUNTS_PER_TURN)
         self._journal_round(arena)
         if self._behind:
             with self._publication():

@@ -18,9 +18,10 @@ from .money import Money
 from .plans import Plans
 from .records import Records
 from .segments import Segments
+from .spending import Spending
 
 
-class Service(Customers, Plans, Segments, Money, Records):
+class Service(Customers, Plans, Segments, Money, Records, Spending):
     """The use cases over one store."""
 
 

@@ -118,7 +118,9 @@ accounts = _table(
     _one("written_off", _INT),
     _one("as_of", _INT),
     _one("changed_at", _INT),
+    _maybe("next_change_at", _INT),  # When time alone changes it; not kept of private pools.
     Index("accounts_pool", "pool"),
+    Index("accounts_next_change", "next_change_at"),
 )
 
 accounts_past = _table(

@@ -12,6 +12,7 @@ from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
+from .due import Due
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
@@ -20,7 +21,7 @@ from .segments import Segments, StoredSegment
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Segments, Moves, Accounts, Leases, Usage, Answers, Audit):
+class Books(Catalogs, Customers, Overrides, Segments, Moves, Accounts, Leases, Usage, Answers, Audit, Due):
     """The tables behind one connection, inside one transaction."""
 
 

@@ -25,6 +25,8 @@ class ChangedAccount(NamedTuple):
     pool: str
     before: Account | None
     after: Account
+    next_change_at: int | None = None
+    """When time alone changes it; None: never, or nobody needs to look."""
 
     def moved(self) -> tuple[Movement, ...]:
         """What moved between the two."""
@@ -56,6 +58,11 @@ _GRANTS_OF_ALL = (
 )
 _GRANT = select(*COLUMNS).where(grants.c.id == bindparam("key"))
 _PUT_ACCOUNT = Upsert(accounts)
+_NEXT_CHANGE = (
+    update(accounts)
+    .where(accounts.c.number == bindparam("of"), accounts.c.pool == bindparam("name"))
+    .values(next_change_at=bindparam("next"))
+)
 _NEW_GRANTS = insert(grants)
 """Without a word on conflicts: an id that somebody else has just made must not be written over."""
 _CHANGED_GRANTS = (
@@ -117,6 +124,16 @@ class Accounts(History):
         self._many(_NEW_GRANTS, [{**row, "changed_at": now} for row in new])
         self._many(_CHANGED_GRANTS, [{**row, "changed_at": now} for row in known])
         self._many(_PUT_ACCOUNT.on(self._db), [{**_account_row(one), "changed_at": now} for one in sums])
+        # A change of grants alone is none of the account's row, but may move the instant of the next one.
+        self._many(
+            _NEXT_CHANGE,
+            [
+                {"of": one.number, "name": one.pool, "next": one.next_change_at}
+                for one in changed
+                if not _sums_differ(one) and one.before is not None
+                and one.before.holdings != one.after.holdings
+            ],
+        )  # fmt: skip
         self._put_postings(((one.number, one.pool, one.moved()) for one in changed), now)
 
     def grant(self, id: str) -> StoredGrant | None:
@@ -135,5 +152,5 @@ def _sums_differ(one: ChangedAccount) -> bool:
 def _account_row(one: ChangedAccount) -> dict[str, Any]:
     return {
         "number": one.number, "pool": one.pool, "overage": one.after.overage,
-        "written_off": one.after.written_off, "as_of": one.after.as_of,
+        "written_off": one.after.written_off, "as_of": one.after.as_of, "next_change_at": one.next_change_at,
     }  # fmt: skip

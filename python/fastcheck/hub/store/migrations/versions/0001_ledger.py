@@ -70,14 +70,18 @@ def _catalog_and_customers() -> None:
 
 def _accounts_and_leases() -> None:
     _table(
-        "accounts", ["number", "pool"], number=INT, pool=TEXT, overage=INT, written_off=INT, as_of=INT,
-        changed_at=INT,
+        "accounts", ["number", "pool"],
+        **{
+            "number": INT, "pool": TEXT, "overage": INT, "written_off": INT, "as_of": INT, "changed_at": INT,
+            "next_change_at?": INT,
+        },
     )  # fmt: skip
     _table(
         "accounts_past", ["number", "pool", "until_at"], number=INT, pool=TEXT, until_at=INT, from_at=INT,
         overage=INT, written_off=INT, as_of=INT,
     )  # fmt: skip
     op.create_index("accounts_pool", "accounts", ["pool"])
+    op.create_index("accounts_next_change", "accounts", ["next_change_at"])
     terms: dict[str, Any] = {
         "amount": INT, "remaining": INT, "priority": INT, "effective_at": INT, "expires_at?": INT,
         "kind": TEXT, "created_at": INT, "reason": TEXT, "source?": TEXT, "cost?": INT, "currency?": TEXT,

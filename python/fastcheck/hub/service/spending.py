@@ -1,0 +1,15 @@
+"""What moves credits besides grants and leases."""
+
+from __future__ import annotations
+
+from .. import turns
+from .core import Core
+
+
+class Spending(Core):
+    """Time."""
+
+    def turn(self, now: int, limit: int) -> int:
+        """Brings at most `limit` accounts to now whose next change (an expiry, a start, a refill) had come by
+        `now` (inclusive); how many were found. Accounts with an open lease are left to the lease's end."""
+        return self._run(lambda call: turns.turn(call, now, limit))

@@ -1,0 +1,34 @@
+"""What the owner does of time, refunds, caps and central reservations, over an arena in plain Python."""
+
+from __future__ import annotations
+
+from fastcheck.hub.store.books import Books
+from fastcheck.ledger.periods import DAY_MS
+from test_owner import MILLION, Machine, grant, machine, put
+
+__all__ = ["machine"]
+
+
+def expired(machine: Machine) -> int:
+    number = machine.service.number_of("acme")
+    account = machine.store.read(lambda db: Books(db).account(number, "ai_credits"))
+    return 0 if account is None else sum(one.expired for one in account.holdings)
+
+
+def test_a_round_books_what_expired_though_nobody_looked(machine: Machine) -> None:
+    put(machine, plan="free")
+    grant(machine, 10, expires_at=machine.clock.now_ms() + DAY_MS)
+    machine.owner.tick()
+    machine.clock.advance(2 * DAY_MS)
+    machine.owner.tick()
+    assert expired(machine) == 10 * MILLION
+
+
+def test_a_lease_that_is_out_is_settled_before_what_ends_after_it(machine: Machine) -> None:
+    put(machine, plan="free")
+    grant(machine, 10, expires_at=machine.clock.now_ms() + DAY_MS)
+    assert machine.consume("acme", "ai_credits", 4 * MILLION)
+    machine.clock.advance(2 * DAY_MS)
+    machine.owner.tick()
+    assert expired(machine) == 6 * MILLION
+    assert machine.owner.balance("acme", "ai_credits").overage == 0
