@@ -6,12 +6,13 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 from __future__ import annotations
 
 from .customers import CustomersAdmin
+from .events import EventsAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin):
     """Administers one directory."""
 
 

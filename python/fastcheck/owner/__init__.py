@@ -9,8 +9,8 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`, `rounds`,
-`Owner`."""
+A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`, `telling`,
+`rounds`, `Owner`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _READING: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
-        Service.list_usage, Service.list_moves,
+        Service.list_usage, Service.list_moves, Service.list_events,
     )
 }  # fmt: skip
 

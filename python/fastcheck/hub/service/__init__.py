@@ -13,14 +13,16 @@ from ..accounts import Terms, Totals
 from ..customers import Changed
 from ..grants import Granted
 from ..moves import Moved
+from .core import News
 from .customers import Customers
+from .events import Events
 from .money import Money
 from .plans import Plans
 from .records import Records
 
 
-class Service(Customers, Plans, Money, Records):
+class Service(Customers, Plans, Money, Records, Events):
     """The use cases over one store."""
 
 
-__all__ = ["Changed", "Granted", "Moved", "Service", "Terms", "Totals"]
+__all__ = ["Changed", "Granted", "Moved", "News", "Service", "Terms", "Totals"]

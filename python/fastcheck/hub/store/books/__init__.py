@@ -12,14 +12,16 @@ from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
+from .events import StoredNotice, Told
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
+from .top_ups import StoredTopUp, TopUps
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
+class Books(TopUps, Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
@@ -52,5 +54,5 @@ class PastBooks(Books):
 
 __all__ = [
     "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
-    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride",
+    "StoredCustomer", "StoredGrant", "StoredMove", "StoredNotice", "StoredOverride", "StoredTopUp", "Told",
 ]  # fmt: skip
