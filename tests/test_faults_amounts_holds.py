@@ -273,7 +273,7 @@ def test_a_closed_object_says_so_everywhere(tmp_path: Path) -> None:
         lambda: ents.limit("acme", "seats"), lambda: ents.handle("acme", "export").check(),
         lambda: ents.ids(["acme"]), lambda: ents.check_many(["acme"], "export"),
         lambda: ents.consume_many(["acme"], "gpt-4o"), lambda: ents.explain("acme", "export"),
-        lambda: ents.on("exhausted", print), ents.status, handle.check, handle.consume,
+        lambda: ents.on("limit_reached", print), ents.status, handle.check, handle.consume,
         lambda: admin.balance("acme", "ai_credits"),
     ):  # fmt: skip
         with pytest.raises(errors.Closed):

@@ -229,7 +229,7 @@ def test_events_are_told_once(machine: Machine) -> None:
     changes, _ = machine.owner.ring.read(last, 0)
     assert [(one.kind, one.customer, one.remaining) for one in changes] == [
         ("low_balance", "acme", 50),
-        ("exhausted", "acme", 0),
+        ("limit_reached", "acme", 0),
     ]
 
 

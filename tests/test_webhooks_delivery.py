@@ -26,7 +26,7 @@ GENEROUS_S = 60
 Answer = Callable[[str, str], Awaitable[Outcome]]
 
 
-def event(id: str, kind: Kind = Kind.EXHAUSTED, at: int = NOW_MS) -> Event:
+def event(id: str, kind: Kind = Kind.LIMIT_REACHED, at: int = NOW_MS) -> Event:
     return Event(id, kind, at, "acme", dict.fromkeys(FIELDS[kind]))
 
 

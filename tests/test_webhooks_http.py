@@ -125,7 +125,7 @@ class Post:
 
     def put(self, id: str) -> None:
         data = {"pool": "ai_credits", "resets_at": None}
-        self.store.put(Event(id, Kind.EXHAUSTED, self.clock.now_ms(), "acme-secret-customer", data))
+        self.store.put(Event(id, Kind.LIMIT_REACHED, self.clock.now_ms(), "acme-secret-customer", data))
 
     def drain(self) -> None:
         async def run() -> None:
@@ -152,7 +152,7 @@ def test_an_event_arrives_at_the_third_attempt_signed_each_time_under_one_id() -
         assert post.store.of("delivered") == ["evt_1/there"]
     assert len(there.seen) == 3
     first = there.seen[0]
-    assert Webhook(post.secret.reveal()).verify(first[2], first[1])["type"] == "exhausted"
+    assert Webhook(post.secret.reveal()).verify(first[2], first[1])["type"] == "limit_reached"
     for path, headers, body in there.seen:
         assert there.url.endswith(path)
         assert (headers["webhook-id"], headers["content-type"]) == ("evt_1", "application/json")

@@ -37,7 +37,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
-def event(kind: Kind = Kind.EXHAUSTED, **changes: Any) -> Event:
+def event(kind: Kind = Kind.LIMIT_REACHED, **changes: Any) -> Event:
     data: dict[str, Any] = dict.fromkeys(FIELDS[kind]) | changes.pop("data", {})
     customer = None if kind is Kind.CATALOG_CHANGED else "acme"
     fields: dict[str, Any] = {"id": "evt_1", "at": MAY_2024_MS, "customer": customer}
@@ -109,7 +109,7 @@ def test_a_body_as_a_receiver_sees_it() -> None:
         ({"id": ""}, errors.NameInvalid),
         ({"id": "x" * 65}, errors.NameInvalid),
         ({"id": "evt_1\n"}, errors.NameInvalid),
-        ({"kind": "exhausted"}, errors.WrongType),
+        ({"kind": "limit_reached"}, errors.WrongType),
         ({"at": -1}, errors.InstantError),
         ({"customer": None}, errors.RecordError),
         ({"customer": ""}, errors.NameInvalid),
@@ -118,14 +118,15 @@ def test_a_body_as_a_receiver_sees_it() -> None:
         ({"data": {"pool": "x" * 1_000}}, errors.NameInvalid),
         ({"data": {"pool": 1.5}}, errors.WrongType),
         ({"data": {"pool": 2**64}}, errors.RecordError),
-        ({"data": {"resets_at": "now"}}, errors.WrongType),
-        ({"data": {"resets_at": -1}}, errors.InstantError),
+        ({"data": {"retry_at": "now"}}, errors.WrongType),
+        ({"data": {"retry_at": -1}}, errors.InstantError),
     ],
     ids=str,
 )
 def test_a_bad_event_is_refused(changes: dict[str, Any], error: type[Exception]) -> None:
-    data = dict.fromkeys(FIELDS[Kind.EXHAUSTED]) | changes.get("data", {})
-    fields = {"id": "evt_1", "kind": Kind.EXHAUSTED, "at": 1, "customer": "acme"} | changes | {"data": data}
+    kind = Kind.TOP_UP_CAPPED
+    data = dict.fromkeys(FIELDS[kind]) | changes.get("data", {})
+    fields = {"id": "evt_1", "kind": kind, "at": 1, "customer": "acme"} | changes | {"data": data}
     with pytest.raises(error):
         Event(**fields)
 

@@ -183,6 +183,19 @@ class AuditEntry:
 
 
 @dataclass(frozen=True)
+class EventState:
+    """Something that happened, as it was told."""
+
+    id: str
+    kind: str
+    at: int
+    customer: str | None
+    """None for what concerns all of them."""
+    data: dict[str, Any]
+    """As `docs/events.md` says for the kind; amounts are credits."""
+
+
+@dataclass(frozen=True)
 class Page(Generic[Item]):
     """Some of a list. `cursor` asks for the rest; None = that was all."""
 
@@ -271,8 +284,7 @@ _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
         AddonState, TrialState, Customer, Override, Segment, Move, GrantState, Balance, BalanceWindow,
-        AuditEntry, Page,
-        Consideration, Explanation, Status,
+        AuditEntry, EventState, Page, Consideration, Explanation, Status,
     )
 }  # fmt: skip
 

@@ -15,7 +15,11 @@ from .answers import travels
 
 RING_CHANGES_MAX = 1_024
 """Changes the owner remembers."""
-KINDS = ("low_balance", "exhausted", "customer_changed", "customer_deleted", "catalog_changed", "missed")
+KINDS = (
+    "low_balance", "limit_reached", "tier_crossed", "trial_ending", "override_ending", "grant_expiring",
+    "topped_up", "top_up_capped", "customer_changed", "customer_deleted", "catalog_changed", "missed",
+)  # fmt: skip
+"""What happens; `docs/events.md` says when."""
 
 
 @travels
@@ -32,6 +36,8 @@ class Change:
     at: int = 0
     remaining: int | None = None
     """Pool units that were left, of a balance."""
+    percent: int | None = None
+    """The percent of what was granted that use came to, of a threshold."""
 
 
 class Ring:
@@ -52,10 +58,11 @@ class Ring:
         customer: str | None = None,
         pool: str | None = None,
         remaining: int | None = None,
+        percent: int | None = None,
     ) -> None:
         """Adds a change."""
         with self._news:
-            self._ring.append(Change(self._next, kind, customer, pool, at, remaining))
+            self._ring.append(Change(self._next, kind, customer, pool, at, remaining, percent))
             self._next += 1
             self._news.notify_all()
 

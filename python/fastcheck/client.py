@@ -200,7 +200,8 @@ class Entitlements(_fastcheck.Checker):
         )  # fmt: skip
 
     def on(self, kind: str, callback: Callable[[Change], object]) -> Callable[[], None]:
-        """Calls back on a thread of its own for each change of a kind: low_balance, exhausted,
+        """Calls back on a thread of its own for each change of a kind: low_balance, limit_reached,
+        tier_crossed, trial_ending, override_ending, grant_expiring, topped_up, top_up_capped,
         customer_changed, customer_deleted, catalog_changed. Call what it returns to end that.
 
         >>> end = ents.on("low_balance", lambda change: print(change.customer, change.pool))

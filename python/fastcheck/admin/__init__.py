@@ -6,13 +6,14 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 from __future__ import annotations
 
 from .customers import CustomersAdmin
+from .events import EventsAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
 from .segments import SegmentsAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, SegmentsAdmin, MoneyAdmin, RecordsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, SegmentsAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin):
     """Administers one directory."""
 
 

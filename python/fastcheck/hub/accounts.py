@@ -11,16 +11,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from ..amounts import credits
 from ..answers import travels
 from ..errors import AmountError, UnknownPool
+from ..ledger import marks as thresholds
 from ..ledger.burn import next_change, use
 from ..ledger.lend import LEASE_UNITS_MAX, Lending, lend
+from ..ledger.marks import Marks
 from ..ledger.model import AMOUNT_MAX, Account, Rules
 from ..ledger.plan import follow
-from ..wire import SettingValue
+from ..wire import SettingValue, pack, unpack
+from .notices import NOTICE_MS, of_accounts
 from .product import CatalogLike, Pool, Product
 from .sources import pool_sources
 from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCustomer
+from .webhooks.kinds import Kind
 
 LeaseKey = tuple[int, str, int]
 """(customer number, pool, lease)."""
@@ -66,6 +71,8 @@ class Accounts:
     product: Product
     now: int
     author: str = ""
+    notice_ms: int = NOTICE_MS
+    """How long before a grant expires it is told."""
 
     def pool(self, name: str) -> Pool:
         """A pool of the catalog. Raises `UnknownPool`."""
@@ -113,14 +120,16 @@ class Accounts:
 
     def save(self, number: int, pool: str, before: Account | None, after: Account) -> None:
         """Writes an account. Raises `AmountError` where the sums do not fit a column."""
-        self._save_all([(number, pool, before, after)])
+        self._save_all([ChangedAccount(number, pool, before, after)])
 
-    def _save_all(self, changed: Sequence[tuple[int, str, Account | None, Account]]) -> None:
-        for _, pool, _, after in changed:
+    def _save_all(self, changed: Sequence[ChangedAccount]) -> None:
+        for one in changed:
+            after = one.after
             if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
-                raise AmountError(f"the balance of pool {pool} would pass {AMOUNT_MAX} units: grant less")
-        written = [ChangedAccount(*one, self._next_change(one[1], one[3])) for one in changed]
+                raise AmountError(f"the balance of pool {one.pool} would pass {AMOUNT_MAX} units: grant less")
+        written = [one._replace(next_change_at=self._next_change(one.pool, one.after)) for one in changed]
         self.books.put_accounts(written, self.author, self.now)
+        self.books.put_notices(of_accounts(written, self.product, self.now, self.notice_ms))
 
     def _next_change(self, pool: str, account: Account) -> int | None:
         """What `turn` looks for. Meters are left out: their periods come from the catalog whenever somebody
@@ -148,7 +157,7 @@ class Accounts:
             # A lease is not used past its end, however late its last total comes.
             at = self.now if one.valid_until is None else min(self.now, one.valid_until - 1)
             after[key] = use(account, rules, one.net - one.folded, at)
-        self._save_all([(*key, before.get(key), account) for key, account in after.items()])
+        self._save_all([ChangedAccount(*key, before.get(key), account) for key, account in after.items()])
         return [replace(one, folded=one.net, recorded_at=self.now) for one in owing]
 
     def settle(self, totals: Iterable[Totals]) -> None:
@@ -171,7 +180,7 @@ class Accounts:
                 open=lease.open and not one.final,
             )
             if after != stored:
-                after = self._settled(after)
+                after = self._pass_marks(self._settled(after))
                 known.put(after)
                 changed[one[:3]] = after
         for lease in self._fold_all(one for one in changed.values() if not one.open):
@@ -187,6 +196,39 @@ class Accounts:
         if near or self.now - lease.recorded_at >= RECORD_MS:
             lease = replace(lease, recorded_at=self.now)
         return replace(lease, settled_at=self.now)
+
+    def _pass_marks(self, lease: Lease) -> Lease:
+        """Tells of the thresholds that a lease's totals passed."""
+        if lease.marks is None:
+            return lease
+        known = thresholds.from_plain(unpack(lease.marks))
+        found = thresholds.passed(known, lease.net)
+        if found.marks == known:
+            return lease
+        record = self.books.customer(lease.number).record
+        pool = self.product.pools.get(lease.pool)
+        if pool is not None and not record.deleted:
+            left = known.remaining(lease.net)
+            for percent in found.percents:
+                self.books.tell(
+                    _kind(percent), self.now, lease.number, record.id,
+                    {"pool": pool.name, "percent": percent, "remaining": credits(left, pool.scale)}, left,
+                )  # fmt: skip
+            if found.top_up:
+                self.books.top_up_is_due(lease.number, lease.pool, self.now)
+        return replace(lease, marks=pack(thresholds.plain(found.marks)))
+
+    def _marked(self, pool: Pool, account: Account, lease: Lease, before: Lease | None) -> Lease:
+        """A lease with the thresholds ahead of it; `before`: what it was, or the one before it."""
+        rule = self.books.top_up(lease.number, pool.name)
+        below = None if rule is None or rule.due_at is not None else rule.threshold
+        known: Marks | None = None
+        if before is not None and before.marks is not None:
+            known = thresholds.from_plain(unpack(before.marks))
+        marks = thresholds.marks(account, pool.warn_at, lease.net, known, below)
+        if below is not None and marks.top_up_at is None and account.remaining() - account.overage <= below:
+            self.books.top_up_is_due(lease.number, pool.name, self.now)
+        return replace(lease, marks=pack(thresholds.plain(marks)))
 
     def _unknown(self, one: Totals, known: _Leases) -> Lease | None:
         """A lease that this ledger does not know: forgotten long ago, or given out after the backup that this
@@ -206,12 +248,14 @@ class Accounts:
         last = self.books.last_lease(number, pool.name)
         if last is not None and last.open:
             return Terms(number, pool.name, last.lease, last.lent, last.valid_until, last.whole)
-        lending = self.lending(customer, pool, self.update(customer, pool))
+        account = self.update(customer, pool)
+        lending = self.lending(customer, pool, account)
         lease = 1 if last is None else last.lease + 1
         opened = Lease(
             number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full,
             self.now, self.now, self.now,
         )  # fmt: skip
+        opened = self._marked(pool, account, opened, last)
         self.books.put_lease(opened)
         self.books.record([opened])
         self.books.forget_leases(number, pool.name, lease)
@@ -237,7 +281,8 @@ class Accounts:
         lent = max(lease.lent, lease.net + lending.units)
         if lending.valid_until != lease.valid_until or lent > LEASE_UNITS_MAX:
             return None, True
-        self.books.put_lease(replace(lease, lent=lent, whole=lending.full))
+        raised = replace(lease, lent=lent, whole=lending.full)
+        self.books.put_lease(self._marked(pool, account, raised, lease))
         return Terms(lease.number, lease.pool, lease.lease, lent, lease.valid_until, lending.full), False
 
     def give_back(self, customer: StoredCustomer, pool: Pool, units: int) -> Account:
@@ -275,6 +320,12 @@ class _Leases:
         last = self._last.get((lease.number, lease.pool))
         if last is None or last.lease <= lease.lease:
             self._last[lease.number, lease.pool] = lease
+
+
+def _kind(percent: int) -> Kind:
+    if percent < 100:
+        return Kind.LOW_BALANCE
+    return Kind.LIMIT_REACHED if percent == 100 else Kind.TIER_CROSSED
 
 
 def some(names: Iterable[str], at_most: int = 8) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import CatalogError, UnknownCustomer
 from .accounts import Accounts, Totals
+from .notices import NOTICE_MS
 from .product import CatalogLike, Product
 from .requests import ANYBODY, By
 from .store import Again
@@ -24,6 +25,8 @@ class Call:
     parsed: CatalogLike | None
     """The catalog in force; None where there is none yet."""
     by: By = ANYBODY
+    notice_ms: int = NOTICE_MS
+    """How long before something ends it is told."""
 
     @property
     def catalog(self) -> CatalogLike:
@@ -36,7 +39,7 @@ class Call:
 
     def accounts_at(self, at: int) -> Accounts:
         """The accounts as of an instant, for a change that counts from there."""
-        return Accounts(self.books, self.catalog, self.product, at, self.by.author)
+        return Accounts(self.books, self.catalog, self.product, at, self.by.author, self.notice_ms)
 
     def note(
         self, action: str, subject: str, before: object, after: object, *, reason: str | None = None

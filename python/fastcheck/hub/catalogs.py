@@ -10,6 +10,7 @@ from .accounts import Accounts, Totals
 from .call import Call
 from .guard import conflicts
 from .product import CatalogLike, Product, product
+from .webhooks.kinds import Kind
 
 
 def put(
@@ -35,7 +36,8 @@ def put(
         if call.parsed is not None:
             Accounts(books, call.parsed, old, now, call.by.author).settle(finals)
     books.put_catalog(now, source, filename, catalog.digest, document)
-    books.next_seq()
+    seq = books.next_seq()
+    books.tell(Kind.CATALOG_CHANGED, now, None, None, {"seq": seq, "digest": catalog.digest})
     before = None if stored is None else {"digest": stored.digest}
     call.note("set_catalog", filename, before, {"digest": catalog.digest})
     return True

@@ -14,15 +14,19 @@ from ..ledger.burn import void
 from ..wire import CustomerRecord
 from .accounts import Accounts, Totals
 from .call import Call
+from .notices import of_records
 from .product import Pool
 from .records import build, checked
 from .requests import PutCustomer
 from .sources import Since
 from .store import Again
 from .store.books import Books, StoredCustomer
+from .webhooks.kinds import Kind
 
 RECORDS_PER_CHUNK = 4_096
 IDS_PER_QUERY = 500
+EVENTS_PER_CHANGE_MAX = 64
+"""Customers of one call that are each told of; a bulk load is not news of each of them."""
 
 
 @travels
@@ -95,6 +99,8 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
         accounts.save(number, pool.name, before, after)
     books.leave_segments(number)
     books.cancel_moves_of(number, call.now, "the customer was deleted")
+    books.remove_notices(number)
+    books.remove_top_ups(number, call.now)
     call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())
 
@@ -179,6 +185,14 @@ def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int]) -> li
         seq = books.next_seq()
         _check_keys(books, [one.record for one in part])
         books.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
+        records = [one.record for one in part]
+        books.replace_notices(
+            [one.number for one in records if one.number in known],
+            of_records(records, call.now, call.notice_ms),
+        )
+        for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
+            kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
+            books.tell(kind, call.now, one.number, one.id, {"seq": seq})
         found.append(Changed(seq, b"".join(one.packed for one in part), tuple(one.record.id for one in part)))
     return found
 

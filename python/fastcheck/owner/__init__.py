@@ -10,7 +10,7 @@ What keeps this right when the process is killed between any two steps:
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
 A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`,
-`segments`, `rounds`, `Owner`."""
+`segments`, `telling`, `rounds`, `Owner`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _READING: dict[str, Callable[..., object]] = {
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
         Service.list_usage, Service.list_moves, Service.get_segment, Service.list_segments,
-        Service.list_members, Service.ids_of,
+        Service.list_members, Service.ids_of, Service.list_events,
     )
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from ..changes import Ring
 from ..clock import Clock
 from ..errors import UnknownCustomer, UnknownFeature, UnknownPool
 from ..hub.product import CatalogLike
-from ..hub.service import Service, Terms, Totals
+from ..hub.service import News, Service, Terms, Totals
 from ..ledger.lend import LEASE_UNITS_MAX
 from ..wire import name
 from .arena import Arena, Key
@@ -37,8 +37,6 @@ class Held:
     terms: Terms
     closed: bool = False
     """Whether its cell was closed; it is lent anew at the next touch."""
-    told: str = ""
-    """The last balance event told of it, so that each is told once."""
 
 
 class Leases:
@@ -71,6 +69,10 @@ class Leases:
         self.ring = Ring(clock.now_ms() * 1_000)
         self.notes: list[str] = []
         """What an operator should know."""
+        service.listener = self._hear
+
+    def _hear(self, news: News) -> None:
+        """Hands on what the ledger told; see `telling`."""
 
     def _need(self) -> Arena:
         assert self._arena is not None, "start() comes first"

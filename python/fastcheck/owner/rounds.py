@@ -8,18 +8,16 @@ from ..errors import FastcheckError
 from ..hub.service import Totals
 from .arena import Arena, CellTotals, Key
 from .leases import LEASES_PER_TRANSACTION, SPENT_MAX, Held, log
-from .segments import Segments
+from .telling import Telling
 
 SWEEP_MS = 1_000
 """Between two looks for holds whose process died or whose time ran out."""
 ACCOUNTS_PER_TURN = 256
 """Accounts brought to now at once, of those that nobody looked at: bounds how long a round takes."""
 JOURNAL_RECORDS_PER_ROUND = 4_096
-LOW_BALANCE_PERCENT = 10
-"""A balance is low when this part of what was lent is left."""
 
 
-class Rounds(Segments):
+class Rounds(Telling):
     """One round after the other."""
 
     def tick(self) -> None:
@@ -34,6 +32,7 @@ class Rounds(Segments):
         self._moves_round()
         self._segments_round()
         self._end_round(now)
+        self._telling_round(now)
         if now - self._swept_at >= SWEEP_MS:
             self._swept_at = now
             self._sweep_round(arena, now)
@@ -55,29 +54,17 @@ class Rounds(Segments):
             self._settle_all = True  # "Changed" was said already; it must not be lost.
             raise
         for cell in cells:
-            self._look_at(cell)
+            if cell[3] > SPENT_MAX:
+                self._renew(cell)
 
-    def _look_at(self, cell: CellTotals) -> None:
-        """Tells of balances that run low, and renews a lease whose totals grow towards their bound."""
-        number, pool, lease, spent, returned, granted, closed = cell
-        held = self._held.get((number, pool))
-        if held is None or held.closed or held.terms.lease != lease or closed:
+    def _renew(self, cell: CellTotals) -> None:
+        """Renews a lease whose totals grow towards their bound."""
+        key, lease = (cell[0], cell[1]), cell[2]
+        held = self._held.get(key)
+        if held is None or held.closed or held.terms.lease != lease or cell[6]:
             return
-        if spent > SPENT_MAX:
-            with self._stripes.hold([number]):
-                self._reopen([(number, pool)], self._close([(number, pool)]))
-            return
-        if not held.terms.full:
-            return
-        left = granted - (spent - returned)
-        kind = (
-            "exhausted" if left <= 0 else "low_balance" if left * 100 <= granted * LOW_BALANCE_PERCENT else ""
-        )
-        if kind and kind != held.told:
-            customer = self._service.id_of(number)
-            if customer is not None:
-                self.ring.tell(kind, self._clock.now_ms(), customer, pool, max(0, left))
-        held.told = kind
+        with self._stripes.hold([cell[0]]):
+            self._reopen([key], self._close([key]))
 
     def _end_round(self, now: int) -> None:
         """Lends anew every lease that reached the instant at which its account changes."""

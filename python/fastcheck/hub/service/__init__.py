@@ -13,7 +13,9 @@ from ..accounts import Terms, Totals
 from ..customers import Changed
 from ..grants import Granted
 from ..moves import Moved
+from .core import News
 from .customers import Customers
+from .events import Events
 from .money import Money
 from .plans import Plans
 from .records import Records
@@ -21,8 +23,8 @@ from .segments import Segments
 from .spending import Spending
 
 
-class Service(Customers, Plans, Segments, Money, Records, Spending):
+class Service(Customers, Plans, Segments, Money, Records, Spending, Events):
     """The use cases over one store."""
 
 
-__all__ = ["Changed", "Granted", "Moved", "Service", "Terms", "Totals"]
+__all__ = ["Changed", "Granted", "Moved", "News", "Service", "Terms", "Totals"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ...answers import from_plain, to_plain
@@ -14,10 +14,11 @@ from ...wire import name, note, pack, unpack
 from .. import catalogs
 from ..accounts import Totals
 from ..call import Call, in_force
+from ..notices import NOTICE_MS
 from ..product import EMPTY, CatalogLike, Product, product
 from ..requests import ANYBODY, By
 from ..store import Store
-from ..store.books import Books, PastBooks
+from ..store.books import Books, PastBooks, Told
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,11 +37,31 @@ class InForce(NamedTuple):
     product: Product
 
 
+@dataclass(frozen=True)
+class News:
+    """What happened in a transaction."""
+
+    told: tuple[Told, ...]
+    top_ups_due: bool
+    """Whether automatic top-ups are due."""
+
+
 class Core:
     """A store, a clock, and the catalog in force."""
 
-    def __init__(self, store: Store, clock: Clock, parse: Callable[[bytes, str], CatalogLike]) -> None:
-        """`parse` reads a stored catalog."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        parse: Callable[[bytes, str], CatalogLike],
+        *,
+        notice_ms: int = NOTICE_MS,
+    ) -> None:
+        """`parse` reads a stored catalog. `notice_ms`: how long before something ends it is told."""
+        self._notice_ms = notice_ms
+        self.listener: Callable[[News], None] | None = None
+        """Called with what happened after each transaction in which something did, once it is on disk; by the
+        thread that asked, which may hold locks: it must not wait, and not call the service."""
         self._store = store
         self._parse = parse
         self._parsed: dict[str, CatalogLike] = {}
@@ -61,11 +82,17 @@ class Core:
         """Runs a use case that changes something, under the catalog in force, which stays so meanwhile.
         `exclusive`: nobody else changes anything meanwhile, for who changes the catalog itself."""
 
-        def work(connection: Connection) -> Answer:
+        def work(connection: Connection) -> tuple[Answer, News]:
             books = Books(connection)
-            return job(self._call(books, books.lock_catalog(exclusive=exclusive), by))
+            call = self._call(books, books.lock_catalog(exclusive=exclusive), by)
+            answer = job(call)
+            books.flush_events()
+            return answer, News(tuple(books.told), books.top_ups_due)
 
-        return self._store.run(work)
+        answer, news = self._store.run(work)
+        if self.listener is not None and (news.told or news.top_ups_due):
+            self.listener(news)
+        return answer
 
     def _read(self, job: Callable[[Call], Answer]) -> Answer:
         """Runs a use case that changes nothing."""
@@ -87,7 +114,7 @@ class Core:
                 known = InForce(number, parsed, product(stored.document))
                 if number > self._in_force.number:
                     self._in_force = known
-        return Call(books, self._clock.now_ms(), known.product, known.catalog, by)
+        return Call(books, self._clock.now_ms(), known.product, known.catalog, by, self._notice_ms)
 
     def _change(
         self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False

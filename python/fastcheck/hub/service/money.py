@@ -12,7 +12,7 @@ from ..accounts import Terms, Totals
 from ..call import Call
 from ..grants import Granted
 from ..requests import ANYBODY, By, MakeGrant, span
-from ..store.books import Lease
+from ..store.books import Lease, Told
 from .core import Core
 
 
@@ -80,10 +80,15 @@ class Money(Core):
         customers and of pools that the catalog no longer has are left out."""
         return self._run(lambda call: leases.relend(call, finals, accounts_wanted))
 
-    def settle(self, totals: Sequence[Totals]) -> None:
-        """Books what a host used; absolute totals, so that repeating it changes nothing."""
-        if totals:
-            self._run(lambda call: call.accounts().settle(totals))
+    def settle(self, totals: Sequence[Totals]) -> tuple[Told, ...]:
+        """Books what a host used; absolute totals, so that repeating it changes nothing. The events that this
+        made, each stored with it."""
+
+        def job(call: Call) -> tuple[Told, ...]:
+            call.accounts().settle(totals)
+            return tuple(call.books.told)
+
+        return self._run(job) if totals else ()
 
     def give_back(
         self, key: str, number: int, pool: str, lease: int, given: int, *, totals: Totals | None = None

@@ -68,7 +68,8 @@ def migrate(connection: Connection, refuse: Refuse) -> None:
 
 def _make(connection: Connection) -> None:
     LEDGER.create_all(connection, checkfirst=False)
-    connection.execute(insert(meta), [{"key": key, "value": 0} for key in ("seq", "numbers", "catalog")])
+    counters = ("seq", "numbers", "catalog", "events")
+    connection.execute(insert(meta), [{"key": key, "value": 0} for key in counters])
     connection.exec_driver_sql(
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"

@@ -50,7 +50,7 @@ def _maybe(name: str, kind: Any) -> Column[Any]:
 
 meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
 """seq, the number of the last change; numbers, the last given to a customer; catalog, the number of the one
-in force."""
+in force; events, the place of the last event."""
 
 catalogs = Table(
     "catalog",
@@ -216,6 +216,7 @@ leases = _table(
     _one("opened_at", _INT),
     _one("settled_at", _INT),
     _one("recorded_at", _INT),  # Of the last row of `settlements`.
+    _maybe("marks", _BYTES),  # msgpack: thresholds ahead of its net use, see `ledger.marks`.
 )
 Index(
     "leases_open",
@@ -338,3 +339,100 @@ audit = Table(
     _maybe("before", _BYTES),
     _maybe("after", _BYTES),
 )
+
+events = _table(
+    "events",
+    _key("place", _INT),  # In the order of the commits, from 1, without a gap.
+    _one("id", _TEXT),
+    _one("kind", _TEXT),
+    _one("at", _INT),
+    _maybe("number", _INT),  # Of the customer; NULL for what concerns all.
+    _maybe("customer", _TEXT),
+    _one("data", _BYTES),  # msgpack; amounts are credits as text.
+    Index("events_id", "id", unique=True),
+    Index("events_customer", "number", "place"),
+    Index("events_kind", "kind", "place"),
+)
+"""What happened, stored with the change that made it so. Never changed."""
+
+notices = _table(
+    "notices",
+    _key("number", _INT),
+    _key("pool", _TEXT),  # '' = of the customer's record.
+    _key("kind", _TEXT),
+    _key("subject", _TEXT),  # A plan, a feature, a grant's id.
+    _one("at", _INT),  # When it ends.
+    _one("due_at", _INT),  # When to tell.
+    _maybe("told_at", _INT),
+)
+"""What will end, and is to be told before."""
+Index(
+    "notices_due",
+    notices.c.due_at,
+    sqlite_where=text("told_at IS NULL"),
+    postgresql_where=text("told_at IS NULL"),
+)
+
+top_ups = _table(
+    "top_ups",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _one("threshold", _INT),
+    _one("target", _INT),
+    _maybe("monthly_cap", _INT),
+    _maybe("cost", _INT),  # Of a top-up of `target` units, in minor units of the currency.
+    _maybe("currency", _TEXT),
+    _one("month", _INT),  # The start of the month that the next two count.
+    _one("units", _INT),
+    _one("sequence", _INT),
+    _maybe("due_at", _INT),  # When to look whether to top up; NULL until the threshold is crossed.
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+    _maybe("removed_at", _INT),  # Kept, so that a month's cap holds for a rule that comes back.
+)
+"""Who is topped up by itself."""
+Index(
+    "top_ups_due",
+    top_ups.c.due_at,
+    sqlite_where=text("due_at IS NOT NULL"),
+    postgresql_where=text("due_at IS NOT NULL"),
+)
+
+webhooks = _table(
+    "webhooks",
+    _key("id", _TEXT),
+    _one("url", _TEXT),
+    _maybe("kinds", _BYTES),  # msgpack of names; NULL = all.
+    _one("secrets", _BYTES),  # msgpack of (text, in force until). They sign what is sent.
+    _one("enabled", _BOOL),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+    Index("webhooks_url", "url", unique=True),
+)
+"""Where events are sent."""
+
+deliveries = _table(
+    "deliveries",
+    _key("webhook", _TEXT),
+    _key("event", _INT),  # Its place.
+    _one("id", _TEXT),
+    _one("attempts", _INT),  # That failed, since it was made or replayed.
+    _one("next_at", _INT),
+    _one("claimed_until", _INT),  # Exclusive; 0 = nobody has taken it.
+    _one("state", _TEXT),  # waiting, delivered or dead.
+    _one("why", _TEXT),  # What came of the last attempt.
+    _one("changed_at", _INT),
+    Index("deliveries_id", "id", unique=True),
+    Index("deliveries_state", "state", "id"),
+)
+"""Events on their way to webhooks."""
+for _name, _column, _where in (
+    ("deliveries_waiting", "event", "state = 'waiting'"),
+    ("deliveries_next", "next_at", "state = 'waiting'"),
+    ("deliveries_claimed", "claimed_until", "state = 'waiting' AND claimed_until > 0"),
+):
+    Index(
+        _name, deliveries.c.webhook, deliveries.c[_column], sqlite_where=text(_where),
+        postgresql_where=text(_where),
+    )  # fmt: skip

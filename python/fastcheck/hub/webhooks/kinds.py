@@ -17,8 +17,8 @@ from ...wire import INTEGER_MAX, name
 Value = str | int | bool | Decimal | None
 """What an event's data are made of; instants ("…_at") are ms since 1970."""
 
-AMOUNTS = frozenset({"amount", "limit", "remaining", "threshold", "used"})
-"""Fields in credits or in a feature's own count: int or Decimal, None for unlimited."""
+AMOUNTS = frozenset({"amount", "remaining"})
+"""Fields in credits: int or Decimal."""
 SCALE_MAX = 12
 """Decimal digits that a pool may have."""
 
@@ -31,33 +31,35 @@ class Kind(str, Enum):
     """What happened. The value is the `type` of the JSON."""
 
     LOW_BALANCE = "low_balance"
-    """A balance fell to a threshold or below it."""
-    EXHAUSTED = "exhausted"
-    """A pool has nothing left to spend."""
+    """Use came to a percent of what was granted."""
     LIMIT_REACHED = "limit_reached"
-    """The use of a limit or meter came to what is allowed."""
+    """Everything granted is used."""
     TIER_CROSSED = "tier_crossed"
-    """The use of a feature passed into another tier of its price."""
+    """Use came to a percent above 100: the customer owes."""
     TRIAL_ENDING = "trial_ending"
     GRANT_EXPIRING = "grant_expiring"
     """A grant with something left will soon expire."""
     OVERRIDE_ENDING = "override_ending"
     TOPPED_UP = "topped_up"
-    """A grant was bought automatically."""
+    """A grant was made automatically."""
+    TOP_UP_CAPPED = "top_up_capped"
+    """A balance is low, and the month's cap leaves less than its top-up."""
     CUSTOMER_CHANGED = "customer_changed"
+    CUSTOMER_DELETED = "customer_deleted"
     CATALOG_CHANGED = "catalog_changed"
 
 
 FIELDS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.LOW_BALANCE: ("pool", "remaining", "threshold"),
-    Kind.EXHAUSTED: ("pool", "resets_at"),
-    Kind.LIMIT_REACHED: ("feature", "limit", "used"),
-    Kind.TIER_CROSSED: ("feature", "tier", "used"),
+    Kind.LOW_BALANCE: ("pool", "percent", "remaining"),
+    Kind.LIMIT_REACHED: ("pool", "percent", "remaining"),
+    Kind.TIER_CROSSED: ("pool", "percent", "remaining"),
     Kind.TRIAL_ENDING: ("plan", "version", "ends_at"),
     Kind.GRANT_EXPIRING: ("pool", "grant", "remaining", "expires_at"),
     Kind.OVERRIDE_ENDING: ("feature", "expires_at"),
     Kind.TOPPED_UP: ("pool", "grant", "amount", "remaining"),
+    Kind.TOP_UP_CAPPED: ("pool", "remaining", "retry_at"),
     Kind.CUSTOMER_CHANGED: ("seq",),
+    Kind.CUSTOMER_DELETED: ("seq",),
     Kind.CATALOG_CHANGED: ("seq", "digest"),
 }
 """The data of each kind, always all of it; None where there is nothing to say."""

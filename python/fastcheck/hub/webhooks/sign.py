@@ -5,7 +5,7 @@ A receiver, with the library `standardwebhooks` and the secret it was shown once
 >>> from fastcheck.clock import SystemClock
 >>> from standardwebhooks import Webhook
 >>> secret = new_secret()
->>> body = b'{"type":"exhausted","timestamp":"2024-05-01T00:00:00.000Z","data":{"customer":"acme"}}'
+>>> body = b'{"type":"limit_reached","timestamp":"2024-05-01T00:00:00.000Z","data":{"customer":"acme"}}'
 >>> headers = signed_headers("evt_1", SystemClock().now_ms(), body, [secret])
 >>> sorted(headers)
 ['webhook-id', 'webhook-signature', 'webhook-timestamp']

@@ -13,15 +13,30 @@ from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
 from .due import Due
+from .events import StoredNotice, Told
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
 from .segments import Segments, StoredSegment
+from .top_ups import StoredTopUp, TopUps
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Segments, Moves, Accounts, Leases, Usage, Answers, Audit, Due):
+class Books(
+    TopUps,
+    Catalogs,
+    Customers,
+    Overrides,
+    Segments,
+    Moves,
+    Accounts,
+    Due,
+    Leases,
+    Usage,
+    Answers,
+    Audit,
+):
     """The tables behind one connection, inside one transaction."""
 
 
@@ -53,6 +68,19 @@ class PastBooks(Books):
 
 
 __all__ = [
-    "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
-    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride", "StoredSegment",
-]  # fmt: skip
+    "LEASES_KEPT",
+    "AccountKey",
+    "Books",
+    "ChangedAccount",
+    "Lease",
+    "PastBooks",
+    "StoredCatalog",
+    "StoredCustomer",
+    "StoredGrant",
+    "StoredMove",
+    "StoredNotice",
+    "StoredOverride",
+    "StoredSegment",
+    "StoredTopUp",
+    "Told",
+]

@@ -37,6 +37,8 @@ class Lease:
     """When its totals were last kept for good; see `settlements`."""
     host: str = ""
     """Who it was lent to; '' = the embedded host."""
+    marks: bytes | None = None
+    """Thresholds ahead of its net use, packed; see `ledger.marks`."""
 
     @property
     def net(self) -> int:

@@ -33,7 +33,10 @@ def upgrade() -> None:
     _catalog_and_customers()
     _accounts_and_leases()
     _records()
-    op.execute("INSERT INTO meta (key, value) VALUES ('seq', 0), ('numbers', 0), ('catalog', 0)")
+    _events()
+    op.execute(
+        "INSERT INTO meta (key, value) VALUES ('seq', 0), ('numbers', 0), ('catalog', 0), ('events', 0)"
+    )
 
 
 def _catalog_and_customers() -> None:
@@ -114,7 +117,7 @@ def _accounts_and_leases() -> None:
         **{
             "number": INT, "pool": TEXT, "host": TEXT, "lease": INT, "open": BOOL, "lent": INT, "spent": INT,
             "returned": INT, "folded": INT, "valid_until?": INT, "whole": BOOL, "opened_at": INT,
-            "settled_at": INT, "recorded_at": INT,
+            "settled_at": INT, "recorded_at": INT, "marks?": BYTES,
         },
     )  # fmt: skip
     op.create_index(
@@ -167,6 +170,59 @@ def _records() -> None:
             "after?": BYTES,
         },
     )  # fmt: skip
+
+
+def _events() -> None:
+    _table(
+        "events", ["place"],
+        **{
+            "place": INT, "id": TEXT, "kind": TEXT, "at": INT, "number?": INT, "customer?": TEXT,
+            "data": BYTES,
+        },
+    )  # fmt: skip
+    op.create_index("events_id", "events", ["id"], unique=True)
+    op.create_index("events_customer", "events", ["number", "place"])
+    op.create_index("events_kind", "events", ["kind", "place"])
+    _table(
+        "notices", ["number", "pool", "kind", "subject"],
+        **{
+            "number": INT, "pool": TEXT, "kind": TEXT, "subject": TEXT, "at": INT, "due_at": INT,
+            "told_at?": INT,
+        },
+    )  # fmt: skip
+    _partial("notices_due", "notices", ["due_at"], "told_at IS NULL")
+    _table(
+        "top_ups", ["number", "pool"],
+        **{
+            "number": INT, "pool": TEXT, "threshold": INT, "target": INT, "monthly_cap?": INT, "cost?": INT,
+            "currency?": TEXT, "month": INT, "units": INT, "sequence": INT, "due_at?": INT, "reason": TEXT,
+            "author": TEXT, "created_at": INT, "removed_at?": INT,
+        },
+    )  # fmt: skip
+    _partial("top_ups_due", "top_ups", ["due_at"], "due_at IS NOT NULL")
+    _table(
+        "webhooks", ["id"],
+        **{
+            "id": TEXT, "url": TEXT, "kinds?": BYTES, "secrets": BYTES, "enabled": BOOL, "author": TEXT,
+            "created_at": INT,
+        },
+    )  # fmt: skip
+    op.create_index("webhooks_url", "webhooks", ["url"], unique=True)
+    _table(
+        "deliveries", ["webhook", "event"], webhook=TEXT, event=INT, id=TEXT, attempts=INT, next_at=INT,
+        claimed_until=INT, state=TEXT, why=TEXT, changed_at=INT,
+    )  # fmt: skip
+    op.create_index("deliveries_id", "deliveries", ["id"], unique=True)
+    op.create_index("deliveries_state", "deliveries", ["state", "id"])
+    waiting = "state = 'waiting'"
+    _partial("deliveries_waiting", "deliveries", ["webhook", "event"], waiting)
+    _partial("deliveries_next", "deliveries", ["webhook", "next_at"], waiting)
+    claimed = f"{waiting} AND claimed_until > 0"
+    _partial("deliveries_claimed", "deliveries", ["webhook", "claimed_until"], claimed)
+
+
+def _partial(name: str, table: str, columns: list[str], where: str) -> None:
+    op.create_index(name, table, columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def _table(name: str, key: list[str], /, *constraints: CheckConstraint, **columns: Any) -> None:

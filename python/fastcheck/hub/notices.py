@@ -1,0 +1,105 @@
+"""What is told before it ends: trials, overrides, grants with something left.
+
+Each has a row with the instant at which to tell, written with the record or the grant that will end, so that
+nobody ever looks through all customers. Whether it is still true is looked up when it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..amounts import credits
+from ..ledger.periods import DAY_MS
+from ..wire import CustomerRecord
+from .product import Product
+from .store.books import ChangedAccount, StoredCustomer, StoredNotice
+from .webhooks.kinds import Kind, Value
+
+if TYPE_CHECKING:
+    from .call import Call
+
+NOTICE_MS = 3 * DAY_MS
+"""How long before something ends it is told."""
+
+
+def of_records(records: Iterable[CustomerRecord], now: int, notice_ms: int) -> list[StoredNotice]:
+    """What is to be told of customers' records."""
+    return [one for record in records for one in _of_record(record, now, notice_ms)]
+
+
+def _of_record(record: CustomerRecord, now: int, notice_ms: int) -> Iterator[StoredNotice]:
+    trial = record.trial
+    if trial is not None and trial.until_ms > now:
+        yield _notice(record.number, "", Kind.TRIAL_ENDING, trial.plan, trial.until_ms, notice_ms)
+    for feature, _, _, expires_at in record.overrides:
+        if expires_at is not None and expires_at > now:
+            yield _notice(record.number, "", Kind.OVERRIDE_ENDING, feature, expires_at, notice_ms)
+
+
+def of_accounts(
+    changed: Sequence[ChangedAccount], product: Product, now: int, notice_ms: int
+) -> list[StoredNotice]:
+    """What is to be told of grants that are new or whose end changed. Not of meters: their quotas come and go
+    with the plan."""
+    found = []
+    for one in changed:
+        pool = product.pools.get(one.pool)
+        if pool is None or pool.private:
+            continue
+        before = {} if one.before is None else {
+            held.id: held.grant.expires_at for held in one.before.holdings
+        }  # fmt: skip
+        for held in one.after.holdings:
+            ends_at = held.grant.expires_at
+            if ends_at is not None and ends_at > now and before.get(held.id) != ends_at:
+                found.append(
+                    _notice(one.number, one.pool, Kind.GRANT_EXPIRING, held.id, ends_at, notice_ms)
+                )
+    return found
+
+
+def _notice(number: int, pool: str, kind: Kind, subject: str, at: int, notice_ms: int) -> StoredNotice:
+    return StoredNotice(number, pool, kind.value, subject, at, at - notice_ms)
+
+
+def tell(call: Call, due: Sequence[StoredNotice]) -> None:
+    """Tells what is due, each once; what is not true any more is passed over."""
+    call.books.lock(one.number for one in due)
+    for one in due:
+        if not call.books.take_notice(one, call.now) or one.at <= call.now:
+            continue
+        stored = call.books.customer(one.number)
+        if not stored.record.deleted:
+            _TELL[Kind(one.kind)](call, stored, one)
+
+
+def _trial(call: Call, stored: StoredCustomer, one: StoredNotice) -> None:
+    trial = stored.record.trial
+    if trial is not None and (trial.plan, trial.until_ms) == (one.subject, one.at):
+        data: dict[str, Value] = {"plan": trial.plan, "version": trial.version, "ends_at": trial.until_ms}
+        call.books.tell(Kind.TRIAL_ENDING, call.now, one.number, stored.record.id, data)
+
+
+def _override(call: Call, stored: StoredCustomer, one: StoredNotice) -> None:
+    if any((feature, ends_at) == (one.subject, one.at) for feature, _, _, ends_at in stored.record.overrides):
+        data: dict[str, Value] = {"feature": one.subject, "expires_at": one.at}
+        call.books.tell(Kind.OVERRIDE_ENDING, call.now, one.number, stored.record.id, data)
+
+
+def _grant(call: Call, stored: StoredCustomer, one: StoredNotice) -> None:
+    pool = call.product.pools.get(one.pool)
+    if pool is None:
+        return
+    _, account = call.accounts().current(stored, pool)
+    for held in account.holdings:
+        if held.id == one.subject and held.grant.over_at() == one.at and held.remaining:
+            data: dict[str, Value] = {
+                "pool": pool.name, "grant": held.id, "remaining": credits(held.remaining, pool.scale),
+                "expires_at": one.at,
+            }  # fmt: skip
+            call.books.tell(
+                Kind.GRANT_EXPIRING, call.now, one.number, stored.record.id, data, held.remaining
+            )
+
+
+_TELL = {Kind.TRIAL_ENDING: _trial, Kind.OVERRIDE_ENDING: _override, Kind.GRANT_EXPIRING: _grant}
