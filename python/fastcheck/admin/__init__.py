@@ -6,12 +6,13 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 from __future__ import annotations
 
 from .customers import CustomersAdmin
+from .finance import FinanceAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin, FinanceAdmin):
     """Administers one directory."""
 
 

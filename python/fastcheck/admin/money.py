@@ -28,9 +28,11 @@ class MoneyAdmin(AdminBase):
         expires_at: Instant | None = None,
         kind: str = "paid",
         reason: str = "",
+        cost: tuple[int, str] | None = None,
     ) -> str:
         """Puts credits into a pool; the grant's id. Smaller `priority` burns first; `kind` is paid,
-        promotional or plan. With an `id` of your own, asking again changes nothing.
+        promotional or plan. With an `id` of your own, asking again changes nothing. `cost`: what was paid
+        for it, for finance: (minor units, currency).
 
         Raises `AmountError`, `WrongType`, `UnknownCustomer`, `UnknownPool`, `InstantError`, `Conflict` (the
         id exists with other terms).
@@ -44,7 +46,7 @@ class MoneyAdmin(AdminBase):
         own = id if id is not None else self._grant_id()
         request = requests.make_grant(
             customer, pool, amount, id=own, priority=priority, effective_at=effective_at,
-            expires_at=expires_at, kind=kind, reason=reason,
+            expires_at=expires_at, kind=kind, reason=reason, cost=cost,
         )  # fmt: skip
         state: GrantState = self._call("grant", request, self._by())
         return state.id

@@ -20,6 +20,7 @@ from fastcheck.cli.arguments import (
     add_instant,
     add_yes,
     changing,
+    cost,
     credits,
     signed,
 )
@@ -52,6 +53,9 @@ def add(commands: Commands) -> None:
     add_instant(adder, "--expires", "when what is left of it is gone (default: never)")
     adder.add_argument("--kind", choices=KINDS, default="paid", help="default paid")
     adder.add_argument("--id", metavar="ID", help="an id of your own (default: one is made)")
+    adder.add_argument(
+        "--cost", metavar="COST", type=cost, help="what was paid, in minor units: 4900EUR (default: nothing)"
+    )
     add_change(adder)
     adder.set_defaults(run=run_add)
 
@@ -86,6 +90,7 @@ def run_add(args: argparse.Namespace) -> int:
         id = changing(entitlements.admin, args).grant(
             args.customer, args.pool, args.amount, id=args.id, priority=args.priority,
             effective_at=args.effective, expires_at=args.expires, kind=args.kind, reason=args.reason,
+            cost=args.cost,
         )  # fmt: skip
         balance = entitlements.admin.balance(args.customer, args.pool)
     if args.json:

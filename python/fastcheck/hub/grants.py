@@ -10,7 +10,7 @@ from ..amounts import credits, units
 from ..answers import Balance, GrantState, travels
 from ..errors import AmountError, Conflict, NameInvalid, UnknownGrant
 from ..ledger import burn
-from ..ledger.model import AMOUNT_MAX, Account, Grant, GrantKind, Holding
+from ..ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding
 from .accounts import Accounts, Terms, Totals
 from .call import Call
 from .product import Pool
@@ -55,7 +55,7 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
         request.id or f"g_{secrets.token_hex(12)}", amount, priority=request.priority,
         effective_at=accounts.now if request.effective_at is None else request.effective_at,
         expires_at=request.expires_at, kind=GrantKind(request.kind), created_at=accounts.now,
-        reason=request.reason,
+        reason=request.reason, cost=None if request.cost is None else Cost(*request.cost),
     )  # fmt: skip
     after = burn.put(before, pool.rules, made)
     accounts.save(number, pool.name, before, after)
@@ -74,9 +74,13 @@ def _same(call: Call, request: MakeGrant, id: str, number: int, amount: int) -> 
     known = call.books.grant(id)
     if known is None:
         return None
-    asked = (number, request.pool, amount, request.priority, request.expires_at, request.kind)
+    cost = None if request.cost is None else Cost(*request.cost)
+    asked = (number, request.pool, amount, request.priority, request.expires_at, request.kind, cost)
     grant = known.holding.grant
-    made = (known.customer, known.pool, grant.amount, grant.priority, grant.expires_at, grant.kind.value)
+    made = (
+        known.customer, known.pool, grant.amount, grant.priority, grant.expires_at, grant.kind.value,
+        grant.cost,
+    )  # fmt: skip
     if asked != made or request.effective_at not in (None, grant.effective_at):
         raise Conflict(f"grant {id!r:.80} exists with other terms: use another id for another grant")
     return known

@@ -14,7 +14,7 @@ from typing import Any
 from ..answers import travels
 from ..clock import instant_ms
 from ..errors import FastcheckError, InstantError, RecordError, WrongType
-from ..ledger.model import GrantKind
+from ..ledger.model import AMOUNT_MAX, GrantKind
 from ..wire import ADDONS_MAX, ALIASES_MAX, SettingValue, name, note
 
 Instant = datetime | int
@@ -191,6 +191,8 @@ class MakeGrant:
     expires_at: int | None = None
     kind: str = "paid"
     reason: str = ""
+    cost: tuple[int, str] | None = None
+    """What was paid for it: (minor units, currency)."""
 
 
 def make_grant(
@@ -204,6 +206,7 @@ def make_grant(
     expires_at: Instant | None = None,
     kind: str = "paid",
     reason: str = "",
+    cost: tuple[int, str] | None = None,
 ) -> MakeGrant:
     """Checks a grant. Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
     starts = None if effective_at is None else instant_ms(effective_at, "effective_at")
@@ -218,5 +221,14 @@ def make_grant(
         raise RecordError(f"kind must be one of {', '.join(kinds)}, not {kind!r:.40}")
     return MakeGrant(
         name(customer, "customer"), name(pool, "pool"), amount, None if id is None else name(id, "id"),
-        checked, starts, ends, kind, note(reason, "reason"),
+        checked, starts, ends, kind, note(reason, "reason"), None if cost is None else _cost(cost),
     )  # fmt: skip
+
+
+def _cost(cost: object) -> tuple[int, str]:
+    if not isinstance(cost, (tuple, list)) or len(cost) != 2:
+        raise WrongType("cost is (minor units, currency), such as (4900, 'EUR')")
+    amount = whole(cost[0], "cost", 0, AMOUNT_MAX)
+    if amount is None:
+        raise WrongType("cost is (minor units, currency), such as (4900, 'EUR')")
+    return amount, name(cost[1], "currency")

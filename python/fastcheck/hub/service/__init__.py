@@ -14,12 +14,13 @@ from ..customers import Changed
 from ..grants import Granted
 from ..moves import Moved
 from .customers import Customers
+from .finance import Finance
 from .money import Money
 from .plans import Plans
 from .records import Records
 
 
-class Service(Customers, Plans, Money, Records):
+class Service(Customers, Plans, Money, Records, Finance):
     """The use cases over one store."""
 
 
