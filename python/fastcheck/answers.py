@@ -107,6 +107,10 @@ class GrantState:
     """The plan, add-on or meter it comes from; None for one made by hand."""
     created_at: int
     voided_at: int | None
+    burned: Credits = 0
+    """Ever burned, refills included; so are the next two."""
+    expired: Credits = 0
+    voided: Credits = 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,28 @@ class Balance:
     next_change_at: int | None
     """When time alone changes it: an expiry, a start, a refill."""
     as_of: int
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """A pool of the catalog."""
+
+    name: str
+    scale: int
+    """Decimal digits: a unit is 10^-scale of a credit."""
+    private: bool
+    """Whether it is the balance behind one meter, named like the meter."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A law that the ledger breaks."""
+
+    customer: str
+    """"" where it is about all."""
+    pool: str
+    law: str
+    """What is wrong, with the numbers."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +254,8 @@ class Status:
 _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
-        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, AuditEntry, Page,
-        Consideration, Explanation, Status,
+        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, PoolState, Problem,
+        AuditEntry, Page, Consideration, Explanation, Status,
     )
 }  # fmt: skip
 

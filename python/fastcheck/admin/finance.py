@@ -1,10 +1,12 @@
-"""Finance: exports."""
+"""Finance: exports, and whether the ledger adds up."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..answers import PoolState, Problem
 from ..clock import instant_ms
 from ..hub.requests import Instant
 from .base import AdminBase
@@ -19,6 +21,36 @@ def _unseen(done: int, total: int) -> None:
 
 class FinanceAdmin(AdminBase):
     """The ledger for finance."""
+
+    def pools(self) -> list[PoolState]:
+        """The pools of the catalog, those behind meters included.
+
+        >>> [(one.name, one.scale, one.private) for one in ents.admin.pools()]
+        [('ai_credits', 6, False), ('api_calls', 0, True)]
+        """
+        return sorted(self._call("pools"), key=lambda one: one.name)
+
+    def check_ledger(
+        self, *, quick: bool = False, progress: Callable[[int], None] = lambda accounts: None
+    ) -> list[Problem]:
+        """Every law of conservation that the ledger breaks: of each account by all its postings, its grants
+        and leases, and of each pool as a whole. Empty where all is well. `quick`: only the pools' sums.
+        `progress` is told how many accounts were looked at.
+
+        >>> ents.admin.check_ledger()
+        []
+        """
+        found = list(self._call("check_pools"))
+        cursor: tuple[int, str] | None = None
+        seen = 0
+        while not quick:
+            problems, count, cursor = self._call("check", cursor)
+            found.extend(problems)
+            seen += count
+            progress(seen)
+            if cursor is None:
+                break
+        return found
 
     def export(
         self,

@@ -1,4 +1,4 @@
-"""`fastcheck ledger export`: the ledger as files for finance."""
+"""`fastcheck ledger export` and `check`: the ledger as files for finance, and whether it adds up."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ from fastcheck.clock import instant_ms
 
 def add(parts: Commands) -> None:
     """The arguments."""
+    checker = add_command(
+        parts,
+        "check",
+        "check that the ledger adds up: grants, postings and leases of every account",
+        "fastcheck ledger check ./state",
+        "exit codes: 0 every law holds, 1 one is broken, 2 error",
+    )
+    add_directory(checker)
+    checker.add_argument("--quick", action="store_true", help="only the sums of each pool")
+    checker.set_defaults(run=run_check)
+
     exporter = add_command(
         parts,
         "export",
@@ -52,3 +63,28 @@ def run_export(args: argparse.Namespace) -> int:
     begin = "the beginning" if found.since == 0 else told(found.since)
     print(f"{begin} to {told(found.until)} (UTC): the rows come to the ledger's sums, to the unit")
     return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Prints every broken law; 1 if there is one."""
+    seen = 0
+    with (
+        closing(state.entitlements(args.directory)) as entitlements,
+        progress("accounts checked", entitlements.status().customers) as tell,
+    ):
+
+        def count(accounts: int) -> None:
+            nonlocal seen
+            seen = accounts
+            tell(accounts)
+
+        found = entitlements.admin.check_ledger(quick=args.quick, progress=count)
+    if args.json:
+        print_json({"sound": not found, "accounts": seen, "problems": found})
+    elif found:
+        rows = [(one.customer or "-", one.pool, one.law) for one in found]
+        print_table("", ("customer", "pool", "broken law"), rows, left=3)
+    else:
+        what = "the sums of every pool" if args.quick else f"{seen:,} accounts and the sums of every pool"
+        print(f"the ledger adds up: {what}")
+    return 1 if found else 0

@@ -7,7 +7,6 @@ import time
 from contextlib import closing
 from typing import Any
 
-from fastcheck.amounts import Credits
 from fastcheck.answers import GrantState
 from fastcheck.cli import state
 from fastcheck.cli.arguments import (
@@ -122,7 +121,7 @@ def run_list(args: argparse.Namespace) -> int:
                 str(one.priority),
                 credits_text(one.amount),
                 credits_text(one.remaining),
-                _known(burned(one, now)),
+                credits_text(one.burned),
             )
             for one in grants
             if one.pool == pool
@@ -156,22 +155,5 @@ def standing(grant: GrantState, now: int) -> str:
     return "active" if grant.remaining else "used up"
 
 
-def burned(grant: GrantState, now: int) -> Credits | None:
-    """What was burned of a grant in its present period; None for one that ended: what lapsed is not told
-    apart from what was burned."""
-    if standing(grant, now) in ("voided", "expired"):
-        return None
-    return max(0, grant.amount - grant.remaining)
-
-
-def _known(amount: Credits | None) -> str:
-    return "-" if amount is None else credits_text(amount)
-
-
 def _as_data(grant: GrantState, now: int) -> dict[str, Any]:
-    used = burned(grant, now)
-    return {
-        **plain_data(grant),
-        "state": standing(grant, now),
-        "burned": None if used is None else credits_text(used).replace(",", ""),
-    }
+    return {**plain_data(grant), "state": standing(grant, now)}

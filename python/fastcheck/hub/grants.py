@@ -148,4 +148,6 @@ def _shown(held: Holding, customer: str, pool: Pool) -> GrantState:
         grant.id, customer, pool.name, credits(grant.amount, pool.scale),
         credits(held.remaining, pool.scale), grant.priority, grant.effective_at, grant.expires_at,
         grant.kind.value, grant.reason, grant.source, grant.created_at, grant.voided_at,
+        credits(held.burned, pool.scale), credits(held.expired, pool.scale),
+        credits(held.voided, pool.scale),
     )  # fmt: skip

@@ -76,6 +76,7 @@ _READING: dict[str, Callable[..., object]] = {
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
         Service.list_usage, Service.list_moves, Service.book_due, Service.finance_cut,
         Service.finance_movements, Service.finance_usage, Service.finance_sums,
+        Service.check, Service.check_pools, Service.pools,
     )
 }  # fmt: skip
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...answers import PoolState, Problem
 from ...clock import instant_ms
 from ...errors import RecordError
 from ...finance.cut import Cut
-from .. import finance
+from .. import checking, finance
 from ..finance import Key, Rows
 from .core import Core
 
@@ -53,3 +54,20 @@ class Finance(Core):
     def finance_sums(self, cut: Cut, after: int = 0) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """As `finance.sums`."""
         return self._read(lambda call: finance.sums(call, cut, after))
+
+    def check(self, cursor: Any = None) -> checking.Found:
+        """Whether accounts keep the ledger's laws, a page of them: (broken laws, accounts looked at, the next
+        cursor)."""
+        return self._read(lambda call: checking.accounts(call, cursor))
+
+    def check_pools(self) -> tuple[Problem, ...]:
+        """Whether each pool's sums agree, and what belongs to nobody; one look at the whole database."""
+        return self._read(checking.pools)
+
+    def pools(self) -> tuple[PoolState, ...]:
+        """The pools of the catalog in force."""
+        return self._read(
+            lambda call: tuple(
+                PoolState(one.name, one.scale, one.private) for one in call.product.pools.values()
+            )
+        )

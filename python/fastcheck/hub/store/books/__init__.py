@@ -11,6 +11,7 @@ from .accounts import AccountKey, Accounts, ChangedAccount
 from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
+from .checking import Checking
 from .customers import Customers, StoredCustomer
 from .finance import Finance
 from .grant_rows import StoredGrant
@@ -20,7 +21,9 @@ from .overrides import Overrides, StoredOverride
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Finance, Answers, Audit):
+class Books(
+    Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Finance, Checking, Answers, Audit
+):
     """The tables behind one connection, inside one transaction."""
 
 
