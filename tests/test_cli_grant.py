@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_service import Service
 from fastcheck.answers import GrantState
-from fastcheck.cli.grant import burned, standing
+from fastcheck.cli.grant import standing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,14 +54,12 @@ def test_a_grant_is_active_from_its_start_until_the_first_end(
     assert (standing(grant, NOW) in ("active", "used up")) == inside
     if inside:
         assert standing(grant, NOW) == ("active" if remaining else "used up")
-        assert burned(grant, NOW) == 100 - remaining
 
 
 def test_what_a_grant_is_called() -> None:
     assert standing(a_grant(effective_at=NOW + 1), NOW) == "upcoming"
     assert standing(a_grant(expires_at=NOW), NOW) == "expired"
     assert standing(a_grant(expires_at=NOW, voided_at=NOW), NOW) == "voided"
-    assert burned(a_grant(remaining=0, voided_at=NOW), NOW) is None
 
 
 def test_add_takes_every_term(service: Service) -> None:
@@ -123,8 +121,9 @@ def test_list_tells_what_became_of_each(service: Service) -> None:
         "first": ("used up", "0", "5"),
         "second": ("active", "7", "3"),
         "later": ("upcoming", "20", "0"),
-        "gone": ("voided", "0", None),
+        "gone": ("voided", "0", "0"),
     }
+    assert listed["gone"]["voided"] == "30"
     told = service.told("grant list", "acme")
     assert [line for line in told.splitlines() if not line.startswith(" ") and line] == [
         "ai_credits", "api_calls",
@@ -179,3 +178,11 @@ def test_mistakes_are_2_and_say_what_to_do(service: Service, arguments: list[str
     assert code == 2
     assert told in said
     assert service.refused("grant void", "nope", "--yes")[0] == 2
+
+
+def test_what_was_paid_is_said_in_minor_units(service: Service) -> None:
+    service.told("grant add", "acme", "ai_credits", "10", "--id", "g", "--cost", "4_900EUR")
+    service.told("grant add", "acme", "ai_credits", "10", "--id", "g", "--cost", "4900EUR")
+    assert "other terms" in service.refused("grant add", "acme", "ai_credits", "10", "--id", "g")[1]
+    for wrong in ("49.00EUR", "4900", "EUR", "-1EUR", "4900eur"):
+        assert service.run("grant add", "acme", "ai_credits", "10", f"--cost={wrong}")[0] == 2

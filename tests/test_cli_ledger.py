@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 from cli_service import Service
+from fastcheck import cli
 from fastcheck.admin import Admin
-from fastcheck.answers import Balance
+from fastcheck.answers import Balance, Problem
 from fastcheck.cli import pages
 from fastcheck.cli.audit import change
 from fastcheck.cli.instants import instant
@@ -128,3 +130,55 @@ def test_mistakes_are_2(service: Service) -> None:
     assert code == 2
     assert "it has: ai_credits" in told
     assert service.refused("ledger explain", "acme", "seat")[0] == 2
+
+
+def test_a_ledger_that_adds_up_says_so(service: Service) -> None:
+    assert service.ents.consume("acme", "gpt-4o", 12)
+    assert service.told("ledger check") == "the ledger adds up: 1 accounts and the sums of every pool\n"
+    assert service.told("ledger check", "--quick") == "the ledger adds up: the sums of every pool\n"
+    assert service.json("ledger check") == {"sound": True, "accounts": 1, "problems": []}
+
+
+def test_a_broken_law_is_told_and_is_an_exit_code(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    law = "used: the postings say 5, the account says 4"
+    monkeypatch.setattr(Admin, "check_ledger", lambda self, **how: [Problem("acme", "ai_credits", law)])
+    code, out, err = service.run("ledger check")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[1].split(maxsplit=2) == ["acme", "ai_credits", law]
+    code, out, _ = service.run("ledger check", "--json")
+    assert (code, json.loads(out)["problems"][0]["law"]) == (1, law)
+
+
+def test_an_unlimited_meter_of_the_plan_is_among_the_balances(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(
+        "fastcheck: 1\nfeatures: {calls: {kind: meter, period: month}}\n"
+        "plans: {all: {features: {calls: unlimited}}}\n"
+    )
+    directory = str(tmp_path / "made")
+    assert cli.main(["init", directory, "--catalog", str(catalog)]) == 0
+    assert cli.main(["customer", "put", directory, "acme", "--plan", "all"]) == 0
+    capsys.readouterr()
+    assert cli.main(["ledger", "balance", directory, "acme"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "calls"
+
+
+def test_init_makes_a_directory_once_and_none_for_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong, right = tmp_path / "wrong.yaml", tmp_path / "right.yaml"
+    wrong.write_text("fastcheck: 7\n")
+    right.write_text("fastcheck: 1\nfeatures: {export: {kind: switch}}\n")
+    directory = tmp_path / "made"
+    assert cli.main(["init", str(directory), "--catalog", str(wrong)]) == 2
+    assert cli.main(["init", str(directory), "--catalog", str(tmp_path / "none.yaml")]) == 2
+    assert not directory.exists()
+    assert cli.main(["init", str(directory), "--catalog", str(right), "--json"]) == 0
+    assert (directory / "ledger.db").exists()
+    capsys.readouterr()
+    assert cli.main(["init", str(directory), "--catalog", str(right)]) == 1
+    assert "already" in capsys.readouterr().err

@@ -38,6 +38,7 @@ ERRORS = [
     "DirectoryError",
     "FastcheckError",
     "InstantError",
+    "LedgerError",
     "NameInvalid",
     "NotCountable",
     "OutcomeUnknown",

@@ -126,6 +126,10 @@ class GrantState:
     """How often it is made again, as in "1 month"; None: once."""
     cost: tuple[int, str] | None
     """What was paid for the amount, each time: (minor units, currency)."""
+    burned: Credits = 0
+    """Ever burned, refills included; so are the next two."""
+    expired: Credits = 0
+    voided: Credits = 0
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,28 @@ class BalanceWindow:
     """What active grants hold at the end."""
     overage: Credits
     """Owed at the end."""
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """A pool of the catalog."""
+
+    name: str
+    scale: int
+    """Decimal digits: a unit is 10^-scale of a credit."""
+    private: bool
+    """Whether it is the balance behind one meter, named like the meter."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A law that the ledger breaks."""
+
+    customer: str
+    """"" where it is about all."""
+    pool: str
+    law: str
+    """What is wrong, with the numbers."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +310,7 @@ _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
         AddonState, TrialState, Customer, Override, Segment, Move, GrantState, Balance, BalanceWindow,
-        AuditEntry, EventState, Page, Consideration, Explanation, Status,
+        PoolState, Problem, AuditEntry, EventState, Page, Consideration, Explanation, Status,
     )
 }  # fmt: skip
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from .errors import InstantError, WrongType
 
 INSTANT_MS_MAX = 253_402_300_800_000
 """The end of the year 9999: what a `datetime` can show."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Clock(Protocol):
@@ -57,8 +58,7 @@ def instant_ms(at: datetime | int, name: str) -> int:
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise InstantError(f"{name} has no time zone: use datetime(..., tzinfo=timezone.utc)")
-        epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
-        delta = at - epoch
+        delta = at - _EPOCH
         ms = (delta.days * 86_400 + delta.seconds) * 1_000 + delta.microseconds // 1_000
     elif isinstance(at, int) and not isinstance(at, bool):
         ms = at
@@ -75,4 +75,4 @@ def instant_ms(at: datetime | int, name: str) -> int:
 
 def at_utc(ms: int) -> datetime:
     """The instant as a datetime in UTC, for people."""
-    return datetime.fromtimestamp(ms / 1_000, tz=timezone.utc)
+    return _EPOCH + timedelta(milliseconds=ms)

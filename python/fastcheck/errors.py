@@ -18,6 +18,7 @@
     ├── RecordError               (ValueError) a customer record that the catalog refuses
     ├── DirectoryError            (OSError) the directory or its ledger cannot be used; `path`, `what_to_do`
     ├── StoreError                the ledger's database cannot be used; `place`, `what_to_do`
+    ├── LedgerError               the ledger does not add up; nothing was exported
     ├── OutcomeUnknown            whether the change is stored is not known; ask again with the same key
     ├── ArenaError                the mapped files are damaged or of another version
     ├── Closed                    used after `close()`, or before `open()`
@@ -128,6 +129,10 @@ class StoreError(FastcheckError):
     def __str__(self) -> str:
         tail = f"; {self.what_to_do}" if self.what_to_do else ""
         return f"{self.place}: {self.what}{tail}" if self.what else self.place
+
+
+class LedgerError(FastcheckError):
+    """What was read of the ledger does not add up; the message has the numbers."""
 
 
 class OutcomeUnknown(FastcheckError):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from .customers import CustomersAdmin
 from .events import EventsAdmin
+from .finance import FinanceAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
 from .segments import SegmentsAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, SegmentsAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, SegmentsAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin, FinanceAdmin):
     """Administers one directory."""
 
 

@@ -18,6 +18,7 @@ from fastcheck.cli import (
     demo,
     explain,
     grant,
+    init,
     ledger,
     override,
     replay,
@@ -30,7 +31,7 @@ from fastcheck.cli.instants import joined
 from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
 COMMANDS = (
-    demo, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, bench,
+    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, bench,
 )  # fmt: skip
 """In the order of `--help`."""
 

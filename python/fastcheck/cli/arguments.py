@@ -145,6 +145,14 @@ def credits(text: str) -> Credits:
     return Decimal(f"{number}.{fraction}") if fraction else int(number)
 
 
+def cost(text: str) -> tuple[int, str]:
+    """`4900EUR`: minor units of a currency."""
+    found = re.fullmatch(r"(\d+(?:_\d+)*)([A-Z]{3,8})", text, re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a cost in minor units such as 4900EUR")
+    return whole(found[1].replace("_", "")), found[2]
+
+
 def addon(text: str) -> tuple[str, int, datetime | None]:
     """`name`, `name=quantity`, `name=quantity@until`."""
     named, at, until = text.rpartition("@")

@@ -22,13 +22,15 @@ BAR_CELLS = 20
 
 
 def pools_of(entitlements: Entitlements, customer: str, grants: Iterable[GrantState]) -> list[str]:
-    """The pools that a customer has or had something in, and those of their overrides: an unlimited meter has
-    no grant."""
-    pools = dict.fromkeys(grant.pool for grant in grants)
-    for override in entitlements.admin.list_overrides(customer):
-        balance = entitlements.explain(customer, override.feature).balance
-        if balance is not None:
-            pools[balance.pool] = None
+    """The pools that a customer has or had something in, those without a bound included: an unlimited meter
+    has no grant."""
+    admin = entitlements.admin
+    pools = {grant.pool for grant in grants}
+    for pool in admin.pools():
+        if pool.name not in pools:
+            balance = admin.balance(customer, pool.name)
+            if balance.remaining is None or balance.used or balance.overage:
+                pools.add(pool.name)
     return sorted(pools)
 
 

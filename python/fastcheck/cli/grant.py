@@ -7,7 +7,6 @@ import time
 from contextlib import closing
 from typing import Any
 
-from fastcheck.amounts import Credits
 from fastcheck.answers import GrantState
 from fastcheck.cli import state
 from fastcheck.cli.arguments import (
@@ -20,6 +19,7 @@ from fastcheck.cli.arguments import (
     add_instant,
     add_yes,
     changing,
+    cost,
     credits,
     signed,
 )
@@ -52,6 +52,9 @@ def add(commands: Commands) -> None:
     add_instant(adder, "--expires", "when what is left of it is gone (default: never)")
     adder.add_argument("--kind", choices=KINDS, default="paid", help="default paid")
     adder.add_argument("--id", metavar="ID", help="an id of your own (default: one is made)")
+    adder.add_argument(
+        "--cost", metavar="COST", type=cost, help="what was paid, in minor units: 4900EUR (default: nothing)"
+    )
     add_change(adder)
     adder.set_defaults(run=run_add)
 
@@ -86,6 +89,7 @@ def run_add(args: argparse.Namespace) -> int:
         id = changing(entitlements.admin, args).grant(
             args.customer, args.pool, args.amount, id=args.id, priority=args.priority,
             effective_at=args.effective, expires_at=args.expires, kind=args.kind, reason=args.reason,
+            cost=args.cost,
         )  # fmt: skip
         balance = entitlements.admin.balance(args.customer, args.pool)
     if args.json:
@@ -117,7 +121,7 @@ def run_list(args: argparse.Namespace) -> int:
                 str(one.priority),
                 credits_text(one.amount),
                 credits_text(one.remaining),
-                _known(burned(one, now)),
+                credits_text(one.burned),
             )
             for one in grants
             if one.pool == pool
@@ -151,22 +155,5 @@ def standing(grant: GrantState, now: int) -> str:
     return "active" if grant.remaining else "used up"
 
 
-def burned(grant: GrantState, now: int) -> Credits | None:
-    """What was burned of a grant in its present period; None for one that ended: what lapsed is not told
-    apart from what was burned."""
-    if standing(grant, now) in ("voided", "expired"):
-        return None
-    return max(0, grant.amount - grant.remaining)
-
-
-def _known(amount: Credits | None) -> str:
-    return "-" if amount is None else credits_text(amount)
-
-
 def _as_data(grant: GrantState, now: int) -> dict[str, Any]:
-    used = burned(grant, now)
-    return {
-        **plain_data(grant),
-        "state": standing(grant, now),
-        "burned": None if used is None else credits_text(used).replace(",", ""),
-    }
+    return {**plain_data(grant), "state": standing(grant, now)}

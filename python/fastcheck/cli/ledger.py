@@ -1,11 +1,11 @@
-"""`fastcheck ledger`: balances, the audit log and explanations, now and in the past."""
+"""`fastcheck ledger`: balances, the audit log and explanations, now and in the past; exports."""
 
 from __future__ import annotations
 
 import argparse
 from contextlib import closing
 
-from fastcheck.cli import audit, explain, state
+from fastcheck.cli import audit, books, explain, state
 from fastcheck.cli.arguments import (
     Commands,
     add_command,
@@ -49,6 +49,7 @@ def add(commands: Commands) -> None:
     auditor.set_defaults(run=run_audit)
 
     explain.add(parts, "ledger explain")
+    books.add(parts)
 
 
 def run_balance(args: argparse.Namespace) -> int:

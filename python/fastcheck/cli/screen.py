@@ -22,7 +22,7 @@ REDRAW_S = 0.1
 ROWS_PER_TABLE = 1_000
 """A longer list is printed as it comes, with the header again."""
 
-AMOUNTS = frozenset({"amount", "remaining", "overage", "used", "burned", "cost"})
+AMOUNTS = frozenset({"amount", "remaining", "overage", "used", "burned", "expired", "voided", "cost"})
 """Fields of answers that are credits: text for programs, since not every reader of JSON has exact numbers."""
 
 

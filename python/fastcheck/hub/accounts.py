@@ -140,11 +140,11 @@ class Accounts:
     def fold(self, lease: Lease | None) -> None:
         """Lets the grants show what a lease used. Again: no change."""
         if lease is not None and lease.net != lease.folded:
-            folded = self._fold_all([lease])
+            folded = self.fold_all([lease])
             self.books.put_leases(folded)
             self.books.record(folded)
 
-    def _fold_all(self, ended: Iterable[Lease]) -> list[Lease]:
+    def fold_all(self, ended: Iterable[Lease]) -> list[Lease]:
         """Writes to the accounts what leases used; the leases as they are to be written then."""
         owing = [one for one in ended if one.net != one.folded]
         before = self.books.accounts((one.number, one.pool) for one in owing)
@@ -183,7 +183,7 @@ class Accounts:
                 after = self._pass_marks(self._settled(after))
                 known.put(after)
                 changed[one[:3]] = after
-        for lease in self._fold_all(one for one in changed.values() if not one.open):
+        for lease in self.fold_all(one for one in changed.values() if not one.open):
             changed[lease.number, lease.pool, lease.lease] = lease
         self.books.put_leases(list(changed.values()))
         self.books.record([one for one in changed.values() if one.recorded_at == self.now])

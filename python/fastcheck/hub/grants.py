@@ -164,4 +164,6 @@ def _shown(held: Holding, customer: str, pool: Pool) -> GrantState:
         grant.kind.value, grant.reason, grant.source, grant.created_at, grant.voided_at,
         None if grant.recurrence is None else str(grant.recurrence.every),
         None if grant.cost is None else (grant.cost.amount, grant.cost.currency),
+        credits(held.burned, pool.scale), credits(held.expired, pool.scale),
+        credits(held.voided, pool.scale),
     )  # fmt: skip

@@ -10,7 +10,7 @@ What keeps this right when the process is killed between any two steps:
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
 A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`,
-`segments`, `telling`, `rounds`, `Owner`."""
+`segments`, `telling`, `rounds`, `settling`, `Owner`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ..hub.service import Service
 from .adoption import SETTLE_MS
 from .arena import Arena, CellTotals, Given, LateReturn, UsageRecord
 from .leases import SPENT_MAX
-from .rounds import Rounds
+from .settling import Settling
 
 
-class Owner(Rounds):
+class Owner(Settling):
     """The owning side of one directory. The caller holds the owner's lock."""
 
     def start(self, given: Given | None) -> None:
@@ -69,8 +69,8 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
-        Owner.grant, Owner.void, Owner.balance,
-        Owner.balance_history, Owner.list_grants, Owner.explain,
+        Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
+        Owner.explain, Owner.settle_held,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
@@ -78,7 +78,9 @@ _READING: dict[str, Callable[..., object]] = {
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
         Service.list_usage, Service.list_moves, Service.get_segment, Service.list_segments,
-        Service.list_members, Service.ids_of, Service.list_events,
+        Service.list_members, Service.ids_of, Service.list_events, Service.book_due,
+        Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
+        Service.check, Service.check_pools, Service.pools,
     )
 }  # fmt: skip
 

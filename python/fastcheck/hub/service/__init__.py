@@ -16,6 +16,7 @@ from ..moves import Moved
 from .core import News
 from .customers import Customers
 from .events import Events
+from .finance import Finance
 from .money import Money
 from .plans import Plans
 from .records import Records
@@ -23,7 +24,7 @@ from .segments import Segments
 from .spending import Spending
 
 
-class Service(Customers, Plans, Segments, Money, Records, Spending, Events):
+class Service(Customers, Plans, Segments, Money, Records, Spending, Events, Finance):
     """The use cases over one store."""
 
 

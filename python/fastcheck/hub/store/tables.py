@@ -195,7 +195,7 @@ postings = Table(
     _one("target", _TEXT),
     _one("units", _INT),
     CheckConstraint("units > 0", name="postings_units"),
-    Index("postings_account", "number", "pool", "at"),
+    Index("postings_account", "number", "pool", "place"),
     Index("postings_at", "at"),
 )
 """Every movement of units, from one account of the books to another. Never changed, never removed."""
@@ -263,6 +263,8 @@ usage_records = Table(
     _one("units", _INT),
     _one("quantities", _BYTES),
     Index("usage_records_position", "position", unique=True),
+    Index("usage_records_customer", "customer", "number"),
+    Index("usage_records_feature", "feature", "number"),
 )
 
 answers = _table(

@@ -11,9 +11,11 @@ from .accounts import AccountKey, Accounts, ChangedAccount
 from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
+from .checking import Checking
 from .customers import Customers, StoredCustomer
 from .due import Due
 from .events import StoredNotice, Told
+from .finance import Finance
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
@@ -34,6 +36,8 @@ class Books(
     Due,
     Leases,
     Usage,
+    Finance,
+    Checking,
     Answers,
     Audit,
 ):

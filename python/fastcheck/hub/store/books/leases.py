@@ -46,7 +46,8 @@ class Lease:
         return self.spent - self.returned
 
 
-_NAMES = [field.name for field in fields(Lease)]
+LEASE_COLUMNS = [field.name for field in fields(Lease)]
+_NAMES = LEASE_COLUMNS
 _all = select(*(leases.c[name] for name in _NAMES))
 _of_account = (
     leases.c.number == bindparam("of"),
@@ -60,6 +61,9 @@ _OF_NUMBERS = _all.where(
     leases.c.number.in_(bindparam("numbers", expanding=True)), leases.c.host == bindparam("at_host")
 )
 _OPEN_OF_NUMBERS = _OF_NUMBERS.where(leases.c.open == true())
+_OPEN_OF_ALL_HOSTS = _all.where(
+    leases.c.number.in_(bindparam("numbers", expanding=True)), leases.c.open == true()
+)
 _PUT = Upsert(leases)
 _FORGET = delete(leases).where(
     *_of_account, leases.c.lease <= bindparam("last_gone"), leases.c.open == false()
@@ -115,6 +119,14 @@ class Leases(Subject):
             Lease(*row)
             for part in chunks(sorted(set(numbers)))
             for row in self._db.execute(query, {"numbers": part, "at_host": host})
+        ]
+
+    def all_open_leases_of(self, numbers: Iterable[int]) -> list[Lease]:
+        """The open leases of many customers at all hosts."""
+        return [
+            Lease(*row)
+            for part in chunks(sorted(set(numbers)))
+            for row in self._db.execute(_OPEN_OF_ALL_HOSTS, {"numbers": part})
         ]
 
     def put_leases(self, changed: Sequence[Lease]) -> None:

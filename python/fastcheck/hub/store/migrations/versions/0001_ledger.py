@@ -110,7 +110,7 @@ def _accounts_and_leases() -> None:
         }),
         CheckConstraint("units > 0", name="postings_units"),
     )  # fmt: skip
-    op.create_index("postings_account", "postings", ["number", "pool", "at"])
+    op.create_index("postings_account", "postings", ["number", "pool", "place"])
     op.create_index("postings_at", "postings", ["at"])
     _table(
         "leases", ["number", "pool", "host", "lease"],
@@ -137,6 +137,8 @@ def _records() -> None:
         quantities=BYTES,
     )  # fmt: skip
     op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
+    op.create_index("usage_records_customer", "usage_records", ["customer", "number"])
+    op.create_index("usage_records_feature", "usage_records", ["feature", "number"])
     _table(
         "moves", ["id"],
         **{
