@@ -9,8 +9,8 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`, `rounds`,
-`Owner`."""
+A class a file, each on top of the one before: `leases`, `rows`, `restored`, `adoption`,
+`changes`, `moves`, `rounds`, `Owner`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Owner(Rounds):
                 raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
             self._service.set_catalog(given.catalog, given.source, given.filename)
             catalog = given.catalog
+        self._service.epoch()
         self._arena = self._make_arena(catalog)
         self._reconcile()
         if given is not None and given.catalog.digest != catalog.digest:
             self.set_catalog(given)
-        elif not self._arena.adopted:
+        elif self._behind or not self._arena.adopted:
             self._load()
         else:
             self._catch_up()
@@ -67,7 +68,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
-        Owner.balance_history, Owner.list_grants, Owner.explain,
+        Owner.balance_history, Owner.list_grants, Owner.explain, Owner.epoch, Owner.restored,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from ..accounts import Terms, Totals
 from ..customers import Changed
+from ..epochs import Beyond
 from ..grants import Granted
 from ..moves import Moved
 from .customers import Customers
+from .epochs import Epochs
 from .money import Money
 from .plans import Plans
 from .records import Records
 
 
-class Service(Customers, Plans, Money, Records):
+class Service(Customers, Plans, Money, Records, Epochs):
     """The use cases over one store."""
 
 
-__all__ = ["Changed", "Granted", "Moved", "Service", "Terms", "Totals"]
+__all__ = ["Beyond", "Changed", "Granted", "Moved", "Service", "Terms", "Totals"]

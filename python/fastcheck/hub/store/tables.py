@@ -50,7 +50,7 @@ def _maybe(name: str, kind: Any) -> Column[Any]:
 
 meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
 """seq, the number of the last change; numbers, the last given to a customer; catalog, the number of the one
-in force."""
+in force; epoch, which life of the ledger this is."""
 
 catalogs = Table(
     "catalog",

@@ -12,6 +12,7 @@ from .answers import Answers
 from .audit import Audit
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
+from .epochs import Epochs
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
@@ -19,7 +20,7 @@ from .overrides import Overrides, StoredOverride
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
+class Books(Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit, Epochs):
     """The tables behind one connection, inside one transaction."""
 
 
