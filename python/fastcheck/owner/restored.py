@@ -53,10 +53,11 @@ class Restored(Rows):
         epoch = self._service.new_epoch(beyond)
         lost = f"; used by customers it does not have, and not booked: {_units(beyond.lost)}"
         self._note(
-            f"the ledger was restored from an older backup: the mapped files know change {beyond.seq}, it "
-            f"knows {seq}; {beyond.leases} leases were given out since, and are closed now (used of those it "
-            f"did not know, and booked: {_units(beyond.booked)}{lost if beyond.lost else ''}). It is epoch "
-            f"{epoch} now. Look through what was sold, granted and refunded since the backup: that is gone"
+            "the ledger was restored from an older backup, or lost its write-ahead log: the mapped files "
+            f"know change {beyond.seq}, it knows {seq}; {beyond.leases} leases were given out since, and are "
+            f"closed now (used of those it did not know, and booked: {_units(beyond.booked)}"
+            f"{lost if beyond.lost else ''}). It is epoch {epoch} now. Look "
+            "through what was sold, granted and refunded since the backup: that is gone"
         )
 
     def epoch(self) -> int:
