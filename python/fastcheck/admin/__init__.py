@@ -9,9 +9,10 @@ from .customers import CustomersAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
+from .spending import SpendingAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, SpendingAdmin, RecordsAdmin):
     """Administers one directory."""
 
 

@@ -10,7 +10,7 @@ What keeps this right when the process is killed between any two steps:
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
 A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`, `rounds`,
-`Owner`."""
+`spending`, `Owner`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ..hub.service import Service
 from .adoption import SETTLE_MS
 from .arena import Arena, CellTotals, Given, LateReturn, UsageRecord
 from .leases import SPENT_MAX
-from .rounds import Rounds
+from .spending import Spending
 
 
-class Owner(Rounds):
+class Owner(Spending):
     """The owning side of one directory. The caller holds the owner's lock."""
 
     def start(self, given: Given | None) -> None:
@@ -67,7 +67,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
-        Owner.list_grants, Owner.explain,
+        Owner.list_grants, Owner.explain, Owner.refund,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {

@@ -262,6 +262,7 @@ usage_records = Table(
     _one("units", _INT),
     _one("quantities", _BYTES),
     Index("usage_records_position", "position", unique=True),
+    Index("usage_records_event", "event"),
 )
 
 answers = _table(

@@ -134,6 +134,7 @@ def _records() -> None:
         quantities=BYTES,
     )  # fmt: skip
     op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
+    op.create_index("usage_records_event", "usage_records", ["event"])
     _table(
         "moves", ["id"],
         **{
