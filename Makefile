@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants kill-sweep bench bench-instructions bench-core fuzz clean
+.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants kill-sweep bench bench-instructions bench-core bench-ledger bench-large fuzz clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -59,6 +59,12 @@ bench-instructions: build ## instructions per call (valgrind), against benches/i
 
 bench-core:      ## the core alone (criterion)
 	cargo bench --locked -p fastcheck-core
+
+bench-ledger: build postgres ## the ledger's figures in one run; writes docs/benchmarks-ledger.md
+	$(BIN)/python -m benches.ledger
+
+bench-large: build postgres ## a million customers in PostgreSQL; takes minutes and 5 GB; writes docs/benchmarks-large.md
+	$(BIN)/python -m benches.ledger_large --docs docs
 
 FUZZ_SECONDS ?= 600
 fuzz:            ## fuzzes catalog, snapshot and arena, FUZZ_SECONDS each (needs nightly and cargo-fuzz)

@@ -59,3 +59,8 @@ def shown(value: float, unit: str) -> str:
     if unit == "units":
         return f"{value:,.0f}"
     return f"{value:.3g} {unit}" if abs(value) < 100 else f"{value:,.0f} {unit}"
+
+
+def duration(ns: float) -> str:
+    """Nanoseconds, or milliseconds where there are many."""
+    return shown(ns, "ns") if ns < 1e6 else shown(ns / 1e6, "ms")

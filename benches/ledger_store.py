@@ -16,21 +16,59 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import psycopg
-from fastcheck.clock import ManualClock
 from fastcheck.hub.requests import make_grant, put_customer
 from fastcheck.hub.service import Service, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 
-TESTS = Path(__file__).parent.parent / "tests"
-NOW_MS = 1_714_521_600_000
+from benches.figures import Figure
+from benches.ledger_rig import milliseconds, postgres, service_over
+from benches.report import table
+
+GROUP = "One settlement, in one transaction"
 ACCOUNTS = 1_000
 COLUMNS = 12
 Write = Callable[[int], None]
+
+
+def measure(url: str | None = None, rounds: int = 15) -> list[Figure]:
+    """Settlements as a ratio to their floor, on each store."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        there = stack.enter_context(postgres(url))
+        stores: list[tuple[str, Store, Write]] = [
+            ("SQLite file", SqliteStore(directory / "ledger.db"), sqlite_floor(directory / "floor.db")),
+            ("PostgreSQL", PostgresStore(there), postgres_floor(there)),
+        ]
+        found = []
+        for name, store, floor in stores:
+            found += measure_store(name, store, floor, rounds)
+            store.close()
+        return found
+
+
+def measure_store(name: str, store: Store, floor: Write, rounds: int) -> list[Figure]:
+    """The three are timed in turn, so that a slow moment falls on all of them."""
+    service = service_over(store)
+    keys = prepare(service)
+    times: dict[str, list[float]] = {"settle": [], "final": [], "floor": []}
+    for round in range(rounds):
+        terms = service.relend([], keys)
+        for step, (kind, final) in enumerate((("settle", False), ("final", True)), 1):
+            totals = [Totals(one.number, one.pool, one.lease, step * 10, 0, final) for one in terms]
+            times[kind].append(milliseconds(lambda totals=totals: service.settle(totals)))  # type: ignore[misc]
+        times["floor"].append(milliseconds(lambda round=round: floor(round)))  # type: ignore[misc]
+    floor_ms = median(times["floor"])
+    found = []
+    for kind, what in (("settle", "totals of open leases"), ("final", "final totals, folded")):
+        ratio = median(mine / least for mine, least in zip(times[kind], times["floor"], strict=True))
+        note = f"{name}; floor {floor_ms:.1f} ms"
+        accounts, ns = f"{what}, {ACCOUNTS:,} accounts", median(times[kind]) * 1e6
+        found.append(Figure(GROUP, accounts, ratio, "x", ns=ns, note=note))
+    return found
 
 
 def main() -> int:
@@ -40,40 +78,8 @@ def main() -> int:
     parser.add_argument("--postgres", metavar="URL", help="an empty database")
     parser.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args()
-    sys.path.insert(0, str(TESTS))
-    from postgres import PrivatePostgres  # type: ignore[import-not-found]
-
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = asked.postgres or stack.enter_context(PrivatePostgres()).url()
-        print(f"{'milliseconds, median of ' + str(asked.rounds):34} {'settle':>8} {'final':>8} {'floor':>8}")
-        stores: list[tuple[str, Store, Write]] = [
-            ("SQLite file", SqliteStore(directory / "ledger.db"), sqlite_floor(directory / "floor.db")),
-            ("PostgreSQL", PostgresStore(url), postgres_floor(url)),
-        ]
-        for name, store, floor in stores:
-            report(name, store, floor, asked.rounds)
-            store.close()
+    print(table(measure(asked.postgres, asked.rounds)))
     return 0
-
-
-def report(name: str, store: Store, floor: Write, rounds: int) -> None:
-    """Prints a line. The three are timed in turn, so that a slow moment falls on all of them."""
-    from fake_catalog import FakeCatalog, parse  # type: ignore[import-not-found]
-
-    service = Service(store, ManualClock(NOW_MS), parse)
-    catalog = FakeCatalog()
-    service.set_catalog(catalog, catalog.source(), "catalog.json")
-    keys = prepare(service)
-    times: dict[str, list[float]] = {"settle": [], "final": [], "floor": []}
-    for round in range(rounds):
-        terms = service.relend([], keys)
-        for step, (kind, final) in enumerate((("settle", False), ("final", True)), 1):
-            totals = [Totals(one.number, one.pool, one.lease, step * 10, 0, final) for one in terms]
-            times[kind].append(timed(lambda totals=totals: service.settle(totals)))  # type: ignore[misc]
-        times["floor"].append(timed(lambda round=round: floor(round)))  # type: ignore[misc]
-    middle = [median(one) * 1_000 for one in times.values()]
-    print(f"{name + f', {ACCOUNTS:,} accounts':34} " + " ".join(f"{one:8.1f}" for one in middle))
 
 
 def prepare(service: Service) -> list[tuple[int, str]]:
@@ -83,12 +89,6 @@ def prepare(service: Service) -> list[tuple[int, str]]:
     for one in ids:
         service.grant(make_grant(one, "ai_credits", 5))
     return [(number, "ai_credits") for number in range(1, ACCOUNTS + 1)]
-
-
-def timed(work: Callable[[], None]) -> float:
-    start = perf_counter()
-    work()
-    return perf_counter() - start
 
 
 def rows(round: int) -> Iterator[tuple[int | str, ...]]:

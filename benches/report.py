@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from benches import machine
-from benches.figures import Figure, shown
+from benches.figures import Figure, duration
 
 INTRODUCTION = """\
 # Benchmarks
@@ -61,7 +61,7 @@ call under valgrind and compares the instructions spent inside the native module
 def rows(figures: Iterable[Figure]) -> list[tuple[str, str, str, str, str]]:
     found = []
     for figure in figures:
-        ns = shown(figure.ns, "ns") if figure.ns is not None else ""
+        ns = duration(figure.ns) if figure.ns is not None else ""
         what = f"{figure.what} ({figure.note})" if figure.note else figure.what
         found.append((what, ns, figure.shown, figure.shown_target, figure.verdict))
     return found
@@ -87,14 +87,18 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(out)
 
 
-def page(figures: list[Figure], rounds: int, load: float) -> str:
-    parts = [INTRODUCTION.format(machine=machine.description(), load=load, rounds=rounds)]
+def sections(figures: Iterable[Figure]) -> list[str]:
+    """A table in Markdown for each group, under its heading."""
+    found = []
     for group, members in groupby(figures, key=lambda figure: figure.group):
-        parts.append(f"## {group}\n\n| what | time | figure | target | |\n|---|--:|--:|--:|---|")
-        lines = []
+        lines = [f"## {group}\n", "| what | time | figure | target | |", "|---|--:|--:|--:|---|"]
         for what, ns, value, target, verdict in rows(members):
             shown_verdict = "**MISSED**" if verdict == "MISSED" else verdict
             lines.append(f"| {what} | {ns} | {value} | {target} | {shown_verdict} |")
-        parts[-1] += "\n" + "\n".join(lines) + "\n"
-    parts.append(LOSSES)
-    return "\n".join(parts)
+        found.append("\n".join(lines) + "\n")
+    return found
+
+
+def page(figures: list[Figure], rounds: int, load: float) -> str:
+    introduction = INTRODUCTION.format(machine=machine.description(), load=load, rounds=rounds)
+    return "\n".join([introduction, *sections(figures), LOSSES])

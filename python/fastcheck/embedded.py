@@ -28,7 +28,7 @@ from .worker import RETRY_S, OwnerClient
 
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from .hub.product import CatalogLike
-    from .hub.store import Store
+    from .hub.store.sqlite import SqliteStore
     from .owner import Arena, Owner
 
 log = logging.getLogger("fastcheck.host")
@@ -120,8 +120,9 @@ class Host:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._owner: Owner | None = None
-        self._store: Store | None = None
+        self._store: SqliteStore | None = None
         self._server: OwnerSocket | None = None
+        self._alarm = ""  # Why the last round or takeover failed; empty once one went well.
 
     @property
     def role(self) -> str:
@@ -132,7 +133,8 @@ class Host:
     def notes(self) -> tuple[str, ...]:
         """What an operator should know."""
         owner = self._owner
-        return () if owner is None else tuple(owner.notes)
+        alarm = (self._alarm,) if self._alarm else ()
+        return alarm if owner is None else (*owner.notes, *alarm)
 
     def start(self, given: GivenCatalog | None) -> None:
         """Owns the directory if nobody does, else attaches. Raises `OwnerUnavailable` where the owner does
@@ -168,7 +170,7 @@ class Host:
                 return True
             if self._closed or not self._lock.acquire():
                 return False
-            store: Store | None = None
+            store: SqliteStore | None = None
             owner: Owner | None = None
             try:
                 _load_hub()
@@ -253,7 +255,7 @@ class Host:
             after, wait_s = args
             return owner.ring.read(after, min(float(wait_s), 5.0))
         if method == "notes":
-            return tuple(owner.notes)
+            return self.notes
         return owner.call(method, args, kwargs)
 
     def changes(self, after: int | None, wait_s: float) -> tuple[list[Change], int]:
@@ -279,12 +281,15 @@ class Host:
                 owner = self._owner
                 if owner is not None:
                     owner.tick()
+                    if self._store is not None:
+                        self._store.check()
                     pause_s = self._until_next(owner)
                 else:
                     pause_s = 0.0 if self._own(None) else TAKEOVER_POLL_S
-                failed = ""
+                failed = self._alarm = ""
             except Exception as error:
                 # Once per cause: a full disk fails every round.
+                self._alarm = str(error)
                 if str(error) != failed:
                     failed = str(error)
                     log.warning("%s: %s", self.directory, error)

@@ -12,9 +12,19 @@ from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
 from .segments import SegmentsAdmin
+from .spending import SpendingAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, SegmentsAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin, FinanceAdmin):
+class Admin(
+    CustomersAdmin,
+    PlansAdmin,
+    SegmentsAdmin,
+    MoneyAdmin,
+    SpendingAdmin,
+    RecordsAdmin,
+    EventsAdmin,
+    FinanceAdmin,
+):
     """Administers one directory."""
 
 

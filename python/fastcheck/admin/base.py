@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -51,6 +53,12 @@ class AdminBase:
         """Who asks and why; `part` tells the parts of one large request apart."""
         key = self._key if self._key is None or part is None else f"{self._key}/{part}"
         return By(self._author, note(reason, "reason"), key)
+
+    def _own_id(self, prefix: str) -> str:
+        """A new id; under an idempotency key, the same at every repetition."""
+        if self._key is None:
+            return f"{prefix}_{secrets.token_hex(12)}"
+        return f"{prefix}_{hashlib.sha256(self._key.encode()).hexdigest()[:24]}"
 
 
 def instant_of(at: Instant | None) -> int | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +58,7 @@ class MoneyAdmin(AdminBase):
         '1 month'
         """
         # An id in any case, so that a request repeated to another owner is not granted twice.
-        own = id if id is not None else self._grant_id()
+        own = id if id is not None else self._own_id("g")
         request = requests.make_grant(
             customer, pool, amount, id=own, priority=priority, effective_at=effective_at,
             expires_at=expires_at, kind=kind, reason=reason, every=every, anchor=anchor, zone=zone,
@@ -129,9 +127,3 @@ class MoneyAdmin(AdminBase):
             instant_ms(until, "until"), every,
         )  # fmt: skip
         return list(found)
-
-    def _grant_id(self) -> str:
-        """A new id; under an idempotency key, the same at every repetition."""
-        if self._key is None:
-            return f"g_{secrets.token_hex(12)}"
-        return f"g_{hashlib.sha256(self._key.encode()).hexdigest()[:24]}"

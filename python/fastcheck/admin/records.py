@@ -27,6 +27,19 @@ class RecordsAdmin(AdminBase):
         data = source.encode("utf-8", "replace") if isinstance(source, str) else source
         return bool(self._call("set_catalog", data, filename, self._by(reason)))
 
+    def restored(self, *, reason: str) -> int:
+        """Says that an older backup was put in the ledger's place, where fastcheck cannot notice it because
+        the mapped files are gone as well; otherwise it does this by itself. Every lease is closed and booked,
+        a new epoch begins, and the audit log says so. The new epoch.
+
+        >>> epoch = ents.admin.restored(reason="the disk died; back to the backup of 02:00")
+        >>> ents.admin.audit(limit=1).items[0].action
+        'ledger_restored'
+        >>> ents.consume("acme", "gpt-4o", 12)
+        True
+        """
+        return int(self._call("restored", self._by(reason)))
+
     def audit(
         self, cursor: str | None = None, limit: int = 100, subject: str | None = None
     ) -> Page[AuditEntry]:

@@ -232,12 +232,15 @@ class Accounts:
 
     def _unknown(self, one: Totals, known: _Leases) -> Lease | None:
         """A lease that this ledger does not know: forgotten long ago, or given out after the backup that this
-        ledger was restored from. The use of the latter is real and is booked."""
+        ledger was restored from. The use of the latter is real and is booked. Of several of one account the
+        oldest comes first."""
         if one.pool not in self.product.pools:
             return None  # A pool the catalog lost; its leases were settled before it did.
         last = known.last(one.number, one.pool)
         if last is not None and (one.lease < last.lease or last.open):
             return None
+        if not self.books.known_numbers([one.number]):
+            return None  # Who came after the backup, or a damaged cell names: there is no account.
         return Lease(
             one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now, self.now, self.now
         )  # fmt: skip

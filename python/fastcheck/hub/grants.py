@@ -44,21 +44,30 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
     amount = units(request.amount, pool.scale)
     if totals is not None:
         accounts.settle([totals])
-    known = None if request.id is None else _same(call, request, request.id, number, pool, amount)
+    known = None if request.id is None else same(call, request, request.id, number, pool, amount)
     if known is not None:
-        return Granted(_shown(known.holding, id, pool), number, pool.name, None, False)
+        return Granted(shown(known.holding, id, pool), number, pool.name, None, False)
     if request.expires_at is not None and request.expires_at <= accounts.now:
         raise AmountError("expires_at has passed already: the grant would never be active")
     before = accounts.update(stored, pool)
     if before.remaining() + amount > AMOUNT_MAX:
         raise AmountError(f"the balance would pass {AMOUNT_MAX} units of 10^-{pool.scale}: grant less")
     made = _terms(request, request.id or f"g_{secrets.token_hex(12)}", amount, pool, accounts.now)
+    return add(call, accounts, stored, pool, before, made)
+
+
+def add(
+    call: Call, accounts: Accounts, stored: StoredCustomer, pool: Pool, before: Account, made: Grant,
+    action: str = "grant",
+) -> Granted:  # fmt: skip
+    """Puts a new grant into an account as of now, writes it, and raises the open lease."""
+    number, id = stored.record.number, stored.record.id
     after = burn.put(before, pool.rules, made)
     accounts.save(number, pool.name, before, after)
     terms, reopen = accounts.raise_lease(stored, pool, after)
-    summary = {"grant": made.id, "pool": pool.name, "units": amount, "kind": request.kind}
-    call.note("grant", id, None, summary, reason=request.reason)
-    return Granted(_shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
+    summary = {"grant": made.id, "pool": pool.name, "units": made.amount, "kind": made.kind.value}
+    call.note(action, id, None, summary, reason=made.reason)
+    return Granted(shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
 
 
 def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int) -> Grant:
@@ -80,7 +89,7 @@ def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int) -> Gr
     )  # fmt: skip
 
 
-def _same(
+def same(
     call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amount: int
 ) -> StoredGrant | None:
     """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
@@ -126,7 +135,7 @@ def void(call: Call, id: str, finals: Sequence[Totals]) -> GrantState:
         left, nothing = {"grant": id, "units": found.remaining}, {"grant": id, "units": 0}
         call.note("void", stored.record.id, left, nothing)
         found = _find(after, id)
-    return _shown(found, stored.record.id, pool)
+    return shown(found, stored.record.id, pool)
 
 
 def of(call: Call, key: str, pool: str | None) -> list[GrantState]:
@@ -134,7 +143,7 @@ def of(call: Call, key: str, pool: str | None) -> list[GrantState]:
     stored, accounts = call.customer(key), call.accounts()
     pools = [accounts.pool(pool)] if pool is not None else list(call.product.pools.values())
     return [
-        _shown(held, stored.record.id, one)
+        shown(held, stored.record.id, one)
         for one in pools
         for held in accounts.current(stored, one)[1].holdings
         if not one.private or held.grant.amount or held.burned
@@ -156,7 +165,7 @@ def _find(account: Account, id: str) -> Holding:
     return next(one for one in account.holdings if one.id == id)
 
 
-def _shown(held: Holding, customer: str, pool: Pool) -> GrantState:
+def shown(held: Holding, customer: str, pool: Pool) -> GrantState:
     grant = held.grant
     return GrantState(
         grant.id, customer, pool.name, credits(grant.amount, pool.scale),

@@ -33,6 +33,8 @@ def give_back(
     """Books units that a hold gave back after its lease was closed."""
     accounts = call.accounts()
     call.books.lock([number] if totals is None else [number, totals.number])
+    if call.books.lease(number, pool, lease) is None:
+        return None, False  # Its use was never booked here, or too long ago: there is nothing to give back.
     if not call.books.put_late_return(key, number, pool, lease, given, accounts.now):
         return None, False
     known = call.product.pools.get(pool)

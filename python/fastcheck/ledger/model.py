@@ -183,7 +183,8 @@ class Grant:
     """Taken back as of this instant; one before `effective_at` means that it is never active."""
     reason: str = ""
     source: str | None = None
-    """The plan, add-on or meter it comes from; None for a grant somebody made."""
+    """The plan, add-on or meter it comes from, or the event it refunds ("event:req_8f2"); None for a grant
+    somebody made."""
     cost: Cost | None = None
 
     def __post_init__(self) -> None:

@@ -9,8 +9,8 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `adoption`, `changes`, `moves`,
-`segments`, `telling`, `rounds`, `settling`, `Owner`."""
+A class a file, each on top of the one before: `leases`, `rows`, `restored`, `adoption`, `changes`, `moves`,
+`segments`, `telling`, `rounds`, `spending`, `settling`, `Owner`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Owner(Settling):
                 raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
             self._service.set_catalog(given.catalog, given.source, given.filename)
             catalog = given.catalog
+        self._service.epoch()
         self._arena = self._make_arena(catalog)
         self._reconcile()
         if given is not None and given.catalog.digest != catalog.digest:
             self.set_catalog(given)
-        elif not self._arena.adopted:
+        elif self._behind or not self._arena.adopted:
             self._load()
         else:
             self._catch_up()
@@ -70,7 +71,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
         Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
-        Owner.explain, Owner.settle_held,
+        Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored, Owner.refund,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {

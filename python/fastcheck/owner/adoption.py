@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..hub.service import Terms, Totals
 from .arena import CellTotals
 from .leases import LEASES_PER_TRANSACTION
-from .rows import Rows
+from .restored import Restored
 
 SETTLE_MS = 50
 """Between two rounds of settlement; also what a power loss can cost of spent totals."""
 
 
-class Adoption(Rows):
+class Adoption(Restored):
     """Compares cells with leases, and finishes what was begun."""
 
     def _reconcile(self) -> None:
@@ -21,7 +21,12 @@ class Adoption(Rows):
         cells = {(one[0], one[1], one[2]): one for one in arena.cells()}
         finals: list[Totals] = []
         lost = 0
-        for lease in self._service.open_leases():
+        open_leases = self._service.open_leases()
+        beyond = self._beyond(cells.values(), open_leases)
+        if beyond is not None:
+            self._begin_epoch(beyond)
+            self._behind = True
+        for lease in open_leases:
             cell = cells.pop((lease.number, lease.pool, lease.lease), None)
             if cell is None:
                 # Nobody can say what was spent after the last settlement; what was settled stands.
@@ -29,7 +34,7 @@ class Adoption(Rows):
                 finals.append(
                     Totals(lease.number, lease.pool, lease.lease, lease.spent, lease.returned, True)
                 )
-            elif cell[6] or arena.previous_boot or not arena.adopted:
+            elif cell[6] or arena.previous_boot or not arena.adopted or beyond is not None:
                 finals.append(self._final(lease.number, lease.pool, lease.lease, cell))
             else:
                 self._remember(
@@ -37,7 +42,8 @@ class Adoption(Rows):
                 )
                 if cell[5] < lease.lent:
                     arena.raise_cell(lease.number, lease.pool, lease.lease, lease.lent, lease.whole)
-        for (number, pool, lease_number), cell in cells.items():
+        # The oldest lease of an account first: a ledger that knows none of them takes them in this order.
+        for (number, pool, lease_number), cell in sorted(cells.items()):
             finals.append(self._final(number, pool, lease_number, cell))
         for start in range(0, len(finals), LEASES_PER_TRANSACTION):
             self._service.settle(finals[start : start + LEASES_PER_TRANSACTION])

@@ -60,6 +60,7 @@ class Leases:
         self._stripes = Stripes()
         self._publishing = threading.RLock()  # Rows reach the arena in the order of their numbers.
         self._leases_lock = threading.RLock()  # For the three below; a signal handler may come in between.
+        self._journaling = threading.RLock()  # What is acknowledged is what was drained and stored.
         self._held: dict[Key, Held] = {}
         self._pools: dict[int, set[str]] = {}
         self._ends: list[tuple[int, int, str, int]] = []  # heap of (valid_until, number, pool, lease)

@@ -100,10 +100,11 @@ class Rounds(Telling):
             arena.late_returns_booked()
 
     def _journal_round(self, arena: Arena) -> None:
-        records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
-        if records:
-            self._service.record_usage(records)
-        arena.ack_journal()  # Also without records: it removes the files of processes that are gone.
+        with self._journaling:
+            records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
+            if records:
+                self._service.record_usage(records)
+            arena.ack_journal()  # Also without records: it removes the files of processes that are gone.
 
     def next_end(self) -> int | None:
         """When the next lease reaches its end, or the next move is due."""

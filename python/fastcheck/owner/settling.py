@@ -7,10 +7,10 @@ import heapq
 from ..hub.service import Totals
 from .arena import Key
 from .leases import LEASES_PER_TRANSACTION
-from .rounds import Rounds
+from .spending import Spending
 
 
-class Settling(Rounds):
+class Settling(Spending):
     """What hosts were lent, settled in pages."""
 
     def settle_held(self, cursor: Key | None = None) -> Key | None:

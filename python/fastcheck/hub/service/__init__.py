@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from ..accounts import Terms, Totals
 from ..customers import Changed
+from ..epochs import Beyond
 from ..grants import Granted
 from ..moves import Moved
 from .core import News
 from .customers import Customers
+from .epochs import Epochs
 from .events import Events
 from .finance import Finance
 from .money import Money
@@ -24,8 +26,18 @@ from .segments import Segments
 from .spending import Spending
 
 
-class Service(Customers, Plans, Segments, Money, Records, Spending, Events, Finance):
+class Service(
+    Customers,
+    Plans,
+    Segments,
+    Money,
+    Spending,
+    Events,
+    Records,
+    Finance,
+    Epochs,
+):
     """The use cases over one store."""
 
 
-__all__ = ["Changed", "Granted", "Moved", "News", "Service", "Terms", "Totals"]
+__all__ = ["Beyond", "Changed", "Granted", "Moved", "News", "Service", "Terms", "Totals"]

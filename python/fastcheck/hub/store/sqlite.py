@@ -7,6 +7,9 @@ for the disk the next batch gathers: no timer is needed, and a lone caller is no
 A job that fails is undone alone. A commit that fails undoes the batch and every caller of it is told.
 SQLAlchemy speaks to the driver in autocommit, so that the transactions are the ones that stand here.
 
+The file is inspected from when it is opened (`soundness`). From the moment at which it is found damaged
+nothing is read from it or written to it. A file that was removed or replaced under us takes no commit.
+
 Forking: the connection is closed before a fork and opened again after it, because SQLite's locks and its view
 of them do not survive one. The child has no connection, no thread, and a store that says `Closed`."""
 
@@ -30,6 +33,16 @@ from sqlalchemy.pool import NullPool
 from ...errors import Closed, DirectoryError
 from . import Job, migrate
 from .pending import Pending
+from .soundness import (
+    LOOKED_THROUGH_BYTES_MAX,
+    MENDING,
+    Identity,
+    Inspection,
+    damage_in,
+    identity,
+    is_damage,
+    wal_of,
+)
 
 Answer = TypeVar("Answer")
 
@@ -43,7 +56,8 @@ BUSY_TIMEOUT_S = 5.0
 """How long another process (a backup, a shell) may hold the file locked."""
 
 
-_Task = tuple[Callable[[Connection], Any], Pending[Any]]
+_Task = tuple[Callable[[Connection], Any], Pending[Any], bool]
+"""A job, its answer, and whether it may write."""
 _MEMORY = ":memory:"
 
 
@@ -63,9 +77,15 @@ class SqliteStore:
         self._gate = threading.Lock()  # Held while the connection is in use; a fork waits for it.
         self._closed = False
         self._connection: Connection | None = None
+        self._file: Identity | None = None  # Of the file and its log, as they were opened.
+        self._wal: Identity | None = None
+        self._damage: str | None = None
+        self._inspection: Inspection | None = None
         self._engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
         with self._gate:
-            self._connect()
+            connection = self._connect()
+            if not self._in_memory:
+                self._inspect(connection)
         self._thread = threading.Thread(target=self._run, name="fastcheck-ledger", daemon=True)
         self._thread.start()
         _OPEN.add(self)
@@ -77,12 +97,15 @@ class SqliteStore:
 
     def submit(self, job: Job[Answer]) -> Pending[Answer]:
         """Runs a job in the next commit; the future is done when that commit is on disk."""
+        return self._submit(job, writes=True)
+
+    def _submit(self, job: Job[Answer], *, writes: bool) -> Pending[Answer]:
         if self._closed or self._pid != os.getpid():
             raise Closed(f"{self.path} is closed in this process: open the directory again")
         future: Pending[Answer] = Pending()
         while self._queue.qsize() >= QUEUE_JOBS_MAX:
             time.sleep(QUEUE_PAUSE_S)
-        self._queue.put((job, future))
+        self._queue.put((job, future, writes))
         if self._closed:
             self._refuse_waiting()
         return future
@@ -92,8 +115,22 @@ class SqliteStore:
         return self.submit(job).result()
 
     def read(self, job: Job[Answer]) -> Answer:
-        """`run`: there is one connection, and what it reads is of one instant anyway."""
-        return self.run(job)
+        """Runs a job that changes nothing, also while another program holds the file for writing. There is
+        one connection, and what it reads is of one instant anyway."""
+        return self._submit(job, writes=False).result()
+
+    def inspected(self) -> None:
+        """Waits until every page was read. Raises as `check`."""
+        if self._inspection is not None:
+            self._inspection.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raises `DirectoryError` where the file was found damaged, or is not in its place any more."""
+        if self._damage is not None:
+            raise DirectoryError(self.path, self._damage, MENDING)
+        if not self._in_memory and identity(self.path) != self._file:
+            raise self._displaced()
 
     def close(self) -> None:
         """Finishes what waits, then closes the file. Again: nothing."""
@@ -106,6 +143,8 @@ class SqliteStore:
         self._queue.put(None)
         self._thread.join()
         self._refuse_waiting()
+        if self._inspection is not None:
+            self._inspection.stop()
         with self._gate:
             self._disconnect()
 
@@ -135,9 +174,14 @@ class SqliteStore:
         answers: list[tuple[Pending[Any], Any]] = []
         failures: list[tuple[Pending[Any], BaseException]] = []
         try:
+            self.check()
+            if not self._in_memory and identity(wal_of(self.path)) != self._wal:
+                self._disconnect()  # Brings what the lost log holds into the file; another log begins.
             connection = self._connection or self._connect()
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            for job, future in batch:
+            # Who only reads needs no lock, so that another program's does not keep it waiting.
+            writes = any(one[2] for one in batch)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+            for job, future, _ in batch:
                 connection.exec_driver_sql("SAVEPOINT job")
                 try:
                     answer = job(connection)
@@ -151,15 +195,36 @@ class SqliteStore:
                 else:
                     connection.exec_driver_sql("RELEASE job")
                     answers.append((future, answer))
+            self._check_place()
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
             self._undo()
-            failures = [(future, error) for _, future in batch]
+            failures = [(one[1], error) for one in batch]
             answers = []
         for future, failure in failures:
+            if isinstance(failure, DBAPIError) and is_damage(str(failure.orig)):
+                self._damage = self._damage or str(failure.orig)
             future.set_exception(self._explained(failure))
         for future, answer in answers:
             future.set_result(answer)
+
+    def _check_place(self) -> None:
+        """Right before a commit: whether it would go where the next process looks."""
+        if self._in_memory:
+            return
+        self.check()
+        if identity(wal_of(self.path)) != self._wal:
+            raise DirectoryError(
+                wal_of(self.path), "was removed or replaced during a commit", "nothing was lost; try again"
+            )
+
+    def _displaced(self) -> DirectoryError:
+        there = identity(self.path) is not None
+        return DirectoryError(
+            self.path,
+            f"was {'replaced' if there else 'removed'} while it was in use; nothing was written",
+            "put it back, or stop all that use the directory and open it again",
+        )
 
     def _undo(self) -> None:
         connection = self._connection
@@ -180,13 +245,36 @@ class SqliteStore:
             connection.close()
             raise self._explained(error) from error
         self._connection = connection
+        if not self._in_memory:
+            self._file, self._wal = identity(self.path), identity(wal_of(self.path))
         return connection
+
+    def _inspect(self, connection: Connection) -> None:
+        if self.path.stat().st_size <= LOOKED_THROUGH_BYTES_MAX:
+            driver = connection.connection.dbapi_connection
+            assert isinstance(driver, sqlite3.Connection)
+            try:
+                found = damage_in(driver, thoroughly=False)
+            except sqlite3.Error as error:
+                self._disconnect()
+                raise self._explained(error) from error
+            if found is not None:
+                self._disconnect()
+                raise DirectoryError(self.path, found, MENDING)
+        self._inspection = Inspection(self.path, self._found)
+
+    def _found(self, damage: str) -> None:
+        self._damage = damage
 
     def _open(self) -> sqlite3.Connection:
         if not self._in_memory:
             # Made with its mode before SQLite sees it, so that it is never readable by others, not even
             # briefly; the write-ahead log and its index take the mode of the file.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            if self._file is None:
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            elif identity(self.path) != self._file:
+                # Never made a second time: that were an empty ledger where there was a full one.
+                raise self._displaced()
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
@@ -220,6 +308,8 @@ class SqliteStore:
         """SQLite's and the system's errors as ours, with what to do; others as they are."""
         if isinstance(error, DBAPIError) and error.orig is not None:
             error = error.orig
+        if isinstance(error, UnicodeDecodeError):
+            return DirectoryError(self.path, f"a text that is none: {error.reason}", MENDING)
         if isinstance(error, DirectoryError) or not isinstance(error, (OSError, sqlite3.Error)):
             return error
         text = str(error)
@@ -232,6 +322,8 @@ class SqliteStore:
     # Around a fork.
 
     def _before_fork(self) -> None:
+        if self._inspection is not None:
+            self._inspection.stop()
         self._gate.acquire()
         if not self._in_memory:
             self._disconnect()
@@ -242,6 +334,8 @@ class SqliteStore:
             self._gate = threading.Lock()
         else:
             self._gate.release()  # The next batch opens the connection again.
+            if self._inspection is not None and not self._inspection.finished:
+                self._inspection = Inspection(self.path, self._found)
 
 
 _REMEDIES = (
@@ -255,7 +349,7 @@ _REMEDIES = (
     ("No such file", "the directory does not exist any more; make it, or restore it from a backup"),
     ("Too many levels", "a symbolic link stands where the ledger file belongs; remove it"),
     ("not a database", "the file is damaged or is not ours; move it away and restore a backup"),
-    ("malformed", "the file is damaged; move it away and restore a backup"),
+    ("malformed", MENDING),
     ("unable to open", "check that the directory exists and that this user may write in it"),
     ("locked", "another program holds the ledger; close it, then try again"),
     ("I/O error", "the disk failed; check it, and restore a backup if the file is damaged"),

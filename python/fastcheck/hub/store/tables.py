@@ -50,7 +50,7 @@ def _maybe(name: str, kind: Any) -> Column[Any]:
 
 meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
 """seq, the number of the last change; numbers, the last given to a customer; catalog, the number of the one
-in force; events, the place of the last event."""
+in force; events, the place of the last event; epoch, which life of the ledger this is."""
 
 catalogs = Table(
     "catalog",
@@ -265,6 +265,7 @@ usage_records = Table(
     Index("usage_records_position", "position", unique=True),
     Index("usage_records_customer", "customer", "number"),
     Index("usage_records_feature", "feature", "number"),
+    Index("usage_records_event", "event"),
 )
 
 answers = _table(

@@ -14,6 +14,7 @@ from .catalogs import Catalogs, StoredCatalog
 from .checking import Checking
 from .customers import Customers, StoredCustomer
 from .due import Due
+from .epochs import Epochs
 from .events import StoredNotice, Told
 from .finance import Finance
 from .grant_rows import StoredGrant
@@ -40,6 +41,7 @@ class Books(
     Checking,
     Answers,
     Audit,
+    Epochs,
 ):
     """The tables behind one connection, inside one transaction."""
 

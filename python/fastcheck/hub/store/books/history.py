@@ -79,7 +79,7 @@ class History(Subject):
         found: list[StoredGrant] = [
             stored_grant(one)
             for query in (_GRANTS_NOW, _GRANTS_PAST)
-            for one in self._db.execute(query, key)
+            for one in self._db.execute(query, key).all()  # One by one costs as much as the conversion.
         ]
         held = [one.holding for one in found]
         held.sort(key=lambda one: (one.grant.created_at, one.grant.id))

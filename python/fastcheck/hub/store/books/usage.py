@@ -23,6 +23,11 @@ _AFTER = (
 )  # fmt: skip
 
 
+_OF_EVENT = select(usage_records.c.customer, usage_records.c.feature, usage_records.c.units).where(
+    usage_records.c.event == bindparam("of")
+)
+
+
 class Usage(Subject):
     """Usage records."""
 
@@ -35,3 +40,7 @@ class Usage(Subject):
         """(number, at, event, customer, feature, units, quantities), oldest first."""
         found = self._db.execute(_AFTER, {"after": number, "count": limit})
         return [tuple(row) for row in found]
+
+    def usage_of(self, event: str) -> list[tuple[str, str, int]]:
+        """(customer as they were named, feature, units) of each record of an event."""
+        return [(row[0], row[1], row[2]) for row in self._db.execute(_OF_EVENT, {"of": event})]

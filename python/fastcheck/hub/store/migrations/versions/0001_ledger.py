@@ -139,6 +139,7 @@ def _records() -> None:
     op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
     op.create_index("usage_records_customer", "usage_records", ["customer", "number"])
     op.create_index("usage_records_feature", "usage_records", ["feature", "number"])
+    op.create_index("usage_records_event", "usage_records", ["event"])
     _table(
         "moves", ["id"],
         **{

@@ -1,0 +1,36 @@
+"""Which life of the ledger this is, and how another begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .. import epochs
+from ..epochs import Beyond
+from ..requests import ANYBODY, By
+from ..store.books import AccountKey
+from .core import Core
+
+
+class Epochs(Core):
+    """A ledger that was put back from an older backup has another epoch, so that nobody takes it for the one
+    they knew."""
+
+    def epoch(self) -> int:
+        """The ledger's epoch, a random number of 62 bits. It changes when an older backup is restored, and
+        only then."""
+        found = self._read(lambda call: call.books.epoch())
+        return self._run(lambda call: call.books.first_epoch(epochs.made_up())) if found is None else found
+
+    def new_epoch(self, beyond: Beyond | None = None, *, by: By = ANYBODY) -> int:
+        """Begins another epoch, because the ledger was restored; the new one. `beyond`: what a host knows
+        that this ledger does not, for the audit log (action `ledger_restored`), and so that no number of a
+        change or a customer is given out twice."""
+        known = Beyond() if beyond is None else beyond
+        return self._change(lambda call: epochs.renew(call, known), by, "new_epoch")
+
+    def last_leases(self, accounts: Iterable[AccountKey]) -> dict[AccountKey, int]:
+        """The newest lease of each account: 0 where there was none, -1 where the ledger has not given the
+        customer's number yet. Left out: pools that the catalog does not have, customers that were lost with
+        an earlier epoch, numbers that nobody can have."""
+        wanted = list(accounts)
+        return self._read(lambda call: epochs.last_leases(call, wanted)) if wanted else {}
