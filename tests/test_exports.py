@@ -52,6 +52,7 @@ ERRORS = [
     "UnknownGrant",
     "UnknownMove",
     "UnknownPool",
+    "UnknownReservation",
     "UnknownSegment",
     "WrongType",
 ]

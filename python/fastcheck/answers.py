@@ -128,6 +128,52 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class SpendCap:
+    """At most `amount` in each window, whatever was granted."""
+
+    customer: str
+    pool: str
+    per: str
+    """hour, day or month, of the calendar in UTC."""
+    amount: Credits
+    spent: Credits
+    """In the present window, what is reserved at the hub included."""
+    key: str | None
+    """Whose spending counts, of debits and reservations that name it; None = all of the customer's."""
+    resets_at: int
+    """When the present window ends (exclusive)."""
+    reason: str
+    author: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class ReservationState:
+    """A reservation or a debit at the hub; true where it was not denied."""
+
+    id: str
+    customer: str
+    pool: str
+    amount: Credits
+    """Held, or asked for."""
+    state: str
+    """open, committed, released, expired or denied."""
+    spent: Credits
+    key: str | None
+    event: str | None
+    expires_at: int
+    """Holds nothing from here on (exclusive)."""
+    created_at: int
+    left: Credits | None = None
+    """Of one that was denied: what could have been had."""
+    resets_at: int | None = None
+    """Of one that a cap denied: when its window ends."""
+
+    def __bool__(self) -> bool:
+        return self.state != "denied"
+
+
+@dataclass(frozen=True)
 class AuditEntry:
     """One change: who did what to what, why, and what it was before."""
 
@@ -230,6 +276,7 @@ _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
         AddonState, TrialState, Customer, Override, Move, GrantState, Balance, AuditEntry, Page,
+        SpendCap, ReservationState,
         Consideration, Explanation, Status,
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@
     ├── UnknownPool               (LookupError) no such pool in the catalog
     ├── UnknownGrant              (LookupError) no such grant
     ├── UnknownMove               (LookupError) no such move
+    ├── UnknownReservation        (LookupError) the hub has no such reservation
     ├── UnknownSegment            (LookupError) no such segment
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
     ├── WrongType                 (TypeError) an argument of a type that cannot be meant
@@ -68,6 +69,10 @@ class UnknownGrant(FastcheckError, LookupError):
 
 class UnknownMove(FastcheckError, LookupError):
     """No move has that id."""
+
+
+class UnknownReservation(FastcheckError, LookupError):
+    """The hub has no reservation of that id."""
 
 
 class UnknownSegment(FastcheckError, LookupError):

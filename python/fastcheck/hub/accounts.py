@@ -19,8 +19,9 @@ from ..ledger.model import AMOUNT_MAX, Account, Rules
 from ..ledger.plan import follow
 from ..wire import SettingValue
 from .product import CatalogLike, Pool, Product
+from .room import claims, counted
 from .sources import pool_sources
-from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCustomer
+from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCap, StoredCustomer
 
 LeaseKey = tuple[int, str, int]
 """(customer number, pool, lease)."""
@@ -140,6 +141,7 @@ class Accounts:
         owing = [one for one in ended if one.net != one.folded]
         before = self.books.accounts((one.number, one.pool) for one in owing)
         after = dict(before)
+        caps = {(cap.number, cap.pool, cap.key, cap.unit, cap.count): cap for cap in self._caps_of(owing)}
         for one in owing:
             # The catalog may have lost the pool since; what was used is kept all the same.
             pool, key = self.product.pools.get(one.pool), (one.number, one.pool)
@@ -148,8 +150,19 @@ class Accounts:
             # A lease is not used past its end, however late its last total comes.
             at = self.now if one.valid_until is None else min(self.now, one.valid_until - 1)
             after[key] = use(account, rules, one.net - one.folded, at)
+            # It counts to the window in which the lease was opened: the one in which it ends.
+            at = spent_at(one, max(self.now, account.as_of))
+            mine = [cap for cap in caps.values() if (cap.number, cap.pool) == key]
+            for cap in counted(mine, one.net - one.folded, at):
+                caps[cap.number, cap.pool, cap.key, cap.unit, cap.count] = cap
+        self.books.put_caps(list(caps.values()))
         self._save_all([(*key, before.get(key), account) for key, account in after.items()])
         return [replace(one, folded=one.net, recorded_at=self.now) for one in owing]
+
+    def _caps_of(self, owing: Sequence[Lease]) -> list[StoredCap]:
+        keys = {(one.number, one.pool) for one in owing}
+        found = self.books.caps_of({number for number, _ in keys}) if keys else []
+        return [one for one in found if (one.number, one.pool) in keys]
 
     def settle(self, totals: Iterable[Totals]) -> None:
         """Books absolute totals: the greater of each counts, so that repeats and late arrivals change
@@ -222,8 +235,16 @@ class Accounts:
         unlimited = self.quota(customer, pool, self.now) is None
         ahead = self.books.moves_ahead_at(customer.record.number)
         instants = (*self.catalog.boundaries(customer.packed), *ahead)
-        later = (at for at in instants if at > account.as_of)
-        return lend(account, pool.rules, unlimited=unlimited, until=min(later, default=None))
+        claimed = claims(self.books, customer.record.number, pool.name, account.as_of, but_host="")
+        later = [at for at in (*instants, claimed.until) if at is not None and at > account.as_of]
+        return lend(
+            account, pool.rules, unlimited=unlimited, until=min(later, default=None), claimed=claimed.units,
+            room=claimed.room(),
+        )  # fmt: skip
+
+    def count(self, number: int, pool: str, units: int, at: int, key: str | None = None) -> None:
+        """Counts units spent (negative: given back) towards the caps of an account."""
+        self.books.put_caps(counted(self.books.caps(number, pool), units, at, key))
 
     def raise_lease(
         self, customer: StoredCustomer, pool: Pool, account: Account
@@ -275,6 +296,11 @@ class _Leases:
         last = self._last.get((lease.number, lease.pool))
         if last is None or last.lease <= lease.lease:
             self._last[lease.number, lease.pool] = lease
+
+
+def spent_at(lease: Lease, now: int) -> int:
+    """An instant in the windows to which the use of a lease counts."""
+    return now if lease.valid_until is None else min(now, lease.valid_until - 1)
 
 
 def some(names: Iterable[str], at_most: int = 8) -> str:

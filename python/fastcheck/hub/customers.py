@@ -93,6 +93,8 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
         for one in before.holdings:
             after = void(after, one.id)
         accounts.save(number, pool.name, before, after)
+    books.remove_caps(books.caps_of([number]))
+    books.release_all(number)
     books.cancel_moves_of(number, call.now, "the customer was deleted")
     call.note("delete_customer", id, _summary(stored.record), None)
     return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())

@@ -68,6 +68,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
         Owner.list_grants, Owner.explain, Owner.refund,
+        Owner.put_cap, Owner.remove_cap, Owner.list_caps, Owner.reserve, Owner.commit, Owner.release,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {

@@ -250,6 +250,51 @@ late_returns = _table(
 )
 """What holds gave back after their lease was closed."""
 
+caps = _table(
+    "caps",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _key("key", _TEXT),  # Of the customer, whose spending counts; '' = all of it.
+    _key("unit", _TEXT),  # Of the calendar window in UTC: hour, day, month.
+    _key("count", _INT),
+    _one("units", _INT),  # At most, in each window.
+    _one("window_at", _INT),  # Start of the newest window in which something was counted.
+    _one("spent", _INT),  # In that window, open leases and open reservations aside.
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+)
+
+reservations = _table(
+    "reservations",
+    _key("id", _TEXT),
+    _one("number", _INT),
+    _one("pool", _TEXT),
+    _one("units", _INT),  # Held; of a debit, what was asked for.
+    _one("state", _TEXT),  # open, committed, released, expired.
+    _one("spent", _INT),
+    _maybe("sub_key", _TEXT),
+    _maybe("event", _TEXT),
+    _one("expires_at", _INT),  # Holds nothing from here on, whatever `state` says.
+    _one("created_at", _INT),
+    _one("author", _TEXT),
+    Index("reservations_event", "event"),
+)
+"""Units held at the hub itself, and debits made there."""
+Index(
+    "reservations_open",
+    reservations.c.number,
+    reservations.c.pool,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+Index(
+    "reservations_end",
+    reservations.c.expires_at,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+
 usage_records = Table(
     "usage_records",
     LEDGER,

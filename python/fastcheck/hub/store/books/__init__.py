@@ -10,6 +10,7 @@ from ....ledger.model import Account
 from .accounts import AccountKey, Accounts, ChangedAccount
 from .answers import Answers
 from .audit import Audit
+from .caps import Caps, StoredCap
 from .catalogs import Catalogs, StoredCatalog
 from .customers import Customers, StoredCustomer
 from .due import Due
@@ -17,10 +18,13 @@ from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
+from .reservations import Reservations, StoredReservation
 from .usage import Usage
 
 
-class Books(Catalogs, Customers, Overrides, Moves, Accounts, Due, Leases, Usage, Answers, Audit):
+class Books(
+    Catalogs, Customers, Overrides, Moves, Accounts, Due, Leases, Caps, Reservations, Usage, Answers, Audit
+):
     """The tables behind one connection, inside one transaction."""
 
 
@@ -46,12 +50,21 @@ class PastBooks(Books):
         """As `Books.unfolded`, then."""
         return self.unfolded_at(number, pool, self._instant)
 
+    def caps(self, number: int, pool: str) -> list[StoredCap]:
+        """Of the past, caps are not kept: none."""
+        return []
+
+    def held(self, number: int, pool: str, at: int) -> list[StoredReservation]:
+        """Of the past, what was held when is not kept: nothing."""
+        return []
+
     def number_of(self, key: str) -> int | None:
         """As `Books.number_of`, by the keys of today; ids of customers deleted since, too."""
         return super().number_of(key) or self.numbers_of_ids([key]).get(key)
 
 
 __all__ = [
-    "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
-    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride",
+    "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCap",
+    "StoredCatalog",
+    "StoredCustomer", "StoredGrant", "StoredMove", "StoredOverride", "StoredReservation",
 ]  # fmt: skip

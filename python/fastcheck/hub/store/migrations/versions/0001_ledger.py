@@ -32,6 +32,7 @@ def upgrade() -> None:
     """Makes everything."""
     _catalog_and_customers()
     _accounts_and_leases()
+    _caps_and_reservations()
     _records()
     op.execute("INSERT INTO meta (key, value) VALUES ('seq', 0), ('numbers', 0), ('catalog', 0)")
 
@@ -126,6 +127,24 @@ def _accounts_and_leases() -> None:
         lease=INT, net=INT, folded=INT,
     )  # fmt: skip
     _table("late_returns", ["key"], key=TEXT, number=INT, pool=TEXT, lease=INT, units=INT, at=INT)
+
+
+def _caps_and_reservations() -> None:
+    _table(
+        "caps", ["number", "pool", "key", "unit", "count"], number=INT, pool=TEXT, key=TEXT, unit=TEXT,
+        count=INT, units=INT, window_at=INT, spent=INT, reason=TEXT, author=TEXT, created_at=INT,
+    )  # fmt: skip
+    _table(
+        "reservations", ["id"],
+        **{
+            "id": TEXT, "number": INT, "pool": TEXT, "units": INT, "state": TEXT, "spent": INT,
+            "sub_key?": TEXT, "event?": TEXT, "expires_at": INT, "created_at": INT, "author": TEXT,
+        },
+    )  # fmt: skip
+    op.create_index("reservations_event", "reservations", ["event"])
+    held = text("state = 'open'")
+    for name, columns in (("reservations_open", ["number", "pool"]), ("reservations_end", ["expires_at"])):
+        op.create_index(name, "reservations", columns, sqlite_where=held, postgresql_where=held)
 
 
 def _records() -> None:
