@@ -415,6 +415,18 @@ def test_an_unlimited_meter_is_capped(service: Service) -> None:
     assert (terms.lent, terms.full) == (1_000, True)
 
 
+def test_balance_and_explain_know_what_is_held_and_capped(service: Service) -> None:
+    service.put_customers([put_customer("acme", plan="pro")])
+    hold(service, 1_000)
+    balance = service.balance("acme", "ai_credits")
+    assert (balance.remaining, balance.reserved, balance.used) == (0, 1_000, 0)
+    assert service.explain("acme", "gpt-4o").reason == "exhausted"
+    service.release("r")
+    assert service.explain("acme", "gpt-4o").reason == "allowed"
+    service.put_cap(put_cap("acme", "ai_credits", 0, per="day"))
+    assert service.explain("acme", "gpt-4o").reason == "exhausted"
+
+
 def test_a_deleted_customer_holds_nothing(service: Service) -> None:
     customer(service)
     hold(service, 10)

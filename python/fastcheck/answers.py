@@ -125,6 +125,8 @@ class Balance:
     next_change_at: int | None
     """When time alone changes it: an expiry, a start, a refill."""
     as_of: int
+    reserved: Credits = 0
+    """Held at the hub itself, and so in neither `remaining` nor `used`."""
 
 
 @dataclass(frozen=True)
