@@ -54,6 +54,7 @@ ERRORS = [
     "UnknownMove",
     "UnknownPool",
     "UnknownSegment",
+    "UnknownUsage",
     "WrongType",
 ]
 

@@ -142,6 +142,22 @@ class PoolState:
 
 
 @dataclass(frozen=True)
+class UsageTotal:
+    """What was used in one period."""
+
+    start_at: int
+    end_at: int
+    """Exclusive."""
+    units: int
+    """Of the feature, `adjusted` included."""
+    events: int
+    late: int
+    """Of those, events that arrived after the grace of their own period."""
+    adjusted: int
+    """Units that late corrections of earlier periods brought."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """A law that the ledger breaks."""
 
@@ -254,7 +270,7 @@ class Status:
 _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
-        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, PoolState, Problem,
+        AddonState, TrialState, Customer, Override, Move, GrantState, Balance, PoolState, UsageTotal, Problem,
         AuditEntry, Page, Consideration, Explanation, Status,
     )
 }  # fmt: skip

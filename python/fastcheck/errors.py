@@ -10,6 +10,7 @@
     ├── UnknownGrant              (LookupError) no such grant
     ├── UnknownMove               (LookupError) no such move
     ├── UnknownSegment            (LookupError) no such segment
+    ├── UnknownUsage              (LookupError) no usage event has that id
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
     ├── WrongType                 (TypeError) an argument of a type that cannot be meant
     ├── NameInvalid               (ValueError) an id, alias or name outside the bounds
@@ -73,6 +74,10 @@ class UnknownMove(FastcheckError, LookupError):
 
 class UnknownSegment(FastcheckError, LookupError):
     """No segment has that name."""
+
+
+class UnknownUsage(FastcheckError, LookupError):
+    """No usage event has that id."""
 
 
 class NotCountable(FastcheckError, TypeError):

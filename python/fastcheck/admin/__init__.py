@@ -5,15 +5,17 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 
 from __future__ import annotations
 
+from ..hub.requests import UsageEvent
 from .customers import CustomersAdmin
 from .finance import FinanceAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
+from .usage import UsageAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin, FinanceAdmin):
+class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin, UsageAdmin, FinanceAdmin):
     """Administers one directory."""
 
 
-__all__ = ["Admin"]
+__all__ = ["Admin", "UsageEvent"]

@@ -77,6 +77,7 @@ _READING: dict[str, Callable[..., object]] = {
         Service.list_usage, Service.list_moves, Service.book_due, Service.finance_cut,
         Service.finance_movements, Service.finance_usage, Service.finance_sums,
         Service.check, Service.check_pools, Service.pools,
+        Service.meter_usage, Service.correct_usage, Service.metered,
     )
 }  # fmt: skip
 

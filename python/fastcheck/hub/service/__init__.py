@@ -15,12 +15,13 @@ from ..grants import Granted
 from ..moves import Moved
 from .customers import Customers
 from .finance import Finance
+from .metering import Metering
 from .money import Money
 from .plans import Plans
 from .records import Records
 
 
-class Service(Customers, Plans, Money, Records, Finance):
+class Service(Customers, Plans, Money, Records, Metering, Finance):
     """The use cases over one store."""
 
 

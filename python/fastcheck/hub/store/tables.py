@@ -264,6 +264,31 @@ usage_records = Table(
     Index("usage_records_feature", "feature", "number"),
 )
 
+usage_events = _table(
+    "usage_events",
+    _key("id", _TEXT),  # The sender's own.
+    _one("number", _INT),
+    _one("feature", _TEXT),
+    _one("at", _INT),
+    _one("received_at", _INT),
+    _one("units", _INT),
+    _maybe("subject", _TEXT),
+    _one("touched_at", _INT),  # When the last was heard of it: itself, or a correction.
+    Index("usage_events_at", "number", "feature", "at"),
+    Index("usage_events_touched", "number", "feature", "touched_at"),
+)
+"""Use that was metered elsewhere; nothing was burned for it here."""
+
+usage_corrections = _table(
+    "usage_corrections",
+    _key("event", _TEXT),
+    _key("place", _INT),  # Counts up from 1.
+    _one("at", _INT),
+    _maybe("units", _INT),  # Instead of those before; None: it never was.
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+)
+
 answers = _table(
     "answers",
     _key("key", _TEXT),

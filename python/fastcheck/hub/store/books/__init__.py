@@ -16,13 +16,14 @@ from .customers import Customers, StoredCustomer
 from .finance import Finance
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
+from .metered import Metered
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
 from .usage import Usage
 
 
 class Books(
-    Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Finance, Checking, Answers, Audit
+    Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Metered, Finance, Checking, Answers, Audit
 ):
     """The tables behind one connection, inside one transaction."""
 

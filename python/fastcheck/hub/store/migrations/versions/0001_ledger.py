@@ -133,6 +133,19 @@ def _records() -> None:
     op.create_index("usage_records_customer", "usage_records", ["customer", "number"])
     op.create_index("usage_records_feature", "usage_records", ["feature", "number"])
     _table(
+        "usage_events", ["id"],
+        **{
+            "id": TEXT, "number": INT, "feature": TEXT, "at": INT, "received_at": INT, "units": INT,
+            "subject?": TEXT, "touched_at": INT,
+        },
+    )  # fmt: skip
+    op.create_index("usage_events_at", "usage_events", ["number", "feature", "at"])
+    op.create_index("usage_events_touched", "usage_events", ["number", "feature", "touched_at"])
+    _table(
+        "usage_corrections", ["event", "place"],
+        **{"event": TEXT, "place": INT, "at": INT, "units?": INT, "reason": TEXT, "author": TEXT},
+    )  # fmt: skip
+    _table(
         "moves", ["id"],
         **{
             "id": TEXT, "number": INT, "at": INT, "plan?": TEXT, "version?": INT, "keep_since": BOOL,
