@@ -182,3 +182,16 @@ def test_init_makes_a_directory_once_and_none_for_a_mistake(
     capsys.readouterr()
     assert cli.main(["init", str(directory), "--catalog", str(right)]) == 1
     assert "already" in capsys.readouterr().err
+
+
+def test_an_export_through_a_running_owner_has_what_was_just_used(service: Service, tmp_path: Path) -> None:
+    assert service.ents.consume("acme", "gpt-4o", 12)
+    found = service.json("ledger export", str(tmp_path / "books"), "--format", "parquet")
+    assert found["sums"]["used"] == {"ai_credits": 12_000_000}
+    assert sorted(found["files"]) == [
+        "balances.parquet", "movements.parquet", "revenue.parquet", "usage.parquet",
+    ]  # fmt: skip
+    out = str(tmp_path / "books")
+    told = service.told("ledger export", out, "--since", "2020-01-01", "--until", "2020-02-01")
+    assert told.splitlines()[-1].startswith("2020-01-01 to 2020-02-01 (UTC)")
+    assert service.refused("ledger export", out, "--since", "+1d", "--until", "+1h")[0] == 2

@@ -95,7 +95,7 @@ def test_periods_end_at_their_boundary_in_utc(
         (at, f"e{at}", "acme", "api_calls", 1, (("", 1),))
         for at in (JAN_31_MS, JAN_31_MS + DAY_MS - 1, JAN_31_MS + DAY_MS)
     ]
-    admin = SimpleNamespace(list_usage=lambda cursor, limit: Page(tuple(rows), None))
+    admin = SimpleNamespace(list_usage=lambda cursor, limit, **filters: Page(tuple(rows), None))
     monkeypatch.setattr(
         usage.state, "entitlements", lambda directory: SimpleNamespace(admin=admin, close=lambda: None)
     )

@@ -53,7 +53,9 @@ ERRORS = [
     "UnknownGrant",
     "UnknownMove",
     "UnknownPool",
+    "UnknownReservation",
     "UnknownSegment",
+    "UnknownUsage",
     "WrongType",
 ]
 

@@ -255,6 +255,20 @@ def test_a_new_price_does_not_change_what_an_earlier_month_earned(ledger: Ledger
     assert next(row[4] for row in later["revenue"]) > 4_999
 
 
+def test_what_a_raised_amount_puts_in_is_sold_at_the_new_price(ledger: Ledger) -> None:
+    ledger.put("acme")
+    ledger.use("acme", "ai_credits", 1, final=True)
+    more = copy.deepcopy(PRICED)
+    more["plans"]["pro"]["1"]["grants"][0] |= {
+        "amount": 2_000_000_000, "cost": {"amount": 15_000, "currency": "EUR"},
+    }  # fmt: skip
+    ledger.clock.advance(DAY_MS)
+    ledger.sell(more)
+    ledger.give("acme", "ai_credits", 1)  # Brings the account under the new terms.
+    sold = [row[11] for row in ledger.rows()["movements"] if row[6] == "plan" and row[7] == "issue"]
+    assert sold == [4_999, 7_500]
+
+
 def test_use_with_and_without_records_adds_up_to_the_postings(ledger: Ledger) -> None:
     ledger.put("acme", "free")
     ledger.give("acme", "ai_credits", 10)

@@ -148,6 +148,54 @@ class Balance:
     next_change_at: int | None
     """When time alone changes it: an expiry, a start, a refill."""
     as_of: int
+    reserved: Credits = 0
+    """Held at the hub itself, and so in neither `remaining` nor `used`."""
+
+
+@dataclass(frozen=True)
+class SpendCap:
+    """At most `amount` in each window, whatever was granted."""
+
+    customer: str
+    pool: str
+    per: str
+    """hour, day or month, of the calendar in UTC."""
+    amount: Credits
+    spent: Credits
+    """In the present window, what is reserved at the hub included."""
+    key: str | None
+    """Whose spending counts, of debits and reservations that name it; None = all of the customer's."""
+    resets_at: int
+    """When the present window ends (exclusive)."""
+    reason: str
+    author: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class ReservationState:
+    """A reservation or a debit at the hub; true where it was not denied."""
+
+    id: str
+    customer: str
+    pool: str
+    amount: Credits
+    """Held, or asked for."""
+    state: str
+    """open, committed, released, expired or denied."""
+    spent: Credits
+    key: str | None
+    event: str | None
+    expires_at: int
+    """Holds nothing from here on (exclusive)."""
+    created_at: int
+    left: Credits | None = None
+    """Of one that was denied: what could have been had."""
+    resets_at: int | None = None
+    """Of one that a cap denied: when its window ends."""
+
+    def __bool__(self) -> bool:
+        return self.state != "denied"
 
 
 @dataclass(frozen=True)
@@ -182,6 +230,22 @@ class PoolState:
     """Decimal digits: a unit is 10^-scale of a credit."""
     private: bool
     """Whether it is the balance behind one meter, named like the meter."""
+
+
+@dataclass(frozen=True)
+class UsageTotal:
+    """What was used in one period."""
+
+    start_at: int
+    end_at: int
+    """Exclusive."""
+    units: int
+    """Of the feature, `adjusted` included."""
+    events: int
+    late: int
+    """Of those, events that arrived after the grace of their own period."""
+    adjusted: int
+    """Units that late corrections of earlier periods brought."""
 
 
 @dataclass(frozen=True)
@@ -311,7 +375,8 @@ _TRAVELLERS: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
         AddonState, TrialState, Customer, Override, Segment, Move, GrantState, Balance, BalanceWindow,
-        PoolState, Problem, AuditEntry, EventState, Page, Consideration, Explanation, Status,
+        PoolState, Problem, SpendCap, ReservationState, AuditEntry, EventState, Page, Consideration,
+        Explanation, Status, UsageTotal,
     )
 }  # fmt: skip
 

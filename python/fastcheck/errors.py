@@ -9,7 +9,9 @@
     ├── UnknownPool               (LookupError) no such pool in the catalog
     ├── UnknownGrant              (LookupError) no such grant
     ├── UnknownMove               (LookupError) no such move
+    ├── UnknownReservation        (LookupError) the hub has no such reservation
     ├── UnknownSegment            (LookupError) no such segment
+    ├── UnknownUsage              (LookupError) no usage event has that id
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
     ├── WrongType                 (TypeError) an argument of a type that cannot be meant
     ├── NameInvalid               (ValueError) an id, alias or name outside the bounds
@@ -71,8 +73,16 @@ class UnknownMove(FastcheckError, LookupError):
     """No move has that id."""
 
 
+class UnknownReservation(FastcheckError, LookupError):
+    """The hub has no reservation of that id."""
+
+
 class UnknownSegment(FastcheckError, LookupError):
     """No segment has that name."""
+
+
+class UnknownUsage(FastcheckError, LookupError):
+    """No usage event has that id."""
 
 
 class NotCountable(FastcheckError, TypeError):

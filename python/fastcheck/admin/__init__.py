@@ -5,6 +5,7 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 
 from __future__ import annotations
 
+from ..hub.requests import UsageEvent
 from .customers import CustomersAdmin
 from .events import EventsAdmin
 from .finance import FinanceAdmin
@@ -13,6 +14,7 @@ from .plans import PlansAdmin
 from .records import RecordsAdmin
 from .segments import SegmentsAdmin
 from .spending import SpendingAdmin
+from .usage import UsageAdmin
 
 
 class Admin(
@@ -24,8 +26,12 @@ class Admin(
     RecordsAdmin,
     EventsAdmin,
     FinanceAdmin,
+    UsageAdmin,
 ):
     """Administers one directory."""
 
 
-__all__ = ["Admin"]
+__all__ = [
+    "Admin",
+    "UsageEvent",
+]

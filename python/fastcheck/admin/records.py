@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..answers import AuditEntry, Page
+from ..clock import instant_ms
 from ..errors import WrongType
+from ..hub.requests import Instant
+from ..wire import name
 from .base import AdminBase, cursor_of
 
 
@@ -52,14 +55,29 @@ class RecordsAdmin(AdminBase):
         return found
 
     def list_usage(
-        self, cursor: str | None = None, limit: int = 100
+        self,
+        cursor: str | None = None,
+        limit: int = 100,
+        *,
+        customer: str | None = None,
+        feature: str | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
     ) -> Page[tuple[int, str, str, str, int, Any]]:
-        """Usage records: (at, event, customer, feature, units, quantities), in the order they were stored.
+        """Usage records: (at, event, customer, feature, units, quantities), in the order they were stored;
+        of one customer (id or alias), one feature, instants in [since, until). With filters a page may hold
+        fewer than `limit` and still have a cursor.
 
         >>> ents.consume("acme", "gpt-4o", 12, event="req_8f2")
         True
         >>> ents.admin.list_usage().items  # records arrive within a round of the owner, some 50 ms
         ()
         """
-        found: Page[tuple[int, str, str, str, int, Any]] = self._call("list_usage", cursor_of(cursor), limit)
+        found: Page[tuple[int, str, str, str, int, Any]] = self._call(
+            "list_usage", cursor_of(cursor), limit,
+            None if customer is None else name(customer, "customer"),
+            None if feature is None else name(feature, "feature"),
+            None if since is None else instant_ms(since, "since"),
+            None if until is None else instant_ms(until, "until"),
+        )  # fmt: skip
         return found

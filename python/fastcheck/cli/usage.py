@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fastcheck.answers import Page
 from fastcheck.cli import state
 from fastcheck.cli.arguments import Commands, add_command, add_directory, add_group, add_instant, add_limit
 from fastcheck.cli.customer import subject_of
 from fastcheck.cli.instants import told, utc
 from fastcheck.cli.pages import walk
 from fastcheck.cli.screen import print_json_list, print_rows
-from fastcheck.clock import instant_ms
 
 if TYPE_CHECKING:
     from fastcheck.admin import Admin
@@ -130,16 +130,14 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 def _records(admin: Admin, args: argparse.Namespace) -> Iterator[Record]:
     """The records that are wanted: in [since, until)."""
     customer = None if args.customer is None else subject_of(admin, args.customer)
-    since = None if args.since is None else instant_ms(args.since, "--since")
-    until = None if args.until is None else instant_ms(args.until, "--until")
-    for at, event, who, feature, pool_units, quantities in walk(admin.list_usage):
-        if (
-            customer in (None, who)
-            and args.feature in (None, feature)
-            and (since is None or at >= since)
-            and (until is None or at < until)
-        ):
-            yield Record(at, event, who, feature, pool_units, dict(quantities))
+
+    def page(cursor: str | None, limit: int) -> Page[Any]:
+        return admin.list_usage(
+            cursor, limit, customer=customer, feature=args.feature, since=args.since, until=args.until
+        )
+
+    for at, event, who, feature, pool_units, quantities in walk(page):
+        yield Record(at, event, who, feature, pool_units, dict(quantities))
 
 
 def _used(quantities: dict[str, int]) -> str:

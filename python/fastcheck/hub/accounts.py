@@ -23,8 +23,9 @@ from ..ledger.plan import follow
 from ..wire import SettingValue, pack, unpack
 from .notices import NOTICE_MS, of_accounts
 from .product import CatalogLike, Pool, Product
+from .room import claims, counted
 from .sources import pool_sources
-from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCustomer
+from .store.books import AccountKey, Books, ChangedAccount, Lease, StoredCap, StoredCustomer
 from .webhooks.kinds import Kind
 
 LeaseKey = tuple[int, str, int]
@@ -149,6 +150,7 @@ class Accounts:
         owing = [one for one in ended if one.net != one.folded]
         before = self.books.accounts((one.number, one.pool) for one in owing)
         after = dict(before)
+        caps = {(cap.number, cap.pool, cap.key, cap.unit, cap.count): cap for cap in self._caps_of(owing)}
         for one in owing:
             # The catalog may have lost the pool since; what was used is kept all the same.
             pool, key = self.product.pools.get(one.pool), (one.number, one.pool)
@@ -157,8 +159,19 @@ class Accounts:
             # A lease is not used past its end, however late its last total comes.
             at = self.now if one.valid_until is None else min(self.now, one.valid_until - 1)
             after[key] = use(account, rules, one.net - one.folded, at)
+            # It counts to the window in which the lease was opened: the one in which it ends.
+            at = spent_at(one, max(self.now, account.as_of))
+            mine = [cap for cap in caps.values() if (cap.number, cap.pool) == key]
+            for cap in counted(mine, one.net - one.folded, at):
+                caps[cap.number, cap.pool, cap.key, cap.unit, cap.count] = cap
+        self.books.put_caps(list(caps.values()))
         self._save_all([ChangedAccount(*key, before.get(key), account) for key, account in after.items()])
         return [replace(one, folded=one.net, recorded_at=self.now) for one in owing]
+
+    def _caps_of(self, owing: Sequence[Lease]) -> list[StoredCap]:
+        keys = {(one.number, one.pool) for one in owing}
+        found = self.books.caps_of({number for number, _ in keys}) if keys else []
+        return [one for one in found if (one.number, one.pool) in keys]
 
     def settle(self, totals: Iterable[Totals]) -> None:
         """Books absolute totals: the greater of each counts, so that repeats and late arrivals change
@@ -269,8 +282,16 @@ class Accounts:
         unlimited = self.quota(customer, pool, self.now) is None
         ahead = self.books.moves_ahead_at(customer.record.number)
         instants = (*self.catalog.boundaries(customer.packed), *ahead)
-        later = (at for at in instants if at > account.as_of)
-        return lend(account, pool.rules, unlimited=unlimited, until=min(later, default=None))
+        claimed = claims(self.books, customer.record.number, pool.name, account.as_of, but_host="")
+        later = [at for at in (*instants, claimed.until) if at is not None and at > account.as_of]
+        return lend(
+            account, pool.rules, unlimited=unlimited, until=min(later, default=None), claimed=claimed.units,
+            room=claimed.room(),
+        )  # fmt: skip
+
+    def count(self, number: int, pool: str, units: int, at: int, key: str | None = None) -> None:
+        """Counts units spent (negative: given back) towards the caps of an account."""
+        self.books.put_caps(counted(self.books.caps(number, pool), units, at, key))
 
     def raise_lease(
         self, customer: StoredCustomer, pool: Pool, account: Account
@@ -329,6 +350,11 @@ def _kind(percent: int) -> Kind:
     if percent < 100:
         return Kind.LOW_BALANCE
     return Kind.LIMIT_REACHED if percent == 100 else Kind.TIER_CROSSED
+
+
+def spent_at(lease: Lease, now: int) -> int:
+    """An instant in the windows to which the use of a lease counts."""
+    return now if lease.valid_until is None else min(now, lease.valid_until - 1)
 
 
 def some(names: Iterable[str], at_most: int = 8) -> str:

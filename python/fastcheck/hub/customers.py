@@ -98,6 +98,8 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
             after = void(after, one.id)
         accounts.save(number, pool.name, before, after)
     books.leave_segments(number)
+    books.remove_caps(books.caps_of([number]))
+    books.release_all(number)
     books.cancel_moves_of(number, call.now, "the customer was deleted")
     books.remove_notices(number)
     books.remove_top_ups(number, call.now)

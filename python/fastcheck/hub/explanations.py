@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..answers import Consideration, Explanation
@@ -10,6 +11,7 @@ from .accounts import Accounts
 from .call import Call
 from .grants import balance
 from .product import Pool
+from .room import claims
 from .settings import feature_of, shown
 from .store.books import StoredCustomer
 
@@ -26,7 +28,7 @@ def explain(call: Call, key: str, name: str) -> Explanation:
     reason = "allowed"
     if value is False or (value == 0 and feature.kind in ("limit", "meter")):
         reason = "not_entitled"
-    elif pool is not None and value is not None and not _affords(accounts, stored, pool, feature.cost):
+    elif pool is not None and not _affords(accounts, stored, pool, feature.cost, unlimited=value is None):
         reason = "exhausted"
     return Explanation(
         stored.record.id, name, feature.kind, call.now, shown(call.product, value, name), source, considered,
@@ -34,9 +36,14 @@ def explain(call: Call, key: str, name: str) -> Explanation:
     )  # fmt: skip
 
 
-def _affords(accounts: Accounts, stored: StoredCustomer, pool: Pool, units: int) -> bool:
-    left = spendable(accounts.current(stored, pool)[1], pool.rules)
-    return left is None or left >= units
+def _affords(accounts: Accounts, stored: StoredCustomer, pool: Pool, units: int, *, unlimited: bool) -> bool:
+    account, number = accounts.current(stored, pool)[1], stored.record.number
+    claimed = claims(accounts.books, number, pool.name, account.as_of)
+    # What is lent is the customer's to spend; only what was used of it counts towards a cap.
+    room = replace(claimed, lent=accounts.books.unfolded(number, pool.name)).room().units
+    left = None if unlimited else spendable(account, pool.rules)
+    held = sum(one.units for one in claimed.held)
+    return (left is None or left - held >= units) and (room is None or room >= units)
 
 
 def _considered(found: dict[str, Any]) -> Consideration:

@@ -154,10 +154,14 @@ def balance(accounts: Accounts, customer: StoredCustomer, pool: Pool) -> Balance
     """What a customer has in a pool now, by what was settled so far."""
     _, account = accounts.current(customer, pool)
     unlimited = accounts.quota(customer, pool, account.as_of) is None
-    remaining = None if unlimited else credits(max(0, account.remaining() - account.overage), pool.scale)
+    held = accounts.books.held(customer.record.number, pool.name, account.as_of)
+    reserved = sum(one.units for one in held)
+    left = max(0, account.remaining() - account.overage - reserved)
+    remaining = None if unlimited else credits(left, pool.scale)
     return Balance(
         customer.record.id, pool.name, remaining, credits(0 if unlimited else account.overage, pool.scale),
         credits(account.used(), pool.scale), burn.next_change(account), account.as_of,
+        credits(reserved, pool.scale),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .accounts import Terms, Totals
+from .accounts import Terms, Totals, spent_at
 from .call import Call
 
 
@@ -42,4 +42,8 @@ def give_back(
         return None, False  # The catalog lost the pool; there is nobody to give it to.
     accounts.settle([] if totals is None else [totals])
     stored = call.books.customer(number)
-    return accounts.raise_lease(stored, known, accounts.give_back(stored, known, given))
+    back = accounts.give_back(stored, known, given)
+    closed = call.books.lease(number, pool, lease)
+    if closed is not None:
+        accounts.count(number, pool, -given, spent_at(closed, back.as_of))
+    return accounts.raise_lease(stored, known, back)

@@ -28,11 +28,17 @@ def place(cursor: str | None, first: int) -> int:
     return int(cursor)
 
 
-def usage(call: Call, after: int, count: int) -> Page[tuple[int, str, str, str, int, Any]]:
-    """Usage records in the order in which they were stored."""
-    found = call.books.usage_after(after, count + 1)
-    part = tuple((*row[1:6], unpack(row[6])) for row in found[:count])
-    return Page(part, str(found[count - 1][0]) if len(found) > count else None)
+def usage(
+    call: Call, after: int, count: int, customer: str | None, feature: str | None, since: int, until: int
+) -> Page[tuple[int, str, str, str, int, Any]]:
+    """Usage records in the order in which they were stored; `customer`: an id or alias, also of one who was
+    deleted."""
+    if customer is not None:
+        number = call.books.number_of(customer)
+        customer = customer if number is None else call.books.customer(number).record.id
+    found, last = call.books.usage_within(after, count, customer, feature, since, until)
+    part = tuple((*row[1:6], unpack(row[6])) for row in found)
+    return Page(part, None if last is None else str(last))
 
 
 def audit(call: Call, below: int, subject: str | None, count: int) -> Page[AuditEntry]:

@@ -16,4 +16,5 @@ def turn(call: Call, until: int, limit: int) -> int:
         # Somebody may have been faster, or have lent it: what a lease used comes before what ends after it.
         if pool in call.product.pools and call.books.is_due(number, pool, until):
             accounts.update(call.books.customer(number), call.product.pools[pool])
+    call.books.tidy_reservations(min(until, call.now))
     return len(due)

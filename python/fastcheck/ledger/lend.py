@@ -6,10 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .burn import next_change
+from .limits import Room
 from .model import Account, Rules
 
 LEASE_UNITS_MAX = (1 << 47) - 1
 """The most one lease holds: half of a cell's 48-bit total, so that what is given back can be spent again."""
+
+
+NO_CAP = Room(None)
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,24 @@ def spendable(account: Account, rules: Rules) -> int | None:
     return max(0, account.remaining() - account.overage + rules.overdraft)
 
 
-def lend(account: Account, rules: Rules, *, unlimited: bool = False, until: int | None = None) -> Lending:
+def lend(
+    account: Account,
+    rules: Rules,
+    *,
+    unlimited: bool = False,
+    until: int | None = None,
+    claimed: int = 0,
+    room: Room = NO_CAP,
+) -> Lending:
     """The lease to give at `account.as_of`. `unlimited`: the customer's quota has no bound. `until`: an
-    instant at which something outside the account (a trial, an override) changes it."""
-    bounds = [at for at in (next_change(account), until) if at is not None]
+    instant at which something outside the account (a trial, an override) changes it. `claimed`: units that
+    are held for somebody else. `room`: what caps leave; the lease ends with their first window."""
+    bounds = [at for at in (next_change(account), until, room.lease_until) if at is not None]
     units = None if unlimited else spendable(account, rules)
+    if units is not None:
+        units = max(0, units - claimed)
+    if room.units is not None:
+        units = room.units if units is None else min(units, room.units)
     full = units is not None and units <= LEASE_UNITS_MAX
     return Lending(
         LEASE_UNITS_MAX if units is None else min(units, LEASE_UNITS_MAX), min(bounds, default=None), full

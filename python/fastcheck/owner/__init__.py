@@ -72,6 +72,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
         Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
         Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored, Owner.refund,
+        Owner.put_cap, Owner.remove_cap, Owner.list_caps, Owner.reserve, Owner.commit, Owner.release,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
@@ -82,6 +83,7 @@ _READING: dict[str, Callable[..., object]] = {
         Service.list_members, Service.ids_of, Service.list_events, Service.book_due,
         Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
         Service.check, Service.check_pools, Service.pools,
+        Service.meter_usage, Service.correct_usage, Service.metered,
     )
 }  # fmt: skip
 

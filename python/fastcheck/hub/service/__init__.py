@@ -19,6 +19,7 @@ from .customers import Customers
 from .epochs import Epochs
 from .events import Events
 from .finance import Finance
+from .metering import Metering
 from .money import Money
 from .plans import Plans
 from .records import Records
@@ -36,8 +37,18 @@ class Service(
     Records,
     Finance,
     Epochs,
+    Metering,
 ):
     """The use cases over one store."""
 
 
-__all__ = ["Beyond", "Changed", "Granted", "Moved", "News", "Service", "Terms", "Totals"]
+__all__ = [
+    "Beyond",
+    "Changed",
+    "Granted",
+    "Moved",
+    "News",
+    "Service",
+    "Terms",
+    "Totals",
+]

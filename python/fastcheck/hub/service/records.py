@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...answers import AuditEntry, Explanation, Page
+from ...clock import INSTANT_MS_MAX, instant_ms
 from ...ledger.model import AMOUNT_MAX
 from ...wire import name, pack
 from .. import explanations, reports
@@ -27,11 +28,21 @@ class Records(Core):
         self._run(lambda call: call.books.put_usage(rows))
 
     def list_usage(
-        self, cursor: str | None = None, limit: int = 100
+        self,
+        cursor: str | None = None,
+        limit: int = 100,
+        customer: str | None = None,
+        feature: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
     ) -> Page[tuple[int, str, str, str, int, Any]]:
-        """Usage records in the order in which they were stored."""
+        """Usage records in the order in which they were stored, of instants in [since, until)."""
         count, after = reports.items(limit), reports.place(cursor, 0)
-        return self._read(lambda call: reports.usage(call, after, count))
+        of = None if customer is None else name(customer, "customer")
+        named = None if feature is None else name(feature, "feature")
+        first = 0 if since is None else instant_ms(since, "since")
+        end = INSTANT_MS_MAX if until is None else instant_ms(until, "until")
+        return self._read(lambda call: reports.usage(call, after, count, of, named, first, end))
 
     def seq(self) -> int:
         """The number of the last change."""

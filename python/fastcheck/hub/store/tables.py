@@ -251,6 +251,51 @@ late_returns = _table(
 )
 """What holds gave back after their lease was closed."""
 
+caps = _table(
+    "caps",
+    _key("number", _INT),
+    _key("pool", _TEXT),
+    _key("key", _TEXT),  # Of the customer, whose spending counts; '' = all of it.
+    _key("unit", _TEXT),  # Of the calendar window in UTC: hour, day, month.
+    _key("count", _INT),
+    _one("units", _INT),  # At most, in each window.
+    _one("window_at", _INT),  # Start of the newest window in which something was counted.
+    _one("spent", _INT),  # In that window, open leases and open reservations aside.
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+)
+
+reservations = _table(
+    "reservations",
+    _key("id", _TEXT),
+    _one("number", _INT),
+    _one("pool", _TEXT),
+    _one("units", _INT),  # Held; of a debit, what was asked for.
+    _one("state", _TEXT),  # open, committed, released, expired.
+    _one("spent", _INT),
+    _maybe("sub_key", _TEXT),
+    _maybe("event", _TEXT),
+    _one("expires_at", _INT),  # Holds nothing from here on, whatever `state` says.
+    _one("created_at", _INT),
+    _one("author", _TEXT),
+    Index("reservations_event", "event"),
+)
+"""Units held at the hub itself, and debits made there."""
+Index(
+    "reservations_open",
+    reservations.c.number,
+    reservations.c.pool,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+Index(
+    "reservations_end",
+    reservations.c.expires_at,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+
 usage_records = Table(
     "usage_records",
     LEDGER,
@@ -266,6 +311,31 @@ usage_records = Table(
     Index("usage_records_customer", "customer", "number"),
     Index("usage_records_feature", "feature", "number"),
     Index("usage_records_event", "event"),
+)
+
+usage_events = _table(
+    "usage_events",
+    _key("id", _TEXT),  # The sender's own.
+    _one("number", _INT),
+    _one("feature", _TEXT),
+    _one("at", _INT),
+    _one("received_at", _INT),
+    _one("units", _INT),
+    _maybe("subject", _TEXT),
+    _one("touched_at", _INT),  # When the last was heard of it: itself, or a correction.
+    Index("usage_events_at", "number", "feature", "at"),
+    Index("usage_events_touched", "number", "feature", "touched_at"),
+)
+"""Use that was metered elsewhere; nothing was burned for it here."""
+
+usage_corrections = _table(
+    "usage_corrections",
+    _key("event", _TEXT),
+    _key("place", _INT),  # Counts up from 1.
+    _one("at", _INT),
+    _maybe("units", _INT),  # Instead of those before; None: it never was.
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
 )
 
 answers = _table(

@@ -10,6 +10,7 @@ from ....ledger.model import Account
 from .accounts import AccountKey, Accounts, ChangedAccount
 from .answers import Answers
 from .audit import Audit
+from .caps import Caps, StoredCap
 from .catalogs import Catalogs, StoredCatalog
 from .checking import Checking
 from .customers import Customers, StoredCustomer
@@ -19,8 +20,10 @@ from .events import StoredNotice, Told
 from .finance import Finance
 from .grant_rows import StoredGrant
 from .leases import LEASES_KEPT, Lease, Leases
+from .metered import Metered
 from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
+from .reservations import Reservations, StoredReservation
 from .segments import Segments, StoredSegment
 from .top_ups import StoredTopUp, TopUps
 from .usage import Usage
@@ -42,6 +45,9 @@ class Books(
     Answers,
     Audit,
     Epochs,
+    Caps,
+    Reservations,
+    Metered,
 ):
     """The tables behind one connection, inside one transaction."""
 
@@ -68,6 +74,14 @@ class PastBooks(Books):
         """As `Books.unfolded`, then."""
         return self.unfolded_at(number, pool, self._instant)
 
+    def caps(self, number: int, pool: str) -> list[StoredCap]:
+        """Of the past, caps are not kept: none."""
+        return []
+
+    def held(self, number: int, pool: str, at: int) -> list[StoredReservation]:
+        """Of the past, what was held when is not kept: nothing."""
+        return []
+
     def number_of(self, key: str) -> int | None:
         """As `Books.number_of`, by the keys of today; ids of customers deleted since, too."""
         return super().number_of(key) or self.numbers_of_ids([key]).get(key)
@@ -80,12 +94,14 @@ __all__ = [
     "ChangedAccount",
     "Lease",
     "PastBooks",
+    "StoredCap",
     "StoredCatalog",
     "StoredCustomer",
     "StoredGrant",
     "StoredMove",
     "StoredNotice",
     "StoredOverride",
+    "StoredReservation",
     "StoredSegment",
     "StoredTopUp",
     "Told",

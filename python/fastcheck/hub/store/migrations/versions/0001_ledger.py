@@ -32,6 +32,7 @@ def upgrade() -> None:
     """Makes everything."""
     _catalog_and_customers()
     _accounts_and_leases()
+    _caps_and_reservations()
     _records()
     _events()
     op.execute(
@@ -131,6 +132,24 @@ def _accounts_and_leases() -> None:
     _table("late_returns", ["key"], key=TEXT, number=INT, pool=TEXT, lease=INT, units=INT, at=INT)
 
 
+def _caps_and_reservations() -> None:
+    _table(
+        "caps", ["number", "pool", "key", "unit", "count"], number=INT, pool=TEXT, key=TEXT, unit=TEXT,
+        count=INT, units=INT, window_at=INT, spent=INT, reason=TEXT, author=TEXT, created_at=INT,
+    )  # fmt: skip
+    _table(
+        "reservations", ["id"],
+        **{
+            "id": TEXT, "number": INT, "pool": TEXT, "units": INT, "state": TEXT, "spent": INT,
+            "sub_key?": TEXT, "event?": TEXT, "expires_at": INT, "created_at": INT, "author": TEXT,
+        },
+    )  # fmt: skip
+    op.create_index("reservations_event", "reservations", ["event"])
+    held = text("state = 'open'")
+    for name, columns in (("reservations_open", ["number", "pool"]), ("reservations_end", ["expires_at"])):
+        op.create_index(name, "reservations", columns, sqlite_where=held, postgresql_where=held)
+
+
 def _records() -> None:
     _numbered(
         "usage_records", position=TEXT, at=INT, event=TEXT, customer=TEXT, feature=TEXT, units=INT,
@@ -140,6 +159,19 @@ def _records() -> None:
     op.create_index("usage_records_customer", "usage_records", ["customer", "number"])
     op.create_index("usage_records_feature", "usage_records", ["feature", "number"])
     op.create_index("usage_records_event", "usage_records", ["event"])
+    _table(
+        "usage_events", ["id"],
+        **{
+            "id": TEXT, "number": INT, "feature": TEXT, "at": INT, "received_at": INT, "units": INT,
+            "subject?": TEXT, "touched_at": INT,
+        },
+    )  # fmt: skip
+    op.create_index("usage_events_at", "usage_events", ["number", "feature", "at"])
+    op.create_index("usage_events_touched", "usage_events", ["number", "feature", "touched_at"])
+    _table(
+        "usage_corrections", ["event", "place"],
+        **{"event": TEXT, "place": INT, "at": INT, "units?": INT, "reason": TEXT, "author": TEXT},
+    )  # fmt: skip
     _table(
         "moves", ["id"],
         **{

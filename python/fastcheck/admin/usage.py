@@ -1,0 +1,162 @@
+"""Use that was metered elsewhere, and what was used per period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from ..answers import UsageTotal
+from ..clock import INSTANT_MS_MAX, instant_ms
+from ..errors import RecordError, WrongType
+from ..hub.requests import Instant, UsageEvent, usage_event
+from ..ledger import periods
+from ..ledger.meters import Aggregation, Correction, Delivery, Event, Meter, Reading
+from ..ledger.model import checked_amount
+from ..ledger.periods import Anchor, Recurrence, Span, Unit
+from ..ledger.tally import Tally
+from ..wire import name
+from .base import AdminBase
+
+GRACE_MS = 3_600_000
+"""How long after its end a period still takes what belongs to it."""
+PAGE_ITEMS = 1_000
+
+
+class UsageAdmin(AdminBase):
+    """What customers used, by events."""
+
+    def record_usage(self, events: Iterable[UsageEvent]) -> int:
+        """Stores use that was metered elsewhere; how many events were new. An event is told by its id:
+        again the same changes nothing, another body is a `Conflict`. It burns nothing. More than 1,000
+        events are sent in parts, each all or nothing.
+
+        Raises `UnknownCustomer`, `UnknownFeature`, `NotCountable`, `InstantError` (more than a minute ahead).
+
+        >>> from fastcheck.admin import UsageEvent
+        >>> ents.admin.record_usage([UsageEvent("call_1", 1_767_225_600_000, "acme", "api_calls", 5)])
+        1
+        >>> ents.admin.record_usage([UsageEvent("call_1", 1_767_225_600_000, "acme", "api_calls", 5)])
+        0
+        """
+        checked = [_checked(one) for one in events]
+        parts = (checked[start : start + PAGE_ITEMS] for start in range(0, len(checked), PAGE_ITEMS))
+        return sum(self._call("meter_usage", tuple(part)) for part in parts)
+
+    def correct_usage(self, id: str, units: int | None, reason: str = "") -> None:
+        """Replaces the units of a recorded event; None: it never was. The newest correction counts. Raises
+        `UnknownUsage`.
+
+        >>> from fastcheck.admin import UsageEvent
+        >>> ents.admin.record_usage([UsageEvent("call_1", 1_767_225_600_000, "acme", "api_calls", 5)])
+        1
+        >>> ents.admin.correct_usage("call_1", None, reason="a test")
+        """
+        instead = None if units is None else checked_amount(units, "units")
+        self._call("correct_usage", name(id, "the id of a usage event"), instead, by=self._by(reason))
+
+    def usage(
+        self,
+        customer: str,
+        feature: str,
+        *,
+        aggregation: str = "sum",
+        period: str = "month",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        zone: str = periods.UTC,
+        grace_ms: int = GRACE_MS,
+    ) -> list[UsageTotal]:
+        """What a customer used of a feature per calendar period, by recorded events and by burns that named
+        an event; whole periods that have something of [since, until). `aggregation`: sum, count, max, unique
+        (distinct subjects) or latest; `period`: minute, hour, day, week, month, year.
+
+        An event that arrives after the end of its period + `grace_ms` counts in the period open then. So does
+        the difference that a later correction makes to a sum or count; of other aggregations such corrections
+        are not applied, see docs/finance.md. In which order things arrived does not matter.
+
+        >>> from fastcheck.admin import UsageEvent
+        >>> now = ents.status().as_of
+        >>> ents.admin.record_usage([UsageEvent(f"call_{n}", now, "acme", "api_calls", n) for n in (1, 2)])
+        2
+        >>> [(one.units, one.events) for one in ents.admin.usage("acme", "api_calls")]
+        [(3, 2)]
+        """
+        key, named = name(customer, "customer"), name(feature, "feature")
+        meter = Meter(
+            _one_of(Aggregation, aggregation, "aggregation"),
+            Recurrence(Span(1, _one_of(Unit, period, "period")), Anchor.CALENDAR, 0, zone),
+            checked_amount(grace_ms, "grace_ms"),
+        )
+        first, end = _whole(meter.period, since, until)
+        tally = Tally(meter)
+        for reading in chain(self._events(key, named, first, end), self._burns(key, named, first, end)):
+            tally.add(reading)
+        return [
+            UsageTotal(
+                start, periods.next_start(meter.period, start), one.units, one.events, one.late, one.adjusted
+            )
+            for start, one in tally.measured().items()
+            if first <= start < end
+        ]
+
+    def _events(self, customer: str, feature: str, since: int, until: int) -> Iterator[Reading]:
+        cursor: tuple[bool, int, str] | None = None
+        late: set[str] = set()
+        while True:
+            rows, cursor = self._call("metered", customer, feature, since, until, cursor, PAGE_ITEMS)
+            for row in rows:
+                if row[1] < since:
+                    if row[0] in late:  # Heard of again while the pages were read.
+                        continue
+                    late.add(row[0])
+                yield _reading(*row)
+            if cursor is None:
+                return
+
+    def _burns(self, customer: str, feature: str, since: int, until: int) -> Iterator[Reading]:
+        cursor: str | None = None
+        while True:
+            page = self._call("list_usage", cursor, PAGE_ITEMS, customer, feature, since, until)
+            for at, event, _, _, _, quantities in page.items:
+                units = sum(count for _, count in quantities)
+                yield Reading(Delivery(Event(event, at, units), at))
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+
+def _checked(one: object) -> UsageEvent:
+    if not isinstance(one, UsageEvent):
+        raise WrongType(f"a usage event is a UsageEvent, not {type(one).__name__}")
+    return usage_event(one.id, one.at, one.customer, one.feature, one.units, one.subject)
+
+
+def _one_of(kind: Any, given: str, what: str) -> Any:
+    try:
+        return kind(given)
+    except ValueError:
+        known = ", ".join(one.value for one in kind)
+        raise RecordError(f"{what} must be one of {known}, not {given!r:.40}") from None
+
+
+def _whole(period: Recurrence, since: Instant | None, until: Instant | None) -> tuple[int, int]:
+    """The whole periods that have something of [since, until)."""
+    first, end = 0, INSTANT_MS_MAX - 1
+    if since is not None:
+        first = max(0, periods.start(period, periods.index(period, instant_ms(since, "since"))))
+    if until is not None:
+        last = instant_ms(until, "until") - 1
+        end = min(end, periods.next_start(period, periods.start(period, periods.index(period, last))))
+    return first, end
+
+
+def _reading(
+    id: str, at: int, received_at: int, units: int, subject: str | None,
+    corrections: tuple[tuple[int, int, int | None], ...],
+) -> Reading:  # fmt: skip
+    found = (
+        Delivery(Correction(f"{id}#{place:09}", id, corrected_at, instead), corrected_at)
+        for place, corrected_at, instead in corrections
+    )
+    return Reading(Delivery(Event(id, at, units, subject), received_at), tuple(found))
