@@ -38,6 +38,7 @@ ERRORS = [
     "DirectoryError",
     "FastcheckError",
     "InstantError",
+    "MissingExtra",
     "NameInvalid",
     "NotCountable",
     "OutcomeUnknown",
@@ -48,11 +49,13 @@ ERRORS = [
     "StoreError",
     "TooManyReservations",
     "UnknownCustomer",
+    "UnknownDelivery",
     "UnknownFeature",
     "UnknownGrant",
     "UnknownMove",
     "UnknownPool",
     "UnknownSegment",
+    "UnknownWebhook",
     "WrongType",
 ]
 

@@ -9,6 +9,8 @@
     ├── UnknownPool               (LookupError) no such pool in the catalog
     ├── UnknownGrant              (LookupError) no such grant
     ├── UnknownMove               (LookupError) no such move
+    ├── UnknownWebhook            (LookupError) no such webhook
+    ├── UnknownDelivery           (LookupError) no such delivery to a webhook
     ├── UnknownSegment            (LookupError) no such segment
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
     ├── WrongType                 (TypeError) an argument of a type that cannot be meant
@@ -19,6 +21,7 @@
     ├── DirectoryError            (OSError) the directory or its ledger cannot be used; `path`, `what_to_do`
     ├── StoreError                the ledger's database cannot be used; `place`, `what_to_do`
     ├── OutcomeUnknown            whether the change is stored is not known; ask again with the same key
+    ├── MissingExtra              (ImportError) a package that this needs is not installed
     ├── ArenaError                the mapped files are damaged or of another version
     ├── Closed                    used after `close()`, or before `open()`
     ├── OwnerUnavailable          (TimeoutError) the owner process did not answer in time
@@ -68,6 +71,14 @@ class UnknownGrant(FastcheckError, LookupError):
 
 class UnknownMove(FastcheckError, LookupError):
     """No move has that id."""
+
+
+class UnknownWebhook(FastcheckError, LookupError):
+    """No webhook has that id."""
+
+
+class UnknownDelivery(FastcheckError, LookupError):
+    """No delivery to a webhook has that id."""
 
 
 class UnknownSegment(FastcheckError, LookupError):
@@ -133,6 +144,10 @@ class StoreError(FastcheckError):
 class OutcomeUnknown(FastcheckError):
     """The connection was lost while a change was being committed: it may or may not be stored. Ask again with
     the same idempotency key."""
+
+
+class MissingExtra(FastcheckError, ImportError):
+    """A package that is not part of the base install is needed; the message says which."""
 
 
 class ArenaError(FastcheckError):

@@ -46,6 +46,7 @@ class Owner(Rounds):
             self._catch_up()
         self._look_ahead()
         self._moves_round()
+        self._begin_telling()
         self._arena.heartbeat(self._clock.now_ms())
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
@@ -67,7 +68,8 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
-        Owner.list_grants, Owner.explain,
+        Owner.list_grants, Owner.explain, Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery,
+        Owner.replay_dead,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
@@ -75,6 +77,7 @@ _READING: dict[str, Callable[..., object]] = {
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
         Service.list_usage, Service.list_moves, Service.list_events,
+        Service.list_webhooks, Service.rotate_webhook_secret, Service.list_deliveries,
     )
 }  # fmt: skip
 

@@ -19,9 +19,10 @@ from .events import Events
 from .money import Money
 from .plans import Plans
 from .records import Records
+from .webhooks import Webhooks
 
 
-class Service(Customers, Plans, Money, Records, Events):
+class Service(Customers, Plans, Money, Records, Events, Webhooks):
     """The use cases over one store."""
 
 

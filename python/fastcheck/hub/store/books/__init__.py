@@ -19,9 +19,10 @@ from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
 from .top_ups import StoredTopUp, TopUps
 from .usage import Usage
+from .webhooks import StoredDelivery, StoredWebhook, Webhooks
 
 
-class Books(TopUps, Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
+class Books(TopUps, Webhooks, Catalogs, Customers, Overrides, Moves, Accounts, Leases, Usage, Answers, Audit):
     """The tables behind one connection, inside one transaction."""
 
 
@@ -53,6 +54,20 @@ class PastBooks(Books):
 
 
 __all__ = [
-    "LEASES_KEPT", "AccountKey", "Books", "ChangedAccount", "Lease", "PastBooks", "StoredCatalog",
-    "StoredCustomer", "StoredGrant", "StoredMove", "StoredNotice", "StoredOverride", "StoredTopUp", "Told",
+    "LEASES_KEPT",
+    "AccountKey",
+    "Books",
+    "ChangedAccount",
+    "Lease",
+    "PastBooks",
+    "StoredCatalog",
+    "StoredCustomer",
+    "StoredDelivery",
+    "StoredGrant",
+    "StoredMove",
+    "StoredNotice",
+    "StoredOverride",
+    "StoredTopUp",
+    "StoredWebhook",
+    "Told",
 ]  # fmt: skip
