@@ -10,9 +10,10 @@ from .events import EventsAdmin
 from .money import MoneyAdmin
 from .plans import PlansAdmin
 from .records import RecordsAdmin
+from .top_ups import TopUpsAdmin
 
 
-class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin):
+class Admin(CustomersAdmin, PlansAdmin, MoneyAdmin, RecordsAdmin, EventsAdmin, TopUpsAdmin):
     """Administers one directory."""
 
 

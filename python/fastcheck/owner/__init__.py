@@ -69,7 +69,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.grant, Owner.void, Owner.balance,
         Owner.list_grants, Owner.explain, Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery,
-        Owner.replay_dead,
+        Owner.replay_dead, Owner.put_top_up,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
@@ -78,6 +78,7 @@ _READING: dict[str, Callable[..., object]] = {
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
         Service.list_usage, Service.list_moves, Service.list_events,
         Service.list_webhooks, Service.rotate_webhook_secret, Service.list_deliveries,
+        Service.remove_top_up, Service.list_top_ups,
     )
 }  # fmt: skip
 

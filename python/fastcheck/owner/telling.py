@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 
-from ..event_answers import DeliveryState, WebhookState
+from ..event_answers import DeliveryState, TopUpState, WebhookState
 from ..hub.requests import ANYBODY, By
 from ..hub.service import News
+from ..hub.top_up_requests import PutTopUp
 from ..hub.webhooks.kinds import Kind
 from .leases import CourierLike
 from .moves import Moves
 
 TELL_MS = 1_000
 """Between two looks for what will end soon."""
+TOP_UPS_PER_ROUND = 256
 OF_ROWS = frozenset({Kind.CUSTOMER_CHANGED, Kind.CUSTOMER_DELETED, Kind.CATALOG_CHANGED})
 """Told to this host once its rows show it, and not when it is stored."""
 _LOCK = threading.RLock()
@@ -26,6 +28,8 @@ class Telling(Moves):
     _told_at = 0
     _courier: CourierLike | None = None
     _told_why = ""
+    _top_ups_due = True
+    """Whether to look for automatic top-ups in this round; a predecessor may have left some."""
 
     def _hear(self, news: News) -> None:
         for one in news.told:
@@ -34,6 +38,7 @@ class Telling(Moves):
                 self.ring.tell(
                     event.kind.value, event.at, event.customer, one.pool, one.remaining, one.percent
                 )
+        self._top_ups_due = self._top_ups_due or news.top_ups_due
         courier = self._courier
         if news.told and courier is not None:
             courier.news()
@@ -46,8 +51,28 @@ class Telling(Moves):
     def _telling_round(self, now: int) -> None:
         if abs(now - self._told_at) >= TELL_MS:
             self._told_at = now
+            self._top_ups_due = True
             self._service.tell_due(now)
             self._courier_round()
+        if self._top_ups_due:
+            self._top_ups_due = False
+            self._top_up_round()
+
+    def _top_up_round(self) -> None:
+        """Tops up what is low, each with its use up to this moment."""
+        for key in self._service.top_ups_due(TOP_UPS_PER_ROUND):
+            with self._stripes.hold([key[0]]):
+                held = self._held.get(key)
+                if held is not None and (held.closed or self._stale(held)):
+                    self._reopen([key], self._close([key]))
+                done = self._service.top_up(*key, totals=self._totals(key))
+                self._raise(key, done.terms, done.reopen)
+
+    def put_top_up(self, request: PutTopUp, by: By = ANYBODY) -> TopUpState:
+        """Makes or changes the rule of an account, and looks at it at once."""
+        made = self._service.put_top_up(request, by=by)
+        self._top_up_round()
+        return made
 
     def _courier_round(self) -> None:
         """Sends as long as somebody wants events. There is a thread for it only then."""

@@ -19,10 +19,11 @@ from .events import Events
 from .money import Money
 from .plans import Plans
 from .records import Records
+from .top_ups import TopUps
 from .webhooks import Webhooks
 
 
-class Service(Customers, Plans, Money, Records, Events, Webhooks):
+class Service(Customers, Plans, Money, Records, Events, Webhooks, TopUps):
     """The use cases over one store."""
 
 
