@@ -110,7 +110,7 @@ def test_a_crossing_tops_up_to_the_target_once(any_store: Store, clock: ManualCl
     assert [service.top_up(number, pool).units for _ in range(2)] == [0, 0]
     [told] = service.list_events(kind="topped_up").items
     assert told.data == {
-        "pool": POOL, "grant": f"topup:{number}/{POOL}:2024-05:0", "amount": 760, "remaining": 900,
+        "pool": POOL, "grant": f"topup:auto/{number}/{POOL}:2024-05:0", "amount": 760, "remaining": 900,
     }  # fmt: skip
     # The raised lease knows the threshold anew.
     service.settle([totals(terms, 860 + 700)])
@@ -183,7 +183,7 @@ def test_a_deleted_customer_is_not_topped_up(any_store: Store, clock: ManualCloc
         (lambda service: service.put_top_up(put_top_up("acme", "api_calls", 1, 9)), errors.RecordError),
         (lambda service: service.put_top_up(put_top_up("acme", "none", 1, 9)), errors.UnknownPool),
         (lambda service: service.put_top_up(put_top_up("nobody", POOL, 1, 9)), errors.UnknownCustomer),
-        (lambda service: service.grant(make_grant("acme", POOL, 1, id="topup:1/p:0")), errors.NameInvalid),
+        (lambda service: service.grant(make_grant("acme", POOL, 1, id="topup:auto/1/p:0")), errors.NameInvalid),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(

@@ -17,7 +17,7 @@ from .product import Pool
 from .requests import MakeGrant
 from .store.books import StoredCustomer, StoredGrant
 
-RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:")
+RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/")
 """How the ids of grants begin that come from the catalog, and of those that top up."""
 
 

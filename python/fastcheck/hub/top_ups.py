@@ -120,7 +120,7 @@ def _decide(
     after, made = before, None
     if more > 0:
         made = Grant(
-            key(f"{number}/{pool.name}", call.now, rule.sequence), more, effective_at=call.now,
+            key(f"auto/{number}/{pool.name}", call.now, rule.sequence), more, effective_at=call.now,
             kind=GrantKind.TOP_UP, created_at=call.now, reason=rule.reason or "automatic top-up",
             cost=_cost(rule, more),
         )  # fmt: skip
