@@ -183,7 +183,7 @@ def test_a_deleted_customer_is_not_topped_up(any_store: Store, clock: ManualCloc
         (lambda service: service.put_top_up(put_top_up("acme", "api_calls", 1, 9)), errors.RecordError),
         (lambda service: service.put_top_up(put_top_up("acme", "none", 1, 9)), errors.UnknownPool),
         (lambda service: service.put_top_up(put_top_up("nobody", POOL, 1, 9)), errors.UnknownCustomer),
-        (lambda service: service.grant(make_grant("acme", POOL, 1, id="topup:auto/1/p:0")), errors.NameInvalid),
+        (lambda service: service.grant(make_grant("acme", POOL, 1, id="topup:auto/1")), errors.NameInvalid),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(
