@@ -39,6 +39,7 @@ ERRORS = [
     "FastcheckError",
     "InstantError",
     "LedgerError",
+    "MissingExtra",
     "NameInvalid",
     "NotCountable",
     "OutcomeUnknown",
@@ -49,6 +50,7 @@ ERRORS = [
     "StoreError",
     "TooManyReservations",
     "UnknownCustomer",
+    "UnknownDelivery",
     "UnknownFeature",
     "UnknownGrant",
     "UnknownMove",
@@ -56,6 +58,7 @@ ERRORS = [
     "UnknownReservation",
     "UnknownSegment",
     "UnknownUsage",
+    "UnknownWebhook",
     "WrongType",
 ]
 

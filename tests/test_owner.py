@@ -22,6 +22,7 @@ from fastcheck.embedded import GivenCatalog
 from fastcheck.hub.requests import make_grant, put_customer, put_override
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
+from fastcheck.hub.top_up_requests import put_top_up
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.owner import SPENT_MAX, Owner
 
@@ -420,3 +421,40 @@ def test_a_kill_between_any_two_steps_loses_nothing(machine: Machine, seed: int)
             left = cell.granted - cell.spent + cell.returned
             assert left <= int((balance.remaining or 0) * MILLION), "what is lent is there"
     assert kills > 0, "the race did not happen"
+
+
+def test_a_balance_that_runs_low_is_topped_up_by_the_owner(machine: Machine) -> None:
+    put(machine, plan="free")
+    grant(machine, 100)
+    _, last = machine.owner.ring.read(None, 0)
+    machine.owner.put_top_up(put_top_up("acme", "ai_credits", 20, 100))
+    assert machine.consume("acme", "ai_credits", 85 * MILLION)
+    machine.owner.tick()
+    assert machine.owner.balance("acme", "ai_credits").remaining == 100
+    assert machine.consume("acme", "ai_credits", 100 * MILLION)
+    changes, _ = machine.owner.ring.read(last, 0)
+    assert [(one.kind, one.remaining) for one in changes] == [("topped_up", 100 * MILLION)]
+
+
+def test_a_successor_tops_up_what_its_predecessor_left_due(machine: Machine) -> None:
+    put(machine, plan="free")
+    grant(machine, 100)
+    machine.owner.put_top_up(put_top_up("acme", "ai_credits", 20, 100))
+    assert machine.consume("acme", "ai_credits", 85 * MILLION)
+    machine.owner._settle_round(machine.owner._need())  # and dies
+    machine.end()
+    machine.begin()
+    machine.owner.tick()
+    machine.owner.tick()
+    assert machine.owner.balance("acme", "ai_credits").remaining == 100
+
+
+def test_what_will_end_is_told_by_the_owner(machine: Machine) -> None:
+    end = MAY_2024_MS + 10 * DAY_MS
+    put(machine, plan="free", trial_plan="pro", trial_until=end)
+    _, last = machine.owner.ring.read(None, 0)
+    machine.clock.set(end - 2 * DAY_MS)
+    machine.owner.tick()
+    machine.owner.tick()
+    changes, _ = machine.owner.ring.read(last, 0)
+    assert [(one.kind, one.customer) for one in changes] == [("trial_ending", "acme")]

@@ -60,6 +60,10 @@ class ToldSender:
                 self.at_once[key] -= 1
 
 
+    async def close(self) -> None:
+        pass
+
+
 class House:
     """A store, a sender, a clock, and the courier between them."""
 

@@ -124,7 +124,7 @@ class Post:
         self.clock = ManualClock(SystemClock().now_ms())
 
     def put(self, id: str) -> None:
-        data = {"pool": "ai_credits", "resets_at": None}
+        data = {"pool": "ai_credits", "percent": 100, "remaining": 0}
         self.store.put(Event(id, Kind.LIMIT_REACHED, self.clock.now_ms(), "acme-secret-customer", data))
 
     def drain(self) -> None:
@@ -383,4 +383,6 @@ def test_the_body_is_json_as_receivers_read_it() -> None:
         sent.put("evt_1")
         sent.drain()
         body = json.loads(there.seen[0][2])
-    assert body["data"] == {"customer": "acme-secret-customer", "pool": "ai_credits", "resets_at": None}
+    assert body["data"] == {
+        "customer": "acme-secret-customer", "pool": "ai_credits", "percent": 100, "remaining": "0",
+    }  # fmt: skip

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from .hub.product import CatalogLike
     from .hub.store.sqlite import SqliteStore
     from .owner import Arena, Owner
+    from .owner.courier import CourierThread
 
 log = logging.getLogger("fastcheck.host")
 
@@ -184,6 +185,7 @@ class Host:
                     self._arena,
                     self._clock,
                     manual_time=isinstance(self._clock, ManualClock),
+                    load_courier=_load_courier,
                 )
                 owner.start(given)
                 self._server = OwnerSocket(str(self.directory / "owner.sock"), self.handle)
@@ -356,6 +358,14 @@ def _load_hub() -> None:
     with _LOADING:
         importlib.import_module("fastcheck.hub.store.sqlite")
         importlib.import_module("fastcheck.owner")
+
+
+def _load_courier() -> type[CourierThread]:
+    """Loads what sends webhooks, with its HTTP library. A fork waits for it, as above."""
+    with _LOADING:
+        from .owner.courier import CourierThread
+
+        return CourierThread
 
 
 def _after_fork() -> None:

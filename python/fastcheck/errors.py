@@ -10,6 +10,8 @@
     ├── UnknownGrant              (LookupError) no such grant
     ├── UnknownMove               (LookupError) no such move
     ├── UnknownReservation        (LookupError) the hub has no such reservation
+    ├── UnknownWebhook            (LookupError) no such webhook
+    ├── UnknownDelivery           (LookupError) no such delivery to a webhook
     ├── UnknownSegment            (LookupError) no such segment
     ├── UnknownUsage              (LookupError) no usage event has that id
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
@@ -22,6 +24,7 @@
     ├── StoreError                the ledger's database cannot be used; `place`, `what_to_do`
     ├── LedgerError               the ledger does not add up; nothing was exported
     ├── OutcomeUnknown            whether the change is stored is not known; ask again with the same key
+    ├── MissingExtra              (ImportError) a package that this needs is not installed
     ├── ArenaError                the mapped files are damaged or of another version
     ├── Closed                    used after `close()`, or before `open()`
     ├── OwnerUnavailable          (TimeoutError) the owner process did not answer in time
@@ -75,6 +78,14 @@ class UnknownMove(FastcheckError, LookupError):
 
 class UnknownReservation(FastcheckError, LookupError):
     """The hub has no reservation of that id."""
+
+
+class UnknownWebhook(FastcheckError, LookupError):
+    """No webhook has that id."""
+
+
+class UnknownDelivery(FastcheckError, LookupError):
+    """No delivery to a webhook has that id."""
 
 
 class UnknownSegment(FastcheckError, LookupError):
@@ -148,6 +159,10 @@ class LedgerError(FastcheckError):
 class OutcomeUnknown(FastcheckError):
     """The connection was lost while a change was being committed: it may or may not be stored. Ask again with
     the same idempotency key."""
+
+
+class MissingExtra(FastcheckError, ImportError):
+    """A package that is not part of the base install is needed; the message says which."""
 
 
 class ArenaError(FastcheckError):

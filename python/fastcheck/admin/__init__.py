@@ -14,6 +14,7 @@ from .plans import PlansAdmin
 from .records import RecordsAdmin
 from .segments import SegmentsAdmin
 from .spending import SpendingAdmin
+from .top_ups import TopUpsAdmin
 from .usage import UsageAdmin
 
 
@@ -27,6 +28,7 @@ class Admin(
     EventsAdmin,
     FinanceAdmin,
     UsageAdmin,
+    TopUpsAdmin,
 ):
     """Administers one directory."""
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..answers import EventState, Page
+from ..errors import WrongType
+from ..event_answers import DeliveryState, WebhookState
 from ..wire import name
 from .base import AdminBase, cursor_of
 
@@ -27,3 +31,98 @@ class EventsAdmin(AdminBase):
         of = None if customer is None else name(customer, "customer")
         found: Page[EventState] = self._call("list_events", cursor_of(cursor), limit, checked, of)
         return found
+
+    def put_webhook(self, url: str, kinds: Iterable[str] | None = None, *, reason: str = "") -> WebhookState:
+        """Sends events (of some kinds; default all) to an address, as Standard Webhooks; `https://`, or
+        `http://` to this machine. The secret that signs them is shown in this answer and never again. Of an
+        address that is known already, changes the kinds and turns it on.
+
+        What happened before is not sent. Raises `MissingExtra` without the extra `webhooks`, `NameInvalid`,
+        `WrongType`.
+
+        >>> made = ents.admin.put_webhook("https://example.com/hook", ["low_balance", "limit_reached"])
+        >>> made.secret.startswith("whsec_"), made.kinds
+        (True, ('limit_reached', 'low_balance'))
+        """
+        if isinstance(kinds, (str, bytes)):
+            raise WrongType("kinds must be a list of str, not one str")
+        checked = None if kinds is None else tuple(kinds)
+        made: WebhookState = self._call("put_webhook", url, checked, self._by(reason))
+        return made
+
+    def list_webhooks(self) -> list[WebhookState]:
+        """Where events are sent, in the order in which it was asked for; of the secrets only how they begin.
+
+        >>> id = ents.admin.put_webhook("https://example.com/hook").id
+        >>> [(one.url, one.enabled, len(one.secret_begins)) for one in ents.admin.list_webhooks()]
+        [('https://example.com/hook', True, 8)]
+        """
+        return list(self._call("list_webhooks"))
+
+    def delete_webhook(self, id: str, *, reason: str = "") -> None:
+        """Sends nothing more there, and forgets what was on its way. Raises `UnknownWebhook`.
+
+        >>> made = ents.admin.put_webhook("https://example.com/hook")
+        >>> ents.admin.delete_webhook(made.id)
+        >>> ents.admin.list_webhooks()
+        []
+        """
+        self._call("delete_webhook", name(id, "a webhook's id"), self._by(reason))
+
+    def rotate_webhook_secret(
+        self, id: str, *, overlap_s: int = 86_400, reason: str = ""
+    ) -> WebhookState:
+        """Another secret, shown in this answer. For `overlap_s` seconds (at most 30 days) webhooks carry a
+        signature of the old one too. Raises `UnknownWebhook`, `InstantError`, `WrongType`.
+
+        >>> made = ents.admin.put_webhook("https://example.com/hook")
+        >>> ents.admin.rotate_webhook_secret(made.id, overlap_s=3_600).secret == made.secret
+        False
+        """
+        if isinstance(overlap_s, bool) or not isinstance(overlap_s, int):
+            raise WrongType(f"overlap_s must be an int of seconds, not {type(overlap_s).__name__}")
+        made: WebhookState = self._call(
+            "rotate_webhook_secret", name(id, "a webhook's id"), overlap_s * 1_000, by=self._by(reason)
+        )
+        return made
+
+    def list_deliveries(
+        self,
+        cursor: str | None = None,
+        limit: int = 100,
+        state: str | None = None,
+        webhook: str | None = None,
+    ) -> Page[DeliveryState]:
+        """Events on their way: waiting, delivered or dead (given up after eight attempts in some 28 hours, or
+        because the receiver is gone). Raises `NameInvalid` (no such state).
+
+        >>> made = ents.admin.put_webhook("https://example.com/hook", ["customer_deleted"])
+        >>> ents.admin.list_deliveries(state="dead").items
+        ()
+        """
+        checked = None if state is None else name(state, "state")
+        of = None if webhook is None else name(webhook, "a webhook's id")
+        found: Page[DeliveryState] = self._call("list_deliveries", cursor_of(cursor), limit, checked, of)
+        return found
+
+    def replay_delivery(self, id: str, *, reason: str = "") -> DeliveryState:
+        """Sends a dead delivery again, with the same `webhook-id`. Raises `UnknownDelivery`, `Conflict` (it
+        is not dead, or its webhook is off).
+
+        >>> [ents.admin.replay_delivery(one.id) for one in ents.admin.list_deliveries(state="dead").items]
+        []
+        """
+        found: DeliveryState = self._call(
+            "replay_delivery", name(id, "a delivery's id"), self._by(reason)
+        )
+        return found
+
+    def replay_dead(self, webhook: str, *, reason: str = "") -> int:
+        """Sends everything dead of a webhook again; how many. Raises `UnknownWebhook`, `Conflict` (it is
+        off).
+
+        >>> made = ents.admin.put_webhook("https://example.com/hook")
+        >>> ents.admin.replay_dead(made.id)
+        0
+        """
+        return int(self._call("replay_dead", name(webhook, "a webhook's id"), self._by(reason)))

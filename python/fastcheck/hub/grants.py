@@ -18,8 +18,8 @@ from .product import Pool
 from .requests import MakeGrant
 from .store.books import StoredCustomer, StoredGrant
 
-RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:")
-"""How the ids of grants begin that come from the catalog."""
+RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/")
+"""How the ids of grants begin that come from the catalog, and of those that top up."""
 
 
 @travels
@@ -95,7 +95,7 @@ def same(
     """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
     if id.startswith(RESERVED_IDS):
         raise NameInvalid(
-            f"grant ids beginning with {', '.join(RESERVED_IDS)} are the catalog's: take another"
+            f"grant ids beginning with {', '.join(RESERVED_IDS)} are our own: take another"
         )
     known = call.books.grant(id)
     if known is None:

@@ -48,6 +48,7 @@ class Owner(Settling):
         self._look_ahead()
         self._find_parts_left()
         self._moves_round()
+        self._begin_telling()
         self._arena.heartbeat(self._clock.now_ms())
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
@@ -73,6 +74,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
         Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored, Owner.refund,
         Owner.put_cap, Owner.remove_cap, Owner.list_caps, Owner.reserve, Owner.commit, Owner.release,
+        Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery, Owner.replay_dead, Owner.put_top_up,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
@@ -84,6 +86,8 @@ _READING: dict[str, Callable[..., object]] = {
         Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
         Service.check, Service.check_pools, Service.pools,
         Service.meter_usage, Service.correct_usage, Service.metered,
+        Service.list_webhooks, Service.rotate_webhook_secret, Service.list_deliveries,
+        Service.remove_top_up, Service.list_top_ups,
     )
 }  # fmt: skip
 

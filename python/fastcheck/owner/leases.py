@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..changes import Ring
 from ..clock import Clock
@@ -23,6 +23,16 @@ from .stripes import Stripes
 log = logging.getLogger("fastcheck.owner")
 
 Answer = TypeVar("Answer")
+
+class CourierLike(Protocol):
+    """Sends webhooks until it is stopped."""
+
+    def news(self) -> None: ...
+    def stop(self, *, wait: bool) -> None: ...
+
+
+LoadCourier = Callable[[], Callable[[Service, Clock], CourierLike]]
+"""Loads what sends webhooks. Raises `ImportError` where the extra is missing."""
 
 LEASES_PER_TRANSACTION = 512
 SPENT_MAX = LEASE_UNITS_MAX // 2
@@ -49,9 +59,12 @@ class Leases:
         clock: Clock,
         *,
         manual_time: bool = False,
+        load_courier: LoadCourier | None = None,
     ) -> None:
         """`make_arena` adopts or makes the arena under a catalog.
-        `manual_time`: holds end by `clock` too, and not by the machine's."""
+        `manual_time`: holds end by `clock` too, and not by the machine's.
+        `load_courier` loads what sends webhooks; None: they are left to others."""
+        self._load_courier = load_courier
         self._manual_time = manual_time
         self._service = service
         self._make_arena = make_arena

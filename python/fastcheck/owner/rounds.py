@@ -117,6 +117,7 @@ class Rounds(Telling):
         arena = self._arena
         if arena is None:
             return
+        self._end_telling()
         try:
             self._settle_round(arena)  # It may renew a lease, so the arena is given up after it.
         except FastcheckError as error:

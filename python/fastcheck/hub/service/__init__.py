@@ -25,6 +25,8 @@ from .plans import Plans
 from .records import Records
 from .segments import Segments
 from .spending import Spending
+from .top_ups import TopUps
+from .webhooks import Webhooks
 
 
 class Service(
@@ -38,6 +40,8 @@ class Service(
     Finance,
     Epochs,
     Metering,
+    Webhooks,
+    TopUps,
 ):
     """The use cases over one store."""
 

@@ -487,16 +487,15 @@ webhooks = _table(
 
 deliveries = _table(
     "deliveries",
-    _key("webhook", _TEXT),
-    _key("event", _INT),  # Its place.
-    _one("id", _TEXT),
+    _key("id", _TEXT),
+    _one("webhook", _TEXT),
+    _one("event", _INT),  # Its place.
     _one("attempts", _INT),  # That failed, since it was made or replayed.
     _one("next_at", _INT),
     _one("claimed_until", _INT),  # Exclusive; 0 = nobody has taken it.
     _one("state", _TEXT),  # waiting, delivered or dead.
     _one("why", _TEXT),  # What came of the last attempt.
     _one("changed_at", _INT),
-    Index("deliveries_id", "id", unique=True),
     Index("deliveries_state", "state", "id"),
 )
 """Events on their way to webhooks."""

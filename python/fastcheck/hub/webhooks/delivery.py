@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,6 +84,9 @@ class Sender(Protocol):
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """One attempt, bounded in time. Failures are outcomes, not exceptions."""
 
+    async def close(self) -> None:
+        """Ends its connections."""
+
 
 class Courier:
     """Sends what is due, with a bound on how much at once. Calls of the store run on one thread of their own,
@@ -130,6 +134,11 @@ class Courier:
         while await self._start() or self._under_way:
             await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
 
+    async def close(self) -> None:
+        """Lets go of the sender and of the thread that speaks with the store."""
+        await self._sender.close()
+        self._books.shutdown(wait=False)
+
     async def _start(self) -> int:
         free = self._workers - len(self._under_way)
         if free <= 0:
@@ -137,7 +146,8 @@ class Courier:
         try:
             due = await self._on_books(self._deliveries.due, self._clock.now_ms(), free)
         except Exception:
-            log.exception("deliveries could not be read; trying again")
+            if threading.main_thread().is_alive():  # Else the interpreter ends, and takes no more work.
+                log.exception("deliveries could not be read; trying again")
             return 0
         for delivery in due:
             task = asyncio.ensure_future(self._deliver(delivery))

@@ -27,10 +27,12 @@ from .reservations import Reservations, StoredReservation
 from .segments import Segments, StoredSegment
 from .top_ups import StoredTopUp, TopUps
 from .usage import Usage
+from .webhooks import StoredDelivery, StoredWebhook, Webhooks
 
 
 class Books(
     TopUps,
+    Webhooks,
     Catalogs,
     Customers,
     Overrides,
@@ -97,6 +99,7 @@ __all__ = [
     "StoredCap",
     "StoredCatalog",
     "StoredCustomer",
+    "StoredDelivery",
     "StoredGrant",
     "StoredMove",
     "StoredNotice",
@@ -104,5 +107,6 @@ __all__ = [
     "StoredReservation",
     "StoredSegment",
     "StoredTopUp",
+    "StoredWebhook",
     "Told",
 ]

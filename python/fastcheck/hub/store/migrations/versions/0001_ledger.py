@@ -244,10 +244,9 @@ def _events() -> None:
     )  # fmt: skip
     op.create_index("webhooks_url", "webhooks", ["url"], unique=True)
     _table(
-        "deliveries", ["webhook", "event"], webhook=TEXT, event=INT, id=TEXT, attempts=INT, next_at=INT,
+        "deliveries", ["id"], id=TEXT, webhook=TEXT, event=INT, attempts=INT, next_at=INT,
         claimed_until=INT, state=TEXT, why=TEXT, changed_at=INT,
     )  # fmt: skip
-    op.create_index("deliveries_id", "deliveries", ["id"], unique=True)
     op.create_index("deliveries_state", "deliveries", ["state", "id"])
     waiting = "state = 'waiting'"
     _partial("deliveries_waiting", "deliveries", ["webhook", "event"], waiting)
