@@ -311,8 +311,8 @@ class Host:
             try:
                 return self.service.void(id, finals=finals, by=by)
             except errors.Conflict:
-                refused = True
                 self.service.settle(finals)
+                refused = True
                 return None
 
         self.network.send(void, same=True)
