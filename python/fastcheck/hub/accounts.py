@@ -197,18 +197,11 @@ class Accounts:
         )  # fmt: skip
 
     def lend(self, customer: StoredCustomer, pool: Pool) -> Terms:
-        """The open lease of an account, or a new one.
-
-        Who asks does not know of the open lease: it was lent to a request whose answer was lost, or that came
-        twice. What changed the account since did not reach it, so it is closed where it is not what would be
-        lent now."""
+        """The open lease of an account, or a new one."""
         number = customer.record.number
         last = self.books.last_lease(number, pool.name)
         if last is not None and last.open:
-            now = self.lending(customer, pool, self.current(customer, pool)[1])
-            if (last.lent - last.net, last.valid_until, last.whole) == (now.units, now.valid_until, now.full):
-                return Terms(number, pool.name, last.lease, last.lent, last.valid_until, last.whole)
-            self.settle([Totals(number, pool.name, last.lease, last.spent, last.returned, True)])
+            return Terms(number, pool.name, last.lease, last.lent, last.valid_until, last.whole)
         lending = self.lending(customer, pool, self.update(customer, pool))
         lease = 1 if last is None else last.lease + 1
         opened = Lease(
