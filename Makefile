@@ -7,7 +7,8 @@ BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants kill-sweep bench bench-instructions bench-core bench-ledger bench-large fuzz clean
+.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants kill-sweep simulate-ledger bench \
+	bench-instructions bench-core bench-ledger bench-large fuzz clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -50,6 +51,10 @@ test-python: build postgres ## pytest
 
 kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes
 	d=$$(mktemp -d) && $(BIN)/python tests/kill_sweep.py $$d/sweep; e=$$?; rm -rf $$d; exit $$e
+
+LEDGER_SEEDS ?= 10000
+simulate-ledger: build ## the ledger under repeated, lost and late messages and crashes, LEDGER_SEEDS seeds
+	$(BIN)/python tests/simulate_ledger.py --seeds $(LEDGER_SEEDS)
 
 bench: build     ## every figure in one run, as a ratio to its floor; writes docs/benchmarks.md
 	$(BIN)/python -m benches.run

@@ -237,6 +237,7 @@ def _pause_s(error: BaseException, made: int) -> float | None:
 
 
 _NOTHING_CHANGED = "nothing was changed; check the database, then try again"
+_NO_CONNECTION_LEFT = "the server has no connection left: raise its max_connections, or use fewer hubs"
 _WRITE_URL = "write it as postgresql://user:password@host:5432/database"
 _CODES = (
     ("28", "check the user and the password in the URL, and pg_hba.conf"),
@@ -244,7 +245,7 @@ _CODES = (
     ("42501", "give the user the right to create and use tables in this schema"),
     ("25006", "the server is a standby or read-only: name the primary in the URL"),
     ("53100", "nothing was changed; free some space on the server, then try again"),
-    ("53300", "the server has no connection left: raise its max_connections, or use fewer hubs"),
+    ("53300", _NO_CONNECTION_LEFT),
     ("57014", "nothing was changed; a statement took longer than it may: look for what blocks the server"),
     ("55P03", "nothing was changed; another transaction holds the rows: look for one that hangs"),
 )
@@ -253,6 +254,8 @@ _TEXTS = (  # For an answer to an attempt to connect, which has no code.
     ("does not exist", "make what is missing, or name another in the URL"),
     ("resolve", "check the host in the URL"),
     ("QueuePool", "every connection is busy: ask less at once, or allow the store more connections"),
+    ("remaining connection slots", _NO_CONNECTION_LEFT),
+    ("too many", _NO_CONNECTION_LEFT),
     ("connect", "nothing was changed; check that the server runs and can be reached, then try again"),
 )
 

@@ -176,7 +176,10 @@ class SqliteStore:
         try:
             self.check()
             if not self._in_memory and identity(wal_of(self.path)) != self._wal:
-                self._disconnect()  # Brings what the lost log holds into the file; another log begins.
+                # Only the last connection brings what the lost log holds into the file; another log begins.
+                if self._inspection is not None:
+                    self._inspection.stop()
+                self._disconnect()
             connection = self._connection or self._connect()
             # Who only reads needs no lock, so that another program's does not keep it waiting.
             writes = any(one[2] for one in batch)
