@@ -228,7 +228,8 @@ def test_of_a_partly_used_grant_the_rest_is_voided(service: Service, store: Stor
     service.void("first of acme")
     balance = service.balance("acme", "ai_credits")
     assert (balance.remaining, balance.used, balance.overage) == (0, 30, 0)
-    account = store.read(lambda db: Books(db).account(service.number_of("acme"), "ai_credits"))
+    number = service.number_of("acme")
+    account = store.read(lambda db: Books(db).account(number, "ai_credits"))
     assert account is not None
     assert (account.holdings[0].voided, account.holdings[0].burned) == (70 * MILLION, 30 * MILLION)
     assert whole(service, store)

@@ -102,6 +102,8 @@ class SqliteStore:
     def _submit(self, job: Job[Answer], *, writes: bool) -> Pending[Answer]:
         if self._closed or self._pid != os.getpid():
             raise Closed(f"{self.path} is closed in this process: open the directory again")
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a job asks its own store for another job: it would wait for itself")
         future: Pending[Answer] = Pending()
         while self._queue.qsize() >= QUEUE_JOBS_MAX:
             time.sleep(QUEUE_PAUSE_S)
