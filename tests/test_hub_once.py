@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from fastcheck.clock import ManualClock
 from fastcheck.errors import Conflict, NameInvalid, UnknownCustomer
 from fastcheck.hub.requests import By, make_grant, put_customer, put_override
 from fastcheck.hub.service import Service
+from fastcheck.hub.turns import ANSWERS_KEPT_MS
 
 ONCE = By("billing", "order 17", "order_17")
 
@@ -54,3 +56,15 @@ def test_who_asked_is_not_part_of_the_body(service: Service) -> None:
 def test_a_key_is_a_name(service: Service) -> None:
     with pytest.raises(NameInvalid, match="the idempotency key is empty"):
         service.put_customers([put_customer("acme", plan="pro")], by=By(key=""))
+
+
+def test_a_key_is_remembered_for_thirty_days(service: Service, clock: ManualClock) -> None:
+    service.put_customers([put_customer("acme", plan="pro")], by=ONCE)
+    clock.advance(ANSWERS_KEPT_MS)
+    service.turn(clock.now_ms(), 10)
+    with pytest.raises(Conflict):
+        service.put_customers([put_customer("acme", plan="free")], by=ONCE)
+    clock.advance(1)
+    service.turn(clock.now_ms(), 10)
+    service.put_customers([put_customer("acme", plan="free")], by=ONCE)
+    assert service.get_customer("acme").plan == "free"

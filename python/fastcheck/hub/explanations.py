@@ -7,9 +7,10 @@ from typing import Any
 
 from ..answers import Consideration, Explanation
 from ..ledger.lend import spendable
+from ..ledger.model import Account
 from .accounts import Accounts
 from .call import Call
-from .grants import balance
+from .grants import balance_of
 from .product import Pool
 from .room import claims
 from .settings import feature_of, shown
@@ -25,19 +26,24 @@ def explain(call: Call, key: str, name: str) -> Explanation:
     value, source = accounts.catalog.resolve(stored.packed, call.now)[name]
     considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, call.now))
     pool = None if feature.pool is None else call.product.pools.get(feature.pool)
-    reason = "allowed"
+    reason, balance = "allowed", None
     if value is False or (value == 0 and feature.kind in ("limit", "meter")):
         reason = "not_entitled"
-    elif pool is not None and not _affords(accounts, stored, pool, feature.cost, unlimited=value is None):
-        reason = "exhausted"
+    if pool is not None:
+        account = accounts.current(stored, pool)[1]
+        balance = balance_of(accounts, stored, pool, account)
+        affords = _affords(accounts, stored, pool, account, feature.cost, unlimited=value is None)
+        reason = "exhausted" if reason == "allowed" and not affords else reason
     return Explanation(
         stored.record.id, name, feature.kind, call.now, shown(call.product, value, name), source, considered,
-        None if pool is None else balance(accounts, stored, pool), reason == "allowed", reason,
+        balance, reason == "allowed", reason,
     )  # fmt: skip
 
 
-def _affords(accounts: Accounts, stored: StoredCustomer, pool: Pool, units: int, *, unlimited: bool) -> bool:
-    account, number = accounts.current(stored, pool)[1], stored.record.number
+def _affords(
+    accounts: Accounts, stored: StoredCustomer, pool: Pool, account: Account, units: int, *, unlimited: bool
+) -> bool:
+    number = stored.record.number
     claimed = claims(accounts.books, number, pool.name, account.as_of)
     # What is lent is the customer's to spend; only what was used of it counts towards a cap.
     room = replace(claimed, lent=accounts.books.unfolded(number, pool.name)).room().units

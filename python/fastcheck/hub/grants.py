@@ -152,7 +152,11 @@ def of(call: Call, key: str, pool: str | None) -> list[GrantState]:
 
 def balance(accounts: Accounts, customer: StoredCustomer, pool: Pool) -> Balance:
     """What a customer has in a pool now, by what was settled so far."""
-    _, account = accounts.current(customer, pool)
+    return balance_of(accounts, customer, pool, accounts.current(customer, pool)[1])
+
+
+def balance_of(accounts: Accounts, customer: StoredCustomer, pool: Pool, account: Account) -> Balance:
+    """The same, of an account that was read already."""
     unlimited = accounts.quota(customer, pool, account.as_of) is None
     held = accounts.books.held(customer.record.number, pool.name, account.as_of)
     reserved = sum(one.units for one in held)

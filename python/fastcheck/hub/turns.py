@@ -3,7 +3,11 @@ booked at its own instant, however late somebody comes."""
 
 from __future__ import annotations
 
+from ..ledger.periods import DAY_MS
 from .call import Call
+
+ANSWERS_KEPT_MS = 30 * DAY_MS
+"""How long a call with an idempotency key is remembered."""
 
 
 def turn(call: Call, until: int, limit: int) -> int:
@@ -17,4 +21,5 @@ def turn(call: Call, until: int, limit: int) -> int:
         if pool in call.product.pools and call.books.is_due(number, pool, until):
             accounts.update(call.books.customer(number), call.product.pools[pool])
     call.books.tidy_reservations(min(until, call.now))
+    call.books.forget_answers(min(until, call.now) - ANSWERS_KEPT_MS)
     return len(due)
