@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants kill-sweep simulate-ledger bench \
+.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants mutants-ledger kill-sweep simulate-ledger bench \
 	bench-instructions bench-core bench-ledger bench-large fuzz clean
 
 help:            ## this list
@@ -45,6 +45,9 @@ mutants:         ## breaks the core in named ways; each must be noticed by a nam
 
 postgres:        ## the PostgreSQL that the tests start; installed where root and apt-get are there
 	@$(PYTHON) tests/install_postgres.py
+
+mutants-ledger: build ## the same for the ledger; each must be noticed by named tests (minutes)
+	$(BIN)/python tests/ledger_mutants.py
 
 test-python: build postgres ## pytest
 	$(BIN)/pytest

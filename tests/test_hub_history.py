@@ -120,6 +120,8 @@ def test_between_two_stored_totals_the_answer_is_right_and_the_balance_a_minute_
     clock.advance(1_000)
     service.settle([Totals(terms.number, "api_calls", terms.lease, 1_000, 0, False)])
     ended = clock.now_ms()
+    clock.advance(10_000)
+    service.settle([Totals(terms.number, "api_calls", terms.lease, 1_000, 0, True)])
     clock.advance(DAY_MS)
     for second in range(1, 100):
         found = service.explain("acme", "api_calls", MAY_2024_MS + second * 1_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +15,11 @@ from fake_catalog import FakeCatalog, parse
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.requests import make_grant, put_customer, put_override
+from fastcheck.hub.room import Claims
 from fastcheck.hub.service import Service, Terms, Totals
 from fastcheck.hub.spending_requests import debit, make_refund, put_cap, reserve
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.books import Books
+from fastcheck.hub.store.books import Books, StoredCap
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
@@ -471,3 +473,13 @@ def test_two_hubs_at_once_never_burn_more_than_there_is(any_store: Store) -> Non
     number = hubs[0].number_of("acme")
     account = any_store.read(lambda db: Books(db).account(number, "ai_credits")) or Account()
     assert conserved(account, any_store.read(lambda db: Books(db).postings(number, "ai_credits"))) == []
+
+
+def test_what_a_cap_leaves_is_less_what_was_spent_held_and_lent() -> None:
+    cap = StoredCap(1, "ai_credits", "", "day", 1, 100, MAY_2024_MS, 10, "", "", 0)
+    of_key = replace(cap, key="key_1")
+    at = MAY_2024_MS + 1
+    assert Claims(at, (), 0, (cap,)).room().units == 90
+    assert Claims(at, (), 25, (cap,)).room().units == 65
+    assert Claims(at, (), 25, (of_key,)).room("key_1").units == 90, "hosts know no keys"
+    assert Claims(at + DAY_MS, (), 25, (cap,)).room().units == 75, "a new day"
