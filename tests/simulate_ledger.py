@@ -158,7 +158,7 @@ class Network:
         if self._happens("late settlement", 0.3):
             self.late.append(message)
             return
-        self.send(message, same=True)
+        self.send(message, same=False)  # What it tells of, it tells once.
 
     def _deliver_late(self) -> None:
         assert self.chance is not None
@@ -323,7 +323,7 @@ class Host:
     def _close(self, step: str, units: int, other: float) -> None:
         if self.cell is not None and not self.cell.closed:
             finals = [self._final(self.cell)]
-            self.network.send(lambda: self.service.settle(finals), same=True)
+            self.network.send(lambda: self.service.settle(finals), same=False)
 
     def _time(self, step: str, units: int, other: float) -> None:
         # The owner closes a lease when it ends, before anything else happens.

@@ -172,3 +172,11 @@ def test_an_older_ledger_is_brought_to_the_newest_form_all_or_nothing(
         store.close()
     with pytest.raises(errors.FastcheckError, match=r"revision '0002'.*a newer one"):
         opened()
+
+
+def test_the_key_of_a_table_without_row_ids_comes_first() -> None:
+    """Otherwise the checks of SQLite 3.40 find NULL in columns that hold none."""
+    for table in tables.LEDGER.tables.values():
+        if not table.dialect_options["sqlite"]["with_rowid"]:
+            key = [column.name for column in table.primary_key]
+            assert [column.name for column in table.columns][: len(key)] == key, table.name

@@ -32,7 +32,8 @@ _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _table(name: str, *parts: Any) -> Table:
-    """A table that is kept in the order of its key."""
+    """A table that is kept in the order of its key. The key's columns come first: where they do not, SQLite
+    3.40 takes sound rows for damage when it checks them."""
     return Table(name, LEDGER, *parts, sqlite_with_rowid=False)
 
 
@@ -95,7 +96,7 @@ aliases = _table("aliases", _key("key", _TEXT), _one("number", _INT), Index("ali
 addons = _table("addons", _key("name", _TEXT), _key("number", _INT), Index("addons_number", "number"))
 """Who has which, to answer what a catalog change would hit."""
 
-trials = _table("trials", _one("plan", _TEXT), _one("version", _INT), _key("number", _INT))
+trials = _table("trials", _key("number", _INT), _one("plan", _TEXT), _one("version", _INT))
 
 overrides = _table(
     "overrides",

@@ -61,7 +61,7 @@ def _catalog_and_customers() -> None:
     op.create_index("aliases_number", "aliases", ["number"])
     _table("addons", ["name", "number"], name=TEXT, number=INT)
     op.create_index("addons_number", "addons", ["number"])
-    _table("trials", ["number"], plan=TEXT, version=INT, number=INT)
+    _table("trials", ["number"], number=INT, plan=TEXT, version=INT)
     _table(
         "overrides", ["number", "feature"],
         **{
