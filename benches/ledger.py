@@ -35,8 +35,8 @@ of the ratios within each round.
 
 **Explanations** are of one customer at random instants of a year, after a history that the service itself
 made entry by entry (of twenty, six change the record, one is a grant, thirteen are settlements): the wall's
-clock, medians. What they cost follows from how many grants the customer had in the pool by then, not from how
-many entries there are.
+clock, medians. Most of the cost is one conversion per grant that the customer had in the pool by then, ended
+ones included; the states of grants written after that instant are passed over by the database, one by one.
 
 Whether changes cost more in a large ledger is measured by `make bench-large`: see
 [benchmarks-large.md](benchmarks-large.md).
