@@ -24,7 +24,7 @@ from test_store_suite import service_over
 
 THREADS = 4
 KILLS = 3
-KILLS_MAX = 20
+KILLS_MAX = 100
 """A kill may fall between two calls of every thread, and then shows nothing."""
 MILLION = 10**6
 
