@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..answers import Balance, BalanceWindow, Explanation, GrantState
 from ..errors import CatalogError
 from ..hub.requests import ANYBODY, By, MakeGrant, PutCustomer, PutOverride
-from ..hub.service import Totals
+from ..hub.service import Granted, Totals
 from .adoption import Adoption
 from .arena import Given
 
@@ -80,15 +80,16 @@ class Changes(Adoption):
 
     def grant(self, request: MakeGrant, by: By = ANYBODY) -> GrantState:
         """Puts an amount into a pool; when this returns, every process of the host can spend it."""
-        number = self._service.number_of(request.customer)
-        key = (number, request.pool)
-        with self._stripes.hold([number]):
-            held = self._held.get(key)
-            if held is not None and (held.closed or self._stale(held)):
-                self._reopen([key], self._close([key]))
-            done = self._service.grant(request, totals=self._totals(key), by=by)
-            self._raise(key, done.terms, done.reopen)
-        self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, request.pool)
+        return self._granted(
+            request.customer, request.pool, lambda totals: self._service.grant(request, totals=totals, by=by)
+        )
+
+    def _granted(
+        self, customer: str, pool: str, change: Callable[[Totals | None], Granted]
+    ) -> GrantState:
+        """Makes a grant that somebody asked for, and tells of it."""
+        done = self._gaining((self._service.number_of(customer), pool), change)
+        self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, pool)
         return done.grant
 
     def void(self, grant_id: str, by: By = ANYBODY) -> GrantState:

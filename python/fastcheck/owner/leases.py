@@ -24,6 +24,18 @@ log = logging.getLogger("fastcheck.owner")
 
 Answer = TypeVar("Answer")
 
+
+class Gained(Protocol):
+    """What became of a change that puts units into a pool."""
+
+    @property
+    def terms(self) -> Terms | None: ...
+    @property
+    def reopen(self) -> bool: ...
+
+
+Gain = TypeVar("Gain", bound=Gained)
+
 class CourierLike(Protocol):
     """Sends webhooks until it is stopped."""
 
@@ -159,6 +171,17 @@ class Leases:
             # After a refused change, too: the cells are closed either way.
             if keys:
                 self._reopen(keys, finals)
+
+    def _gaining(self, key: Key, change: Callable[[Totals | None], Gain]) -> Gain:
+        """Makes a change that puts units into a pool, given what its open lease has used, and raises the
+        lease."""
+        with self._stripes.hold([key[0]]):
+            held = self._held.get(key)
+            if held is not None and (held.closed or self._stale(held)):
+                self._reopen([key], self._close([key]))
+            done = change(self._totals(key))
+            self._raise(key, done.terms, done.reopen)
+        return done
 
     def _raise(self, key: Key, terms: Terms | None, reopen: bool) -> None:
         """After an account gained: raises its open lease, or lends it anew where more than the size

@@ -20,16 +20,9 @@ class Spending(Rounds):
         """Gives used credits back; when this returns, every process of the host can spend them."""
         if request.event is not None:
             self._journal_round(self._need())  # Its record may be a moment old.
-        number = self._service.number_of(request.customer)
-        key = (number, request.pool)
-        with self._stripes.hold([number]):
-            held = self._held.get(key)
-            if held is not None and (held.closed or self._stale(held)):
-                self._reopen([key], self._close([key]))
-            done = self._service.refund(request, totals=self._totals(key), by=by)
-            self._raise(key, done.terms, done.reopen)
-        self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, request.pool)
-        return done.grant
+        return self._granted(
+            request.customer, request.pool, lambda totals: self._service.refund(request, totals=totals, by=by)
+        )
 
     def put_cap(self, request: PutCap, by: By = ANYBODY) -> SpendCap:
         """Bounds what is spent per window; when this returns, no process passes it."""

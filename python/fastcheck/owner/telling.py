@@ -10,6 +10,7 @@ from ..hub.requests import ANYBODY, By
 from ..hub.service import News
 from ..hub.top_up_requests import PutTopUp
 from ..hub.webhooks.kinds import Kind
+from .arena import Key
 from .leases import CourierLike
 from .segments import Segments
 
@@ -61,12 +62,10 @@ class Telling(Segments):
     def _top_up_round(self) -> None:
         """Tops up what is low, each with its use up to this moment."""
         for key in self._service.top_ups_due(TOP_UPS_PER_ROUND):
-            with self._stripes.hold([key[0]]):
-                held = self._held.get(key)
-                if held is not None and (held.closed or self._stale(held)):
-                    self._reopen([key], self._close([key]))
-                done = self._service.top_up(*key, totals=self._totals(key))
-                self._raise(key, done.terms, done.reopen)
+            self._top_up(key)
+
+    def _top_up(self, key: Key) -> None:
+        self._gaining(key, lambda totals: self._service.top_up(*key, totals=totals))
 
     def put_top_up(self, request: PutTopUp, by: By = ANYBODY) -> TopUpState:
         """Makes or changes the rule of an account, and looks at it at once."""

@@ -64,7 +64,7 @@ class Core:
         thread that asked, which may hold locks: it must not wait, and not call the service."""
         self._store = store
         self._parse = parse
-        self._parsed: dict[str, CatalogLike] = {}
+        self._past: dict[str, tuple[CatalogLike, Product]] = {}
         self._clock = clock
         self._in_force = InForce(0, None, EMPTY)
 
@@ -154,13 +154,14 @@ class Core:
         stored = call.books.catalog_at(instant)
         if stored is None:
             raise CatalogError([f"there was no catalog at {instant} ms: the ledger begins later"])
-        parsed = self._parsed.get(stored.digest)
-        if parsed is None:
-            if len(self._parsed) >= PAST_CATALOGS_MAX:
-                self._parsed.clear()
-            parsed = self._parsed[stored.digest] = self._parse(stored.source, stored.filename)
+        known = self._past.get(stored.digest)
+        if known is None:
+            if len(self._past) >= PAST_CATALOGS_MAX:
+                self._past.clear()
+            known = self._parse(stored.source, stored.filename), product(stored.document)
+            self._past[stored.digest] = known
         past = PastBooks(call.books.connection, instant)
-        return replace(call, books=past, now=instant, product=product(stored.document), parsed=parsed)
+        return replace(call, books=past, now=instant, parsed=known[0], product=known[1])
 
     def load_catalog(self) -> CatalogLike | None:
         """The catalog in force, read from the ledger if need be; None where there is none."""

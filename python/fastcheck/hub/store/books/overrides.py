@@ -40,6 +40,15 @@ _REMOVE_ALL = delete(overrides).where(_of)
 _REMOVE = _REMOVE_ALL.where(overrides.c.feature == bindparam("name"))
 
 
+def override_row(one: StoredOverride) -> dict[str, Any]:
+    """An override as it is written, but for whose it is."""
+    return {
+        "feature": one.feature, "setting": pack(one.setting), "starts_at": one.starts_at,
+        "expires_at": one.expires_at, "reason": one.reason, "author": one.author,
+        "created_at": one.created_at,
+    }  # fmt: skip
+
+
 class Overrides(Subject):
     """Overrides."""
 
@@ -52,12 +61,8 @@ class Overrides(Subject):
         """Writes an override over an earlier one of the same feature."""
         self._db.execute(
             _PUT.on(self._db),
-            {
-                "number": number, "feature": one.feature, "setting": pack(one.setting),
-                "starts_at": one.starts_at, "expires_at": one.expires_at, "reason": one.reason,
-                "author": one.author, "created_at": one.created_at,
-            },
-        )  # fmt: skip
+            {"number": number, **override_row(one)},
+        )
 
     def remove_override(self, number: int, feature: str | None = None) -> None:
         """Removes one override, or all of a customer's."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import bindparam, delete, func, select
 
-from ....wire import pack, unpack
+from ....wire import unpack
 from ..tables import customers, segment_members, segment_overrides, segments
 from .conflict import InsertOnce, Upsert
-from .overrides import StoredOverride
+from .overrides import StoredOverride, override_row
 from .subject import Subject
 
 
@@ -141,12 +141,8 @@ class Segments(Subject):
         """Writes an exception over an earlier one of the same feature."""
         self._db.execute(
             _PUT_OVERRIDE.on(self._db),
-            {
-                "name": name, "feature": one.feature, "setting": pack(one.setting),
-                "starts_at": one.starts_at, "expires_at": one.expires_at, "reason": one.reason,
-                "author": one.author, "created_at": one.created_at,
-            },
-        )  # fmt: skip
+            {"name": name, **override_row(one)},
+        )
 
     def remove_segment_override(self, name: str, feature: str | None = None) -> None:
         """Removes one exception, or all of a segment's."""
