@@ -27,6 +27,7 @@ __all__ = [
     "Reservation",
     "Settlement",
     "__version__",
+    "digest",
     "install",
 ]
 
@@ -407,3 +408,10 @@ class Settlement:
 def install(class_: type[Checker], /) -> None:
     """Gives a class derived from `Checker` the hot methods as its own: a method descriptor that belongs to the very class of
     an object is called without a detour."""
+
+def digest(records: bytes, /) -> tuple[int, int]:
+    """(sum, count): what these customer records, one after the other, add to a digest, and how many customers they are.
+
+    A digest is the sum (mod 2^64) of a 64-bit hash of each customer's record; records flagged deleted add nothing. So it
+    does not depend on the order, and a change moves it by the new record's hash less the old one's. Raises `RecordError`
+    for bytes that are no records."""

@@ -28,10 +28,15 @@
     ├── ArenaError                the mapped files are damaged or of another version
     ├── Closed                    used after `close()`, or before `open()`
     ├── OwnerUnavailable          (TimeoutError) the owner process did not answer in time
+    ├── HubUnavailable            (ConnectionError) the hub cannot be reached, or does not answer in time
+    ├── Forbidden                 (PermissionError) the token is missing, over, or does not allow this
+    ├── RateLimited               more requests than the token may make; `retry_after_s`
+    ├── NotYet                    (TimeoutError) the host has not come to the change that was asked for
     ├── Conflict                  the request contradicts what is stored
+    │   └── PreconditionFailed    it was changed since it was read
     ├── StaleIds                  ids from before the table was rebuilt; ask for them again
     ├── TooManyReservations       every place for a hold is taken
-    └── ProtocolError             a frame on the owner's socket that is not one of ours
+    └── ProtocolError             bytes of another process or of the hub that are not as they must be
 """
 
 from __future__ import annotations
@@ -177,8 +182,35 @@ class OwnerUnavailable(FastcheckError, TimeoutError):
     """The process that owns the directory did not answer within the bound."""
 
 
+class HubUnavailable(FastcheckError, ConnectionError):
+    """The hub cannot be reached, or did not answer within the bound."""
+
+
+class Forbidden(FastcheckError, PermissionError):
+    """The token is missing, unknown, expired or revoked, or its scopes do not allow this."""
+
+
+class RateLimited(FastcheckError):
+    """More requests than the token may make. `retry_after_s`: when there is room again."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NotYet(FastcheckError, TimeoutError):
+    """The host did not come to the change that was asked for (`min_seq`, `wait_ready`) within the bound."""
+
+
 class Conflict(FastcheckError):
     """The request contradicts what is stored; nothing was changed."""
+
+
+class PreconditionFailed(Conflict):
+    """It was changed since it was read: read it again, and decide anew."""
 
 
 class StaleIds(FastcheckError):
@@ -190,7 +222,7 @@ class TooManyReservations(FastcheckError):
 
 
 class ProtocolError(FastcheckError):
-    """A frame on the owner's socket is too long, truncated or malformed."""
+    """Bytes of another process or of the hub are too long, truncated or malformed."""
 
 
 def by_name(name: str) -> type[FastcheckError]:

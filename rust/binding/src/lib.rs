@@ -14,6 +14,7 @@ mod hot;
 mod identity;
 mod owner;
 mod process;
+mod records;
 mod reservation;
 mod strings;
 mod time;
@@ -32,6 +33,7 @@ fn _fastcheck(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<answers::Settlement>()?;
     m.add_class::<reservation::Reservation>()?;
     m.add_function(wrap_pyfunction!(hot::install, m)?)?;
+    m.add_function(wrap_pyfunction!(records::digest, m)?)?;
     hot::install(&m.py().get_type::<checker::Checker>())?;
     hot::install_handle(m.py())?;
     hot::install_reservation(m.py())
