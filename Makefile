@@ -16,7 +16,8 @@ help:            ## this list
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --group dev msgpack "numpy>=1.24" "sqlalchemy>=2.0.30,<2.2" "alembic>=1.13,<2"
+	$(BIN)/pip install --quiet --group dev msgpack "numpy>=1.24" "sqlalchemy>=2.0.30,<2.2" "alembic>=1.13,<2" \
+		"websockets>=15,<18"
 	@touch $@
 
 build: $(STAMP)  ## the package, built and installed into .venv
