@@ -36,6 +36,8 @@ PIECE_BYTES_MAX: Final = 1 << 20
 CATALOG_BYTES_MAX: Final = 16 << 20
 """Bytes of a catalog's text: it travels in parts of `PIECE_BYTES_MAX`, each a frame."""
 FRAMES_PER_MESSAGE_MAX: Final = 65_536
+ENTRIES_MAX: Final = 1_024
+"""Entries that an array may declare: memory for them is taken before they come."""
 KEYS_PER_WANT_MAX: Final = 256
 """Customers asked for at once; the core's bound of a name applies to each."""
 WANTS_OPEN_MAX: Final = 64
@@ -65,8 +67,8 @@ FORBIDDEN: Final = "forbidden"  # The token does not allow this.
 REPLACED: Final = "replaced"  # The same host connected again.
 IDLE: Final = "idle"  # Nothing was heard for too long.
 CODES: Final = frozenset({
-    MALFORMED, TOO_LARGE, UNKNOWN_FRAME, VERSION_UNKNOWN, UNEXPECTED, GAP, EPOCH, DIGEST, REFUSED, DRAIN, BUSY,
-    TOO_SLOW, REVOKED, FORBIDDEN, REPLACED, IDLE,
+    MALFORMED, TOO_LARGE, UNKNOWN_FRAME, VERSION_UNKNOWN, UNEXPECTED, GAP, EPOCH, DIGEST, REFUSED,
+    DRAIN, BUSY, TOO_SLOW, REVOKED, FORBIDDEN, REPLACED, IDLE,
 })  # fmt: skip
 
 NONE: Final = 0
@@ -142,8 +144,8 @@ class Intent:
     """hub → host: what follows until the next commit of `to`, and the bounds that hold from here on."""
 
     kind: int
-    """`NONE`: nothing is missing. `DELTA`: the changes after `seq_from`. `FULL`: a snapshot, in pieces; what the host
-    has is dropped at its commit."""
+    """`NONE`: nothing is missing. `DELTA`: the changes after `seq_from`. `FULL`: a snapshot, in pieces; what
+    the host has is dropped at its commit."""
     epoch: int
     seq_from: int
     seq_to: int
@@ -278,7 +280,10 @@ def decode(message: bytes, *, from_hub: bool) -> list[Frame]:
 
 def _arrays(message: bytes) -> Iterator[tuple[Any, ...]]:
     """The values of a message. The unpacker believes no declared length beyond the message's own."""
-    unpacker = msgpack.Unpacker(use_list=False, strict_map_key=True, max_buffer_size=max(len(message), 1))
+    unpacker = msgpack.Unpacker(
+        use_list=False, strict_map_key=True, max_buffer_size=max(len(message), 1),
+        max_array_len=ENTRIES_MAX, max_map_len=ENTRIES_MAX, max_ext_len=ENTRIES_MAX,
+    )  # fmt: skip
     unpacker.feed(message)
     count = 0
     while unpacker.tell() < len(message):
