@@ -22,7 +22,6 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-
 from fastcheck.hub_client import HubClient
 
 HERE = Path(__file__).parent
@@ -114,8 +113,8 @@ def main() -> int:
         port, app_port = free_port(), free_port()
         hub_url, app_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{app_port}"
         hub = subprocess.Popen(
-            [sys.executable, "-m", "fastcheck", "hub", str(directory / "hub"), "--listen", f"127.0.0.1:{port}",
-             "--catalog", str(CATALOG)]
+            [sys.executable, "-m", "fastcheck", "hub", str(directory / "hub"),
+             "--listen", f"127.0.0.1:{port}", "--catalog", str(CATALOG)]
         )  # fmt: skip
         processes.append(hub)
         wait_for(f"{hub_url}/readyz", hub)
@@ -140,9 +139,8 @@ def main() -> int:
                     admin.put_customer("acme", plan=plan)
                     changed = time.monotonic()
                     time.sleep(0.5)
-                    late = requests.last.get(stale, 0.0)
-                    said = f"the last old answer came {max(0.0, late - changed) * 1e3:.1f} ms after the change"
-                    print(f"acme is on {plan}: {said}")
+                    late_ms = max(0.0, requests.last.get(stale, 0.0) - changed) * 1e3
+                    print(f"acme is on {plan}: the last old answer came {late_ms:.1f} ms after the change")
             finally:
                 requests.stop()
             allowed, denied = requests.answers[200], requests.answers[402]
