@@ -87,6 +87,11 @@ class PostgresStore:
         """Runs a job that changes nothing; it sees one instant."""
         return self._attempted(lambda: self._look(job))
 
+    def scan(self, job: Job[Answer]) -> Answer:
+        """As `read`. It keeps one of the connections busy; what is fetched is bounded where the job asks for
+        `stream_results`."""
+        return self.read(job)
+
     def submit(self, job: Job[Answer]) -> Pending[Answer]:
         """Runs a job in a thread of the store's."""
         self._check_open()
