@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, bindparam, case, delete, false, func, insert,
 
 from ...digests import signed, unsigned
 from ..tables import aliases, catalogs, changes, customers, meta
+from .key_list import KeyListQuery
 from .subject import Subject, chunks
 
 CHANGES_PER_READ_MAX = 1_024
@@ -82,13 +83,12 @@ _OLDEST = (
 )
 _DROP = delete(changes).where(changes.c.seq < bindparam("first"))
 _RECORDS_OF = select(customers.c.record).where(customers.c.number.in_(bindparam("numbers", expanding=True)))
-_BY_ID = select(customers.c.id, customers.c.record).where(
-    customers.c.id.in_(bindparam("keys", expanding=True)), customers.c.deleted == false()
+_BY_ID = KeyListQuery(
+    select(customers.c.id, customers.c.record).where(customers.c.deleted == false()), customers.c.id
 )
-_BY_ALIAS = (
-    select(aliases.c.key, customers.c.record)
-    .join(customers, customers.c.number == aliases.c.number)
-    .where(aliases.c.key.in_(bindparam("keys", expanding=True)))
+_BY_ALIAS = KeyListQuery(
+    select(aliases.c.key, customers.c.record).join(customers, customers.c.number == aliases.c.number),
+    aliases.c.key,
 )
 _CATALOG_DIGEST = select(catalogs.c.digest).order_by(catalogs.c.number.desc()).limit(1)
 _ALL = select(customers.c.record).where(customers.c.deleted == false()).order_by(customers.c.number)
@@ -158,10 +158,10 @@ class ChangeLog(Subject):
     def packed_by_key(self, keys: Sequence[str]) -> dict[str, bytes]:
         """Id or alias -> the customer's record, deleted customers left out; at most a few hundred at
         once."""
-        found = {row[0]: row[1] for row in self._db.execute(_BY_ID, {"keys": keys})}
+        found: dict[str, bytes] = dict(_BY_ID.run(self._db, keys))
         others = [key for key in keys if key not in found]
         if others:
-            found.update((row[0], row[1]) for row in self._db.execute(_BY_ALIAS, {"keys": others}))
+            found.update(dict(_BY_ALIAS.run(self._db, others)))
         return found
 
     def catalog_digest(self) -> str:
