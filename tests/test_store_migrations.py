@@ -130,7 +130,7 @@ LATER = """
 from alembic import op
 import sqlalchemy
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0003", "0002"
 
 def upgrade() -> None:
     op.create_table("later", sqlalchemy.Column("number", sqlalchemy.BigInteger))
@@ -155,11 +155,11 @@ def test_an_older_ledger_is_brought_to_the_newest_form_all_or_nothing(
     store.close()
     later = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, later)
-    migration = later / "versions" / "0002_later.py"
+    migration = later / "versions" / "0003_later.py"
     with monkeypatch.context() as patched:
         patched.setattr(migrate, "MIGRATIONS", later)
-        patched.setattr(migrate, "HEAD", "0002")
-        patched.setattr(migrate, "REVISIONS", ("0001", "0002"))
+        patched.setattr(migrate, "HEAD", "0003")
+        patched.setattr(migrate, "REVISIONS", ("0001", "0002", "0003"))
         migration.write_text(LATER + '    raise ZeroDivisionError("half way")\n')
         with pytest.raises(ZeroDivisionError):
             opened()
@@ -170,7 +170,7 @@ def test_an_older_ledger_is_brought_to_the_newest_form_all_or_nothing(
         store = opened()
         assert store.read(seq) == 107
         store.close()
-    with pytest.raises(errors.FastcheckError, match=r"revision '0002'.*a newer one"):
+    with pytest.raises(errors.FastcheckError, match=r"revision '0003'.*a newer one"):
         opened()
 
 

@@ -27,6 +27,8 @@ class Call:
     by: By = ANYBODY
     notice_ms: int = NOTICE_MS
     """How long before something ends it is told."""
+    streams: bool = False
+    """Whether changes are logged for hosts that follow a hub."""
 
     @property
     def catalog(self) -> CatalogLike:

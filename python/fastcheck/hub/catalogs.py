@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import CatalogError
 from .accounts import Accounts, Totals
 from .call import Call
+from .change_log import log_catalog
 from .guard import conflicts
 from .product import CatalogLike, Product, product
 from .webhooks.kinds import Kind
@@ -37,6 +38,8 @@ def put(
             Accounts(books, call.parsed, old, now, call.by.author).settle(finals)
     books.put_catalog(now, source, filename, catalog.digest, document)
     seq = books.next_seq()
+    if call.streams:
+        log_catalog(books, now, seq, filename, source)
     books.tell(Kind.CATALOG_CHANGED, now, None, None, {"seq": seq, "digest": catalog.digest})
     before = None if stored is None else {"digest": stored.digest}
     call.note("set_catalog", filename, before, {"digest": catalog.digest})

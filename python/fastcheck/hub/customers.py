@@ -14,6 +14,7 @@ from ..ledger.burn import void
 from ..wire import CustomerRecord
 from .accounts import Accounts, Totals
 from .call import Call
+from .change_log import log_records
 from .notices import of_records
 from .product import Pool
 from .records import build, checked
@@ -24,6 +25,9 @@ from .store.books import Books, StoredCustomer
 from .webhooks.kinds import Kind
 
 RECORDS_PER_CHUNK = 4_096
+CHANGE_BYTES_MAX = 2 << 20
+"""Bytes of records in one change, unless one record alone has more: what a host must hold before it can show
+any of it."""
 IDS_PER_QUERY = 500
 EVENTS_PER_CHANGE_MAX = 64
 """Customers of one call that are each told of; a bulk load is not news of each of them."""
@@ -82,7 +86,7 @@ def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -
         changed.append(new)
     if len(requests) > 1 and fresh:
         call.note("put_customers", "", None, {"new": fresh})
-    return _write(call, changed, rewritten)
+    return _write(call, changed, rewritten, call.now)
 
 
 def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
@@ -113,7 +117,7 @@ def rewrite(
     """Replaces one known customer's record. Raises `RecordError` where the catalog refuses it."""
     new = checked(call, record, since)
     _move(accounts, stored, new)
-    return _rewritten(call, [new])[0]
+    return _rewritten(call, [new], call.now)[0]
 
 
 def put_records(
@@ -129,12 +133,12 @@ def put_records(
     return [
         done
         for at, part in groupby(sorted(changes, key=itemgetter(2)), key=itemgetter(2))
-        for done in _rewritten(replace(call, now=at), [new for _, new, _ in part])
+        for done in _rewritten(replace(call, now=at), [new for _, new, _ in part], call.now)
     ]
 
 
-def _rewritten(call: Call, changed: Sequence[StoredCustomer]) -> list[Changed]:
-    return _write(call, changed, {one.record.number for one in changed})
+def _rewritten(call: Call, changed: Sequence[StoredCustomer], stored_at: int) -> list[Changed]:
+    return _write(call, changed, {one.record.number for one in changed}, stored_at)
 
 
 def shown(record: CustomerRecord) -> Customer:
@@ -176,18 +180,23 @@ def _pools_of(accounts: Accounts, number: int) -> list[Pool]:
     return [pools[one] for one in accounts.books.pools_of(number) if one in pools]
 
 
-def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int]) -> list[Changed]:
-    """Writes records in chunks, each a change of its own for the hosts. What `known` ones were is kept."""
+def _write(
+    call: Call, changed: Sequence[StoredCustomer], known: set[int], stored_at: int
+) -> list[Changed]:
+    """Writes records in chunks, each a change of its own for the hosts. What `known` ones were is kept.
+    `stored_at`: now, also where the change counts from an earlier instant."""
     books, found, at = call.books, [], call.now
     ordered = sorted(known)
     for start in range(0, len(ordered), IDS_PER_QUERY):
         at = max(at, books.keep_past(ordered[start : start + IDS_PER_QUERY], at))
-    for start in range(0, len(changed), RECORDS_PER_CHUNK):
-        part = changed[start : start + RECORDS_PER_CHUNK]
+    for part in _parts(changed):
         seq = books.next_seq()
-        _check_keys(books, [one.record for one in part])
+        records, packed = [one.record for one in part], b"".join(one.packed for one in part)
+        _check_keys(books, records)
+        if call.streams:
+            replaced = [one.number for one in records if one.number in known]
+            log_records(books, stored_at, seq, replaced, packed, len(part))
         books.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
-        records = [one.record for one in part]
         books.replace_notices(
             [one.number for one in records if one.number in known],
             of_records(records, call.now, call.notice_ms),
@@ -195,8 +204,22 @@ def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int]) -> li
         for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
             kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
             books.tell(kind, call.now, one.number, one.id, {"seq": seq})
-        found.append(Changed(seq, b"".join(one.packed for one in part), tuple(one.record.id for one in part)))
+        found.append(Changed(seq, packed, tuple(one.id for one in records)))
     return found
+
+
+def _parts(changed: Sequence[StoredCustomer]) -> Iterator[list[StoredCustomer]]:
+    """Customers in chunks within the bounds of one change."""
+    part: list[StoredCustomer] = []
+    size = 0
+    for one in changed:
+        size += len(one.packed)
+        if part and (len(part) == RECORDS_PER_CHUNK or size > CHANGE_BYTES_MAX):
+            yield part
+            part, size = [], len(one.packed)
+        part.append(one)
+    if part:
+        yield part
 
 
 def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from ..answers import travels
 from .call import Call
+from .change_log import begin_log, log_records
 from .store.books import AccountKey
 
 EPOCH_BITS = 62
@@ -48,7 +49,11 @@ def renew(call: Call, beyond: Beyond) -> int:
     books.raise_counter("seq", beyond.seq)
     epoch = made_up()
     books.put_epoch(epoch)
-    after = {"epoch": epoch, "seq": books.next_seq(), "known_beyond": asdict(beyond)}
+    seq = books.next_seq()
+    if call.streams:
+        begin_log(books, seq - 1)
+        log_records(books, call.now, seq, (), b"", 0)
+    after = {"epoch": epoch, "seq": seq, "known_beyond": asdict(beyond)}
     call.note("ledger_restored", "", before, after)
     return epoch
 

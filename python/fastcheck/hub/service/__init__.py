@@ -14,6 +14,7 @@ from ..customers import Changed
 from ..epochs import Beyond
 from ..grants import Granted
 from ..moves import Moved
+from ..store.books import LoggedChange
 from .core import News
 from .customers import Customers
 from .epochs import Epochs
@@ -25,6 +26,7 @@ from .plans import Plans
 from .records import Records
 from .segments import Segments
 from .spending import Spending
+from .streaming import Changes, FoundRecords, Position, Streaming
 from .top_ups import TopUps
 from .webhooks import Webhooks
 
@@ -42,6 +44,7 @@ class Service(
     Metering,
     Webhooks,
     TopUps,
+    Streaming,
 ):
     """The use cases over one store."""
 
@@ -49,9 +52,13 @@ class Service(
 __all__ = [
     "Beyond",
     "Changed",
+    "Changes",
+    "FoundRecords",
     "Granted",
+    "LoggedChange",
     "Moved",
     "News",
+    "Position",
     "Service",
     "Terms",
     "Totals",

@@ -56,9 +56,15 @@ class Core:
         parse: Callable[[bytes, str], CatalogLike],
         *,
         notice_ms: int = NOTICE_MS,
+        streams: bool = False,
     ) -> None:
-        """`parse` reads a stored catalog. `notice_ms`: how long before something ends it is told."""
+        """`parse` reads a stored catalog. `notice_ms`: how long before something ends it is told. `streams`:
+        whether changes are logged for hosts, as a hub does; see `begin_streaming`."""
         self._notice_ms = notice_ms
+        self._streams = streams
+        self.committed: Callable[[int], None] | None = None
+        """Called with the number of the last change after each transaction that logged some, once it is on
+        disk; as `listener`. Several threads may call at once, and so not in the order of the numbers."""
         self.listener: Callable[[News], None] | None = None
         """Called with what happened after each transaction in which something did, once it is on disk; by the
         thread that asked, which may hold locks: it must not wait, and not call the service."""
@@ -82,14 +88,16 @@ class Core:
         """Runs a use case that changes something, under the catalog in force, which stays so meanwhile.
         `exclusive`: nobody else changes anything meanwhile, for who changes the catalog itself."""
 
-        def work(connection: Connection) -> tuple[Answer, News]:
+        def work(connection: Connection) -> tuple[Answer, News, int]:
             books = Books(connection)
             call = self._call(books, books.lock_catalog(exclusive=exclusive), by)
             answer = job(call)
             books.flush_events()
-            return answer, News(tuple(books.told), books.top_ups_due)
+            return answer, News(tuple(books.told), books.top_ups_due), books.logged_seq
 
-        answer, news = self._store.run(work)
+        answer, news, logged_seq = self._store.run(work)
+        if self.committed is not None and logged_seq:
+            self.committed(logged_seq)
         if self.listener is not None and (news.told or news.top_ups_due):
             self.listener(news)
         return answer
@@ -114,7 +122,8 @@ class Core:
                 known = InForce(number, parsed, product(stored.document))
                 if number > self._in_force.number:
                     self._in_force = known
-        return Call(books, self._clock.now_ms(), known.product, known.catalog, by, self._notice_ms)
+        now = self._clock.now_ms()
+        return Call(books, now, known.product, known.catalog, by, self._notice_ms, self._streams)
 
     def _change(
         self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False

@@ -41,6 +41,11 @@ class Store(Protocol):
         """Runs a job that changes nothing; all that it reads is of one instant. Raises as `run`."""
         ...
 
+    def scan(self, job: Job[Answer]) -> Answer:
+        """As `read`, in the thread that asks and for as long as it takes: others go on writing meanwhile,
+        where the ledger is not in memory alone."""
+        ...
+
     def close(self) -> None:
         """Finishes what waits. Again: nothing."""
         ...

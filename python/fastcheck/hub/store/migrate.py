@@ -13,9 +13,9 @@ from sqlalchemy import Connection, insert
 from ...errors import FastcheckError
 from .tables import LEDGER, meta
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`."""
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All that can be brought to `HEAD`, oldest first."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6661_7374_6C65_6467
@@ -68,8 +68,9 @@ def migrate(connection: Connection, refuse: Refuse) -> None:
 
 def _make(connection: Connection) -> None:
     LEDGER.create_all(connection, checkfirst=False)
-    counters = ("seq", "numbers", "catalog", "events")
-    connection.execute(insert(meta), [{"key": key, "value": 0} for key in counters])
+    zero = ("seq", "numbers", "catalog", "events", "digest", "digest_seq", "changes_bytes")
+    counters = {**dict.fromkeys(zero, 0), "changes_from": 1}
+    connection.execute(insert(meta), [{"key": key, "value": value} for key, value in counters.items()])
     connection.exec_driver_sql(
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"

@@ -87,6 +87,11 @@ class PostgresStore:
         """Runs a job that changes nothing; it sees one instant."""
         return self._attempted(lambda: self._look(job))
 
+    def scan(self, job: Job[Answer]) -> Answer:
+        """As `read`. It keeps one of the connections busy; what is fetched is bounded where the job asks for
+        `stream_results`."""
+        return self.read(job)
+
     def submit(self, job: Job[Answer]) -> Pending[Answer]:
         """Runs a job in a thread of the store's."""
         self._check_open()
@@ -158,19 +163,12 @@ class PostgresStore:
     # The server.
 
     def _make_engine(self, url: str) -> Engine:
-        try:
-            parsed = make_url(url)
-        except failures.ArgumentError as error:
-            self.place = "the ledger's URL"
-            raise StoreError(self.place, str(error), _WRITE_URL) from error
-        if parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
-            raise StoreError(parsed.render_as_string(), "is not PostgreSQL", _WRITE_URL)
-        self.place = parsed.render_as_string()
+        parsed = psycopg_url(url)
+        self.place = parsed.set(drivername="postgresql").render_as_string()
         try:
             return create_engine(
-                parsed.set(drivername="postgresql+psycopg"), isolation_level="READ COMMITTED",
-                pool_size=self._connections, max_overflow=0, pool_timeout=CONNECTION_WAIT_S,
-                connect_args=_connect_arguments(parsed),
+                parsed, isolation_level="READ COMMITTED", pool_size=self._connections, max_overflow=0,
+                pool_timeout=CONNECTION_WAIT_S, connect_args=connect_arguments(parsed),
             )  # fmt: skip
         except ImportError as error:
             raise StoreError(
@@ -198,7 +196,19 @@ class PostgresStore:
         self._engine.dispose(close=False)
 
 
-def _connect_arguments(url: URL) -> dict[str, Any]:
+def psycopg_url(url: str) -> URL:
+    """The URL of a ledger, for SQLAlchemy. Raises `StoreError`."""
+    try:
+        parsed = make_url(url)
+    except failures.ArgumentError as error:
+        raise StoreError("the ledger's URL", str(error), _WRITE_URL) from error
+    if parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise StoreError(parsed.render_as_string(), "is not PostgreSQL", _WRITE_URL)
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """How every connection of ours is set up, as the URL leaves it open."""
     settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
     asked = url.normalized_query.get("options", ())
     arguments: dict[str, Any] = {"options": " ".join((settings, *asked))}

@@ -25,6 +25,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -82,6 +83,7 @@ class SqliteStore:
         self._damage: str | None = None
         self._inspection: Inspection | None = None
         self._engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool)
+        self._reader = create_engine("sqlite://", creator=self._open_to_read, poolclass=NullPool)
         with self._gate:
             connection = self._connect()
             if not self._in_memory:
@@ -120,6 +122,24 @@ class SqliteStore:
         """Runs a job that changes nothing, also while another program holds the file for writing. There is
         one connection, and what it reads is of one instant anyway."""
         return self._submit(job, writes=False).result()
+
+    def scan(self, job: Job[Answer]) -> Answer:
+        """Runs a job that changes nothing over a connection of its own, which sees the file as it is when
+        the job begins. Until it ends the write-ahead log cannot be reused, and grows with what is written."""
+        if self._in_memory:
+            return self.read(job)
+        if self._closed or self._pid != os.getpid():
+            raise Closed(f"{self.path} is closed in this process: open the directory again")
+        self.check()
+        try:
+            connection = self._reader.connect()
+            try:
+                connection.exec_driver_sql("BEGIN")
+                return job(connection)
+            finally:
+                connection.close()
+        except (OSError, DBAPIError, sqlite3.Error) as error:
+            raise self._explained(error) from error
 
     def inspected(self) -> None:
         """Waits until every page was read. Raises as `check`."""
@@ -292,6 +312,12 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        place = f"file:{quote(str(self.path))}?mode=ro"
+        return sqlite3.connect(
+            place, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
 
     def _migrate(self, connection: Connection) -> None:
         def refuse(what: str, what_to_do: str) -> DirectoryError:

@@ -51,7 +51,9 @@ def _maybe(name: str, kind: Any) -> Column[Any]:
 
 meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
 """seq, the number of the last change; numbers, the last given to a customer; catalog, the number of the one
-in force; events, the place of the last event; epoch, which life of the ledger this is."""
+in force; events, the place of the last event; epoch, which life of the ledger this is. Of the change log:
+digest, the sum of record hashes after change digest_seq (64 bits, stored as a signed number); changes_from,
+the first change from which on the log is complete; changes_bytes, bytes of all that were ever logged."""
 
 catalogs = Table(
     "catalog",
@@ -338,6 +340,35 @@ usage_corrections = _table(
     _one("reason", _TEXT),
     _one("author", _TEXT),
 )
+
+changes = Table(
+    "changes",
+    LEDGER,
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),  # Taken by the transaction of the change.
+    _one("at", _INT),  # When it was stored.
+    _one("kind", _TEXT),  # records or catalog.
+    _one("body", _BYTES),  # Customer records, or msgpack [filename, source].
+    _one("count", _INT),  # Of the records.
+    _one("digest", _INT),  # After it; as in `meta`.
+    _one("bytes_through", _INT),  # As `changes_bytes` was after it: sizes without a look at the bodies.
+)
+"""What hosts are sent, in order and without a gap. Old ones are dropped."""
+
+tokens = _table(
+    "tokens",
+    _key("id", _TEXT),
+    _one("environment", _TEXT),
+    _one("name", _TEXT),
+    _one("scopes", _TEXT),  # Names in their order, one space between.
+    _one("secret_sha256", _BYTES),
+    _one("author", _TEXT),
+    _one("created_at", _INT),
+    _maybe("expires_at", _INT),  # Not in force from here on.
+    _maybe("revoked_at", _INT),
+    _maybe("last_used_at", _INT),  # Coarse: not written at every use.
+    _maybe("rate_per_s", _INT),  # Requests; NULL = the hub's default.
+)
+"""Who may speak to a hub. A secret itself is nowhere."""
 
 answers = _table(
     "answers",

@@ -12,6 +12,7 @@ from .answers import Answers
 from .audit import Audit
 from .caps import Caps, StoredCap
 from .catalogs import Catalogs, StoredCatalog
+from .change_log import ChangeLog, LoggedChange, LogState
 from .checking import Checking
 from .customers import Customers, StoredCustomer
 from .due import Due
@@ -34,6 +35,7 @@ class Books(
     TopUps,
     Webhooks,
     Catalogs,
+    ChangeLog,
     Customers,
     Overrides,
     Segments,
@@ -95,6 +97,8 @@ __all__ = [
     "Books",
     "ChangedAccount",
     "Lease",
+    "LogState",
+    "LoggedChange",
     "PastBooks",
     "StoredCap",
     "StoredCatalog",
