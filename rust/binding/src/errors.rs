@@ -47,7 +47,7 @@ pub fn from_core(py: Python<'_>, error: Error) -> PyErr {
                 ErrorKind::ReadOnlyFilesystem => {
                     "put the directory on a filesystem that can be written"
                 }
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                     "free some space; nothing was changed"
                 }
                 ErrorKind::NotADirectory => "give the path of a directory",
@@ -55,11 +55,12 @@ pub fn from_core(py: Python<'_>, error: Error) -> PyErr {
             };
             directory(py, &path, format!("cannot {doing} it: {source}"), hint)
         }
-        e @ (Error::Corrupt(_) | Error::Layout { .. } | Error::Full(_)) => {
+        e @ (Error::Corrupt(_) | Error::Layout { .. } | Error::Full(_) | Error::Damaged { .. }) => {
             raise(py, "ArenaError", e.to_string())
         }
+        e @ Error::Digest { .. } => raise(py, "LedgerError", e.to_string()),
         e @ Error::Invalid(_) => raise(py, "RecordError", e.to_string()),
-        e @ Error::Lease(_) => raise(py, "Conflict", e.to_string()),
+        e @ (Error::Lease(_) | Error::Conflict(_)) => raise(py, "Conflict", e.to_string()),
     }
 }
 

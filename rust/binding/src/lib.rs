@@ -7,6 +7,7 @@ mod answers;
 mod batch;
 mod catalog;
 mod checker;
+mod checkpoint;
 mod errors;
 mod events;
 mod handle;
@@ -16,6 +17,7 @@ mod owner;
 mod process;
 mod records;
 mod reservation;
+mod snapshot;
 mod strings;
 mod time;
 
@@ -32,6 +34,9 @@ fn _fastcheck(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<answers::Estimate>()?;
     m.add_class::<answers::Settlement>()?;
     m.add_class::<reservation::Reservation>()?;
+    m.add_class::<checkpoint::PyCheckpoint>()?;
+    m.add_class::<snapshot::PySnapshotWriter>()?;
+    m.add_function(wrap_pyfunction!(snapshot::snapshot_info, m)?)?;
     m.add_function(wrap_pyfunction!(hot::install, m)?)?;
     m.add_function(wrap_pyfunction!(records::digest, m)?)?;
     hot::install(&m.py().get_type::<checker::Checker>())?;

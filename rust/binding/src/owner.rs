@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
 use crate::catalog::PyCatalog;
+use crate::checkpoint::PyCheckpoint;
 use crate::errors::{from_core, raise};
 use crate::process::{self, Alive};
 use crate::time;
@@ -92,28 +93,87 @@ impl PyOwner {
     }
 
     #[getter]
+    fn epoch(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |o| o.epoch())
+    }
+
+    #[getter]
+    fn digest(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |o| Ok(o.digest()))
+    }
+
+    #[getter]
+    fn arena(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |o| Ok(o.arena()))
+    }
+
+    #[getter]
     fn customers(&self, py: Python<'_>) -> PyResult<u64> {
         self.with(py, |o| Ok(o.customers()))
     }
 
     /// Replaces all rows by these chunks of records.
+    #[pyo3(signature = (records, seq, now_ms, *, epoch = 1))]
     fn load(
         &self,
         py: Python<'_>,
         records: &Bound<'_, PyAny>,
         seq: u64,
         now_ms: i64,
+        epoch: u64,
     ) -> PyResult<u64> {
         let chunks = records
             .try_iter()?
             .map(|c| c?.extract::<PyBackedBytes>().map_err(PyErr::from))
             .collect::<PyResult<Vec<_>>>()?;
-        self.with(py, |o| o.load(chunks.iter().map(|c| &**c), 1, seq, now_ms))
+        self.with(py, |o| {
+            o.load(chunks.iter().map(|c| &**c), epoch, seq, now_ms)
+        })
+    }
+
+    /// Replaces all rows by what a checkpoint has in force.
+    fn load_checkpoint(
+        &self,
+        py: Python<'_>,
+        checkpoint: &Bound<'_, PyCheckpoint>,
+        now_ms: i64,
+    ) -> PyResult<u64> {
+        let checkpoint = checkpoint.get().inner();
+        self.with(py, |o| {
+            let view = checkpoint.view()?;
+            o.load_each(view.at.epoch, view.at.seq, now_ms, |take| {
+                view.each(&mut |record| take(&record.customer, record.hash))
+            })
+        })
+    }
+
+    /// Replaces all rows by a snapshot that a checkpoint received and that is not completed yet.
+    fn load_received(
+        &self,
+        py: Python<'_>,
+        checkpoint: &Bound<'_, PyCheckpoint>,
+        now_ms: i64,
+    ) -> PyResult<u64> {
+        let checkpoint = checkpoint.get().inner();
+        self.with(py, |o| {
+            let at = checkpoint.received()?.header.at;
+            o.load_each(at.epoch, at.seq, now_ms, |take| {
+                checkpoint.each_received(&mut |record| take(&record.customer, record.hash))
+            })
+        })
     }
 
     /// Upserts records, all or nothing.
-    fn put(&self, py: Python<'_>, records: PyBackedBytes, seq: u64, now_ms: i64) -> PyResult<u64> {
-        self.with(py, |o| o.put(&records, 1, seq, now_ms))
+    #[pyo3(signature = (records, seq, now_ms, *, epoch = 1))]
+    fn put(
+        &self,
+        py: Python<'_>,
+        records: PyBackedBytes,
+        seq: u64,
+        now_ms: i64,
+        epoch: u64,
+    ) -> PyResult<u64> {
+        self.with(py, |o| o.put(&records, epoch, seq, now_ms))
     }
 
     /// Opens the cell of (customer, pool) for a lease.

@@ -25,6 +25,12 @@ pub enum Error {
     Full(&'static str),
     /// The lease asked for is not the one that is open.
     Lease(String),
+    /// A snapshot or a checkpoint whose content is not what it says; nothing of it counts.
+    Damaged { path: PathBuf, what: String },
+    /// Records that do not sum up to the digest stated for them.
+    Digest { found: u64, stated: u64 },
+    /// A call that does not follow from those before it.
+    Conflict(String),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -54,7 +60,17 @@ impl fmt::Display for Error {
             } => write!(f, "cannot {doing} {}: {source}", path.display()),
             Error::Invalid(what) => f.write_str(what),
             Error::Full(what) => write!(f, "no room left: {what}"),
-            Error::Lease(what) => f.write_str(what),
+            Error::Lease(what) | Error::Conflict(what) => f.write_str(what),
+            Error::Damaged { path, what } => write!(
+                f,
+                "{} is damaged: {what}; it is not used, and the hub sends a whole one",
+                path.display()
+            ),
+            Error::Digest { found, stated } => write!(
+                f,
+                "the records sum up to {found:016x}, the digest stated for them is {stated:016x}: \
+                 they are not all of one state, or not all of it; nothing was written"
+            ),
         }
     }
 }

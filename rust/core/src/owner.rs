@@ -179,6 +179,11 @@ impl Owner {
         Ok(self.control.get(Field::Seq)?)
     }
 
+    /// The ledger's epoch that the rows are of.
+    pub fn epoch(&self) -> Result<u64> {
+        Ok(self.control.get(Field::Epoch)?)
+    }
+
     /// The arena's id.
     pub fn arena(&self) -> u64 {
         self.arena

@@ -20,6 +20,9 @@ use super::generations::{EXTRA_WORDS, room_for};
 const NUMBERS_PER_CUSTOMER: u64 = 64;
 const NUMBERS_SPARE: u64 = 1 << 22;
 
+/// Bytes of records put at once: all of them are decoded before the first one is written.
+pub const PUT_BYTES_MAX: usize = 256 << 20;
+
 /// Which sources, without overrides, a profile was made from: plan, trial's plan, add-ons with quantities.
 pub(super) type Combination = (Option<usize>, Option<usize>, Vec<(usize, u32)>);
 
@@ -146,7 +149,47 @@ impl Owner {
         seq: u64,
         now_ms: i64,
     ) -> Result<u64> {
-        self.profiles.clear();
+        self.load_each(epoch, seq, now_ms, |take| {
+            for chunk in chunks {
+                let mut rest = chunk;
+                while !rest.is_empty() {
+                    let (customer, bytes, tail) = customer::decode(rest)?;
+                    rest = tail;
+                    if !customer.deleted {
+                        take(&customer, hash_bytes(bytes))?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The same of customers that `feed` hands over one by one, each with its record's hash, so that not all of them need
+    /// to be in memory. An error of `feed` refuses them all. Deleted customers are not handed over.
+    pub fn load_each(
+        &mut self,
+        epoch: u64,
+        seq: u64,
+        now_ms: i64,
+        feed: impl FnOnce(&mut dyn FnMut(&Customer<'_>, u64) -> Result<()>) -> Result<()>,
+    ) -> Result<u64> {
+        // Profiles have places in one generation: those of the rows in force are needed again if these are refused.
+        let profiles = std::mem::take(&mut self.profiles);
+        match self.generation_of(now_ms, feed) {
+            Ok((digest, count)) => self.announce(digest, count, epoch, seq).map(|()| count),
+            Err(e) => {
+                self.profiles = profiles;
+                Err(e)
+            }
+        }
+    }
+
+    /// Makes a generation of these customers and puts it in force. Returns their digest and how many they are.
+    fn generation_of(
+        &mut self,
+        now_ms: i64,
+        feed: impl FnOnce(&mut dyn FnMut(&Customer<'_>, u64) -> Result<()>) -> Result<()>,
+    ) -> Result<(u64, u64)> {
         let none = Sources::default();
         let catalog = &self.catalog;
         let defaults = entry::profile(catalog, |f| none.resolve(catalog, f, now_ms));
@@ -158,37 +201,29 @@ impl Owner {
         let mut aliases: HashMap<u32, Vec<String>> = HashMap::new();
         let (mut digest, mut count, mut highest) = (0u64, 0u64, 0u32);
         let mut drafts = Vec::new();
-        for chunk in chunks {
-            let mut rest = chunk;
-            while !rest.is_empty() {
-                let (customer, bytes, tail) = customer::decode(rest)?;
-                rest = tail;
-                if customer.deleted {
-                    continue;
-                }
-                let record = hash_bytes(bytes);
-                self.drafts(
-                    &customer,
-                    record,
-                    now_ms,
-                    &mut appender(&mut heap, base),
-                    &mut drafts,
-                )?;
-                for draft in drafts.drain(..) {
-                    places.push((base + heap.len() as u64, draft.number));
-                    heap.extend_from_slice(&draft.words);
-                }
-                if !customer.aliases.is_empty() {
-                    aliases.insert(
-                        customer.number,
-                        customer.aliases.iter().map(|a| (*a).to_owned()).collect(),
-                    );
-                }
-                digest = digest.wrapping_add(record);
-                count += 1;
-                highest = highest.max(customer.number);
+        feed(&mut |customer, record| {
+            self.drafts(
+                customer,
+                record,
+                now_ms,
+                &mut appender(&mut heap, base),
+                &mut drafts,
+            )?;
+            for draft in drafts.drain(..) {
+                places.push((base + heap.len() as u64, draft.number));
+                heap.extend_from_slice(&draft.words);
             }
-        }
+            if !customer.aliases.is_empty() {
+                aliases.insert(
+                    customer.number,
+                    customer.aliases.iter().map(|a| (*a).to_owned()).collect(),
+                );
+            }
+            digest = digest.wrapping_add(record);
+            count += 1;
+            highest = highest.max(customer.number);
+            Ok(())
+        })?;
         bound_number(highest, count)?;
         let capacity = room_for(places.len(), highest, heap.len() + base as usize);
         let fresh = self.fresh_generation(capacity, &defaults)?;
@@ -199,17 +234,28 @@ impl Owner {
             let key = crate::key::read_name(words, row::HEADER_WORDS, row.key_len())?;
             fresh.publish(Key::new(&key).ok_or(Corrupt)?, place)?;
             if number != 0 {
+                // Its rows would be of the later record alone, and the digest of both.
+                if fresh.place(number)? != 0 {
+                    return Err(Error::Invalid(format!(
+                        "customer number {number} has two records among those of all customers"
+                    )));
+                }
                 fresh.publish_number(number, place)?;
             }
         }
-        self.aliases = aliases;
         self.install(fresh)?;
-        self.announce(digest, count, epoch, seq)?;
-        Ok(count)
+        self.aliases = aliases;
+        Ok((digest, count))
     }
 
     /// Upserts records: all or nothing. Returns how many there were.
     pub fn put(&mut self, records: &[u8], epoch: u64, seq: u64, now_ms: i64) -> Result<u64> {
+        if records.len() > PUT_BYTES_MAX {
+            return Err(Error::Invalid(format!(
+                "{} bytes of records in one change, at most {PUT_BYTES_MAX} are taken",
+                records.len()
+            )));
+        }
         // First everything that can fail for a reason in the records.
         let mut customers = Vec::new();
         let mut rest = records;
