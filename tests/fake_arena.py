@@ -166,7 +166,7 @@ class FakeArena:
     def ack_journal(self) -> None:
         self.files.journal.clear()
 
-    def heartbeat(self, now_ms: int) -> None:
+    def heartbeat(self, now_ms: int, steady_ms: int | None = None) -> None:
         pass
 
     def close(self) -> None:

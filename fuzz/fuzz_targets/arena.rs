@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use fastcheck_core::arena::View;
 use fastcheck_core::cell::{Lease, NO_INSTANT};
-use fastcheck_core::check::{self, Answer, Cells, Clock};
+use fastcheck_core::check::{self, Answer, Cells, Clock, Freshness};
 use fastcheck_core::hold::{Ask, HOLD_WORDS, HOLDS_MAX, Holder, Reserve};
 use fastcheck_core::key::hash_words;
 use fastcheck_core::owner::Owner;
@@ -25,6 +25,12 @@ struct At(u64);
 impl Clock for At {
     fn now_ms(&self) -> u64 {
         self.0
+    }
+}
+
+impl Freshness for At {
+    fn unheard_ms(&self) -> u64 {
+        0
     }
 }
 

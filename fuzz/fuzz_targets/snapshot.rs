@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Clock};
+use fastcheck_core::check::{self, Clock, Freshness};
 use fastcheck_core::customer;
 use fastcheck_core::owner::{Found, Owner};
 use libfuzzer_sys::fuzz_target;
@@ -19,6 +19,12 @@ struct At(u64);
 impl Clock for At {
     fn now_ms(&self) -> u64 {
         self.0
+    }
+}
+
+impl Freshness for At {
+    fn unheard_ms(&self) -> u64 {
+        0
     }
 }
 

@@ -27,6 +27,7 @@ __all__ = [
     "Reservation",
     "Settlement",
     "__version__",
+    "arena_boot",
     "digest",
     "install",
 ]
@@ -145,8 +146,13 @@ class Owner:
         again until `ack_journal`."""
     def ack_journal(self) -> None:
         """The records drained last are stored: forget them."""
-    def heartbeat(self, now_ms: int) -> None:
-        """Says that the owner lives."""
+    def heartbeat(self, now_ms: int, steady_ms: int | None = None) -> None:
+        """Without a hub: the owner lives, so what is here is current. `steady_ms`: since boot, on the clock that goes on
+        while the machine sleeps; None: now. An owner with a hub calls `link` and `fresh` instead."""
+    def link(self, connected: bool) -> None:
+        """With a hub: it is heard, or not. The first call forgets what owners without a hub said of freshness."""
+    def fresh(self, as_of_ms: int, steady_ms: int | None = None) -> None:
+        """With a hub: what is here was current at `as_of_ms` since 1970, heard at `steady_ms` as for `heartbeat`."""
     def close(self) -> None:
         """Lets go of the files. Leases stay open: other processes go on spending."""
 
@@ -169,21 +175,30 @@ class Checker:
     ) -> Checker:
         """Attaches to the arena in `directory`. `touch(customer, pool)` asks the owner for a lease of a pool this host
         holds none for; True: try again. `strict`: unknown features raise `UnknownFeature`."""
-    def check(self, customer: str, feature: str, /) -> bool:
+    def check(self, customer: str, feature: str, /, *, min_seq: int | None = None) -> bool:
         """May the customer use the feature, and if it is countable, is one unit left? No side effect.
 
-        A feature that only has named quantities needs the smallest unit of its pool to be left.
+        `min_seq`: the answer shows that change of the ledger at least (what `admin` calls wrote reads back); waits for it up
+        to `lease_timeout` and raises `NotYet`. A feature with `when_stale` and `max_staleness_s` (docs/catalog.md) answers by
+        its policy where this host has not heard for longer that what it has is current. A feature that only has named quantities needs the smallest unit of its pool to be left.
 
         >>> ents.check("acme", "export"), ents.check("tiny", "export"), ents.check("nobody", "export")
         (True, False, False)
         """
     def consume(
-        self, customer: str, feature: str, amount: _Quantities = 1, /, *, event: str | None = None
+        self,
+        customer: str,
+        feature: str,
+        amount: _Quantities = 1,
+        /,
+        *,
+        event: str | None = None,
+        min_seq: int | None = None,
     ) -> bool:
         """Decides and records a burn, atomically across all processes of the host. False: nothing was recorded.
 
         `amount`: units of the feature, or {quantity: units} for one burn of several quantities. `event`: an id under which a
-        usage record is kept. Raises `NotCountable` for a feature without a pool, `AmountError` for an amount that is
+        usage record is kept. `min_seq`: as for `check`. Raises `NotCountable` for a feature without a pool, `AmountError` for an amount that is
         negative, too large for one burn (2^48 - 1 pool units) or of an unknown quantity.
 
         >>> ents.consume("acme", "gpt-4o", 12, event="req_8f2")
@@ -191,8 +206,10 @@ class Checker:
         >>> ents.consume("acme", "gpt-4o", 1_000_000)
         False
         """
-    def decide(self, customer: str, feature: str, amount: _Quantities = 1, /) -> Decision:
-        """The answer with its reason. No side effect. Truthy if allowed. Raises as `consume`.
+    def decide(
+        self, customer: str, feature: str, amount: _Quantities = 1, /, *, min_seq: int | None = None
+    ) -> Decision:
+        """The answer with its reason. No side effect. Truthy if allowed. `min_seq`: as for `check`. Raises as `consume`.
 
         >>> ents.decide("acme", "gpt-4o", 1_000_000).reason
         'exhausted'
@@ -262,6 +279,8 @@ class Checker:
         """
     def _pool_totals(self, customer: str, pool: str) -> tuple[int, int, int] | None: ...
     def _status(self) -> dict[str, Any]: ...
+    def _seq(self) -> tuple[int, int]: ...
+    def _wait_seq(self, min_seq: int, /) -> None: ...
     def _set_clock(self, now_ms: int) -> None: ...
     def _close(self) -> None: ...
     def _panic(self) -> bool: ...
@@ -312,7 +331,8 @@ class Decision:
     @property
     def reason(self) -> str:
         """allowed; never: not_entitled, unknown_customer, unknown_feature; not now: exhausted (nothing left), no_lease (this
-        host has none, and the owner could not be asked)."""
+        host has none, and the owner could not be asked); stale, either way: what is known here is too old for the feature, and
+        its `when_stale` decided."""
     @property
     def source(self) -> str | None:
         """What the entitlement comes from: override, trial, addon, plan or default."""
@@ -331,7 +351,15 @@ class Decision:
         """
     @property
     def as_of(self) -> datetime:
-        """When the owner last said that what this host knows is current. UTC."""
+        """As of when what this host knows was last known to be current: the owner's last sign of life; with a hub, the
+        hub's. UTC."""
+    @property
+    def lag_ms(self) -> int:
+        """How old that was when this was decided, in milliseconds.
+
+        >>> ents.decide("acme", "export").lag_ms < 60_000
+        True
+        """
     def __bool__(self, /) -> bool: ...
 
 @final
@@ -408,6 +436,15 @@ class Settlement:
 def install(class_: type[Checker], /) -> None:
     """Gives a class derived from `Checker` the hot methods as its own: a method descriptor that belongs to the very class of
     an object is called without a detour."""
+
+def arena_boot(directory: str, /) -> bool | None:
+    """Whether the arena in `directory` was last owned since this machine started: only then may its cells be spent from before
+    an owner has adopted it. None: there is none, or its headers are not whole. Reads headers only.
+
+    >>> from fastcheck._fastcheck import arena_boot
+    >>> arena_boot(ents.status().directory), arena_boot("./nothing")
+    (True, None)
+    """
 
 def digest(records: bytes, /) -> tuple[int, int]:
     """(sum, count): what these customer records, one after the other, add to a digest, and how many customers they are.

@@ -19,7 +19,7 @@ from .changes import KINDS, Change
 from .clock import Clock, ManualClock, SystemClock, instant_ms
 from .directory import prepare
 from .embedded import Host, read_catalog
-from .errors import NameInvalid, WrongType
+from .errors import NameInvalid, NotYet, WrongType
 from .hub.requests import Instant
 from .listener import Listener
 from .wire import name
@@ -27,6 +27,8 @@ from .wire import name
 Self = TypeVar("Self", bound="Entitlements")
 
 LEASE_TIMEOUT_S_MAX = 3_600.0
+SEQ_POLL_S = 0.001
+"""Between two looks whether the host has come to a change that a check waits for."""
 
 
 class _Touch:
@@ -63,6 +65,7 @@ class Entitlements(_fastcheck.Checker):
     _listener: Listener
     _touch: _Touch
     _admin: Admin
+    _lease_timeout_s: float
 
     @classmethod
     def open(
@@ -147,9 +150,19 @@ class Entitlements(_fastcheck.Checker):
             raise
         self._host = host
         self._touch = touch
+        self._lease_timeout_s = float(lease_timeout)
         self._listener = Listener(host)
         self._admin = Admin(host.call, lambda: host.role == "owner")
         return self
+
+    def _wait_seq(self, min_seq: int, /) -> None:
+        """Waits until this host has come to change `min_seq`; the native methods call it for their `min_seq`.
+        Raises `NotYet` after `lease_timeout`."""
+        deadline = time.monotonic() + self._lease_timeout_s
+        while (seq := self._seq()[1]) < min_seq:
+            if time.monotonic() >= deadline:
+                raise NotYet(f"this host is at change {seq}, not yet at {min_seq}: ask again, or wait longer")
+            time.sleep(SEQ_POLL_S)
 
     def __repr__(self) -> str:
         host: Host | None = getattr(self, "_host", None)

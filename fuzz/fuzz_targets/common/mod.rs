@@ -82,6 +82,7 @@ pub fn environment() -> Environment {
         random: 0x5eed_5eed_5eed_5eed,
         pid: std::process::id(),
         now_ms: NOW_MS as u64,
+        steady_ms: 1,
     }
 }
 

@@ -49,7 +49,7 @@ class Owner(Settling):
         self._find_parts_left()
         self._moves_round()
         self._begin_telling()
-        self._arena.heartbeat(self._clock.now_ms())
+        self._show_life(self._arena, self._clock.now_ms())
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Runs a request. Raises `ProtocolError` for one that is not offered."""

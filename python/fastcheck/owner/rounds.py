@@ -27,7 +27,7 @@ class Rounds(Telling):
         if arena.detached:
             self._replace_lost_files()
             arena = self._need()
-        arena.heartbeat(now)
+        self._show_life(arena, now)
         self._settle_round(arena)
         self._moves_round()
         self._segments_round()
@@ -41,6 +41,10 @@ class Rounds(Telling):
         if self._behind:
             with self._publication():
                 pass
+
+    def _show_life(self, arena: Arena, now: int) -> None:
+        """What is here is current: checks of features with a bound on staleness go by it."""
+        arena.heartbeat(now, now if self._manual_time else None)
 
     def _settle_round(self, arena: Arena) -> None:
         everything, self._settle_all = self._settle_all, False

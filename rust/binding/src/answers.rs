@@ -14,6 +14,7 @@ pub fn reason(answer: Answer) -> &'static str {
         Answer::UnknownFeature => "unknown_feature",
         Answer::Exhausted => "exhausted",
         Answer::NoLease => "no_lease",
+        Answer::Stale | Answer::AllowedStale => "stale",
     }
 }
 
@@ -40,6 +41,8 @@ pub struct Decision {
     pub scale: u8,
     pub resets_at_ms: Option<u64>,
     pub as_of_ms: u64,
+    /// How old that was when this was decided.
+    pub lag_ms: u64,
     pub cost: u64,
 }
 
@@ -80,6 +83,11 @@ impl Decision {
     #[getter]
     fn as_of<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         instant(py, self.as_of_ms)
+    }
+
+    #[getter]
+    fn lag_ms(&self) -> u64 {
+        self.lag_ms
     }
 
     fn __bool__(&self) -> bool {

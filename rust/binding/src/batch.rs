@@ -1,5 +1,7 @@
 //! Batches: many customers in one call, with the memory of the next ones on its way while one is answered.
 
+use std::sync::atomic::Ordering;
+
 use fastcheck_core::arena::View;
 use fastcheck_core::check::{self, AHEAD, Answer};
 use fastcheck_core::error::Corrupt;
@@ -139,6 +141,7 @@ pub fn ids<'py>(
 struct Leftover {
     touch: Vec<usize>,
     unknown: usize,
+    stale: u64,
 }
 
 fn feature_index(
@@ -219,12 +222,13 @@ fn answer_numbers(
         feature,
         numbers.len(),
         |i| numbers[i],
-        &checker.time,
+        &checker.moment(view),
         |i, answer| {
             out[i] = answer.allowed();
             match answer {
                 Answer::NoLease => rest.touch.push(i),
                 Answer::UnknownCustomer | Answer::AllowedUnknown => rest.unknown += 1,
+                Answer::Stale | Answer::AllowedStale => rest.stale += 1,
                 _ => {}
             }
         },
@@ -241,6 +245,10 @@ fn finish(
     out: &mut [bool],
     rest: Leftover,
 ) -> PyResult<()> {
+    // Relaxed: a counter.
+    checker
+        .stale_answers
+        .fetch_add(rest.stale, Ordering::Relaxed);
     if rest.unknown > 0 {
         checker.unknown(
             py,
@@ -332,13 +340,14 @@ pub fn consume_many<'py>(
                     let found = check::found(&view.rows, row, index, &checker.time)?;
                     let unit = found.entry.cost(view.rows.region())?;
                     let cost = unit.checked_mul(amounts[i]).ok_or(Corrupt)?;
-                    found.burn(&view.rows, &*view.cells, cost, &checker.time)
+                    found.burn(&view.rows, &*view.cells, cost, &checker.moment(view))
                 };
                 let answer = burn().map_err(|e| corrupt(py, e))?;
                 out[i] = answer.allowed();
                 match answer {
                     Answer::NoLease => rest.touch.push(i),
                     Answer::UnknownCustomer => rest.unknown += 1,
+                    Answer::Stale => rest.stale += 1,
                     _ => {}
                 }
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fastcheck_core::arena::View;
 use fastcheck_core::catalog::Kind;
-use fastcheck_core::check::{self, Answer, Found};
+use fastcheck_core::check::{self, Answer, Clock, Found};
 use fastcheck_core::control::Field;
 use fastcheck_core::current::Current;
 use fastcheck_core::entry::{self, Value};
@@ -22,10 +22,12 @@ use crate::events::Events;
 use crate::handle::Handle;
 use crate::identity::Identities;
 use crate::strings::utf8;
-use crate::time::Time;
+use crate::time::{Moment, Time};
 
 /// Names that are logged once; later ones are only counted.
 const UNKNOWN_NAMES_MAX: usize = 1_024;
+/// An epoch changes when a ledger is restored: so often between two loads means a damaged page.
+const SEQ_ATTEMPTS_MAX: u32 = 100;
 /// How often one call asks the owner before it gives up.
 const TOUCHES_MAX: u32 = 2;
 
@@ -43,6 +45,8 @@ pub struct Checker {
     pub events: Events,
     unknown: Mutex<HashSet<String>>,
     unknown_count: AtomicU64,
+    /// Answers that the age of what is known here decided.
+    pub stale_answers: AtomicU64,
     pub panics: AtomicU64,
 }
 
@@ -210,7 +214,39 @@ impl Checker {
             Answer::UnknownCustomer | Answer::AllowedUnknown => {
                 self.unknown(py, "customer", customer)
             }
+            Answer::Stale | Answer::AllowedStale => {
+                // Relaxed: a counter.
+                self.stale_answers.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// (epoch, seq) of the last change that the rows show.
+    pub fn seq(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        self.with_view(py, |view| {
+            let get = |field| view.control().get(field).map_err(|e| corrupt(py, e));
+            let mut epoch = get(Field::Epoch)?;
+            // The owner stores the epoch before the number: a pair that stood in one epoch is of that epoch.
+            for _ in 0..SEQ_ATTEMPTS_MAX {
+                let seq = get(Field::Seq)?;
+                let after = get(Field::Epoch)?;
+                if after == epoch {
+                    return Ok((epoch, seq));
+                }
+                epoch = after;
+            }
+            Err(corrupt(py, Corrupt))
+        })
+    }
+
+    /// The clock of one answer.
+    #[inline(always)]
+    pub fn moment<'a>(&'a self, view: &'a View) -> Moment<'a> {
+        Moment {
+            time: &self.time,
+            view,
         }
     }
 }
@@ -271,18 +307,22 @@ impl Checker {
                 scale: 0,
                 resets_at_ms: None,
                 as_of_ms,
+                lag_ms: self.time.now_ms().saturating_sub(as_of_ms),
                 cost: 0,
             };
             let Some(found) = self.find(py, view, name, feature)? else {
                 return Ok(Step::Done(d));
             };
             d.source = found.entry.source();
+            let stale = found
+                .stale(&view.rows, &self.moment(view))
+                .map_err(|e| corrupt(py, e))?;
             let countable = found.entry.flags & entry::COUNTABLE != 0;
             if !countable {
                 if amount.is_some() {
                     amounts::cost(py, &view.rows, &found, &Amount::Plain(1))?; // raises: it is not countable
                 }
-                d.answer = found.plain().unwrap_or(Answer::Allowed);
+                d.answer = stale.or(found.plain()).unwrap_or(Answer::Allowed);
                 return Ok(Step::Done(d));
             }
             d.cost = match amount {
@@ -295,7 +335,7 @@ impl Checker {
                     if unit == entry::NO_COST { 1 } else { unit }
                 }
             };
-            if let Some(answer) = found.plain() {
+            if let (None, Some(answer)) = (stale, found.plain()) {
                 d.answer = answer;
                 return Ok(Step::Done(d));
             }
@@ -309,6 +349,10 @@ impl Checker {
                 .map_err(|e| corrupt(py, e))?
             {
                 None => {
+                    if let Some(answer) = stale {
+                        d.answer = answer;
+                        return Ok(Step::Done(d));
+                    }
                     d.answer = Answer::NoLease;
                     Ok(Step::Touch(pool_name(py, view, &found)?, d))
                 }
@@ -316,7 +360,9 @@ impl Checker {
                     d.remaining = Some(v.available);
                     let ends = v.valid_until_ms != fastcheck_core::cell::NO_INSTANT;
                     d.resets_at_ms = ends.then_some(v.valid_until_ms);
-                    if d.cost <= v.available {
+                    if let Some(answer) = stale {
+                        d.answer = answer;
+                    } else if d.cost <= v.available {
                         d.answer = Answer::Allowed;
                     } else if v.full {
                         d.answer = Answer::Exhausted;
@@ -346,7 +392,7 @@ impl Checker {
         };
         let cost = amounts::cost(py, &view.rows, &found, amount)?;
         let answer = found
-            .burn(&view.rows, &*view.cells, cost, &self.time)
+            .burn(&view.rows, &*view.cells, cost, &self.moment(view))
             .map_err(|e| corrupt(py, e))?;
         if answer == Answer::NoLease {
             return Ok(Step::Touch(pool_name(py, view, &found)?, (answer, cost)));
@@ -386,7 +432,7 @@ impl Checker {
         let Some(found) = self.find(py, view, customer, feature)? else {
             return Ok(Step::Done(Answer::UnknownFeature));
         };
-        let answer = check::check_found(&view.rows, &*view.cells, &found, &self.time)
+        let answer = check::check_found(&view.rows, &*view.cells, &found, &self.moment(view))
             .map_err(|e| corrupt(py, e))?;
         if answer == Answer::NoLease {
             return Ok(Step::Touch(pool_name(py, view, &found)?, answer));
@@ -422,6 +468,7 @@ impl Checker {
             events: Events::new(directory),
             unknown: Mutex::new(HashSet::new()),
             unknown_count: AtomicU64::new(0),
+            stale_answers: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         })
     }
@@ -575,6 +622,25 @@ impl Checker {
         })
     }
 
+    /// (epoch, seq) of the last change that this host shows.
+    fn _seq(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        self.seq(py)
+    }
+
+    /// What `min_seq` calls where the host is not that far. A derived class waits; this one does not.
+    #[pyo3(signature = (min_seq, /))]
+    fn _wait_seq(&self, py: Python<'_>, min_seq: u64) -> PyResult<()> {
+        let (_, seq) = self.seq(py)?;
+        if seq >= min_seq {
+            return Ok(());
+        }
+        Err(raise(
+            py,
+            "NotYet",
+            format!("this host is at change {seq}, not yet at {min_seq}: ask again"),
+        ))
+    }
+
     /// What this process knows of its arena.
     fn _status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let fields = self.with_view(py, |view| {
@@ -585,10 +651,13 @@ impl Checker {
                 ("epoch", get(Field::Epoch)?),
                 ("customers", get(Field::Customers)?),
                 ("heartbeat_at_ms", get(Field::HeartbeatAtMs)?),
+                ("fresh_steady_ms", get(Field::FreshSteadyMs)?),
+                ("link", get(Field::Link)?),
                 ("owner_pid", get(Field::OwnerPid)?),
                 ("arena", view.arena),
                 // Relaxed: counters.
                 ("unknown_names", self.unknown_count.load(Ordering::Relaxed)),
+                ("stale_answers", self.stale_answers.load(Ordering::Relaxed)),
                 ("panics", self.panics.load(Ordering::Relaxed)),
                 (
                     "journal_dropped",

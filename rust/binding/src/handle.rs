@@ -127,8 +127,10 @@ impl Handle {
         let checker = self.checker();
         let answer = checker.with_view(py, |view| match self.find(py, view)? {
             None => Ok(Answer::UnknownFeature),
-            Some(found) => check::check_found(&view.rows, &*view.cells, &found, &checker.time)
-                .map_err(|e| corrupt(py, e)),
+            Some(found) => {
+                check::check_found(&view.rows, &*view.cells, &found, &checker.moment(view))
+                    .map_err(|e| corrupt(py, e))
+            }
         })?;
         match answer {
             Answer::Allowed => Ok(true),
@@ -145,7 +147,7 @@ impl Handle {
             };
             let cost = amounts::cost(py, &view.rows, &found, amount)?;
             found
-                .burn(&view.rows, &*view.cells, cost, &checker.time)
+                .burn(&view.rows, &*view.cells, cost, &checker.moment(view))
                 .map_err(|e| corrupt(py, e))
         })?;
         match answer {

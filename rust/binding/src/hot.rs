@@ -94,32 +94,68 @@ fn boolean(value: bool) -> *mut ffi::PyObject {
     }
 }
 
-/// The one keyword that a method has, if it was given.
+/// The keywords of a method that were given, in the order of `known`.
 ///
 /// # Safety
 /// `kwnames` is the tuple of keyword names, or null, and `values` points to as many live objects.
 #[cold]
-unsafe fn keyword<'a>(
+unsafe fn keywords<'a, const N: usize>(
     py: Python<'a>,
     values: *const *mut ffi::PyObject,
     kwnames: *mut ffi::PyObject,
     method: &str,
-    name: &str,
-) -> PyResult<Option<Bound<'a, PyAny>>> {
+    known: [&str; N],
+) -> PyResult<[Option<Bound<'a, PyAny>>; N]> {
+    let mut given = [const { None }; N];
     if kwnames.is_null() {
-        return Ok(None);
+        return Ok(given);
     }
     // SAFETY: the caller's promise.
     let names = unsafe { Bound::from_borrowed_ptr(py, kwnames) };
     let names: Vec<String> = names.extract()?;
-    if names != [name] {
-        return Err(pyo3::exceptions::PyTypeError::new_err(format!(
-            "{method}() has one keyword, {name}; not {}",
-            names.join(", ")
-        )));
+    for (i, name) in names.iter().enumerate() {
+        let Some(at) = known.iter().position(|one| one == name) else {
+            return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                "{method}() has no keyword {name}, only {}",
+                known.join(", ")
+            )));
+        };
+        // SAFETY: a value for each name; they are alive during the call.
+        given[at] = Some(unsafe { Bound::from_borrowed_ptr(py, *values.add(i)) });
     }
-    // SAFETY: one name, so one value.
-    Ok(Some(unsafe { Bound::from_borrowed_ptr(py, *values) }))
+    Ok(given)
+}
+
+/// Waits until this host has come to the change that the keyword `min_seq` names.
+///
+/// # Safety
+/// `slf` is the live instance of `Checker` behind `checker`.
+#[cold]
+unsafe fn wait_seq(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    checker: &Checker,
+    min_seq: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let Some(given) = min_seq.filter(|given| !given.is_none()) else {
+        return Ok(());
+    };
+    let wanted = given
+        .extract::<u64>()
+        .ok()
+        .filter(|_| !given.is_instance_of::<pyo3::types::PyBool>())
+        .ok_or_else(|| {
+            raise(
+                py,
+                "WrongType",
+                "min_seq must be the number of a change, an int of zero or more",
+            )
+        })?;
+    if checker.seq(py)?.1 < wanted {
+        // SAFETY: the caller's promise.
+        unsafe { Borrowed::from_ptr(py, slf) }.call_method1("_wait_seq", (wanted,))?;
+    }
+    Ok(())
 }
 
 /// An object, or the error set and null. No object and no error: a panic was caught.

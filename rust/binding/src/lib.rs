@@ -39,6 +39,7 @@ fn _fastcheck(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(snapshot::snapshot_info, m)?)?;
     m.add_function(wrap_pyfunction!(hot::install, m)?)?;
     m.add_function(wrap_pyfunction!(records::digest, m)?)?;
+    m.add_function(wrap_pyfunction!(owner::arena_boot, m)?)?;
     hot::install(&m.py().get_type::<checker::Checker>())?;
     hot::install_handle(m.py())?;
     hot::install_reservation(m.py())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
+use fastcheck_core::arena::is_of_boot;
 use fastcheck_core::cell::{Lease, NO_INSTANT};
 use fastcheck_core::hold::LateReturn;
 use fastcheck_core::owner::{Found, NamedTotals, Owner};
@@ -27,6 +28,13 @@ fn cell_totals(named: NamedTotals) -> CellTotals {
     (
         t.number, named.pool, t.lease, t.spent, t.returned, t.granted, t.closed,
     )
+}
+
+/// Whether the arena in `directory` is of this boot; None: there is none that is whole by its headers.
+#[pyfunction]
+#[pyo3(signature = (directory, /))]
+pub fn arena_boot(py: Python<'_>, directory: PathBuf) -> Option<bool> {
+    py.detach(|| is_of_boot(&directory, process::boot()))
 }
 
 /// The writing side of an arena. One per directory; the caller holds the owner lock.
@@ -348,8 +356,23 @@ impl PyOwner {
             .collect())
     }
 
-    fn heartbeat(&self, py: Python<'_>, now_ms: u64) -> PyResult<()> {
-        self.with(py, |o| o.heartbeat(now_ms))
+    /// Without a hub: the owner lives.
+    #[pyo3(signature = (now_ms, steady_ms = None))]
+    fn heartbeat(&self, py: Python<'_>, now_ms: u64, steady_ms: Option<u64>) -> PyResult<()> {
+        let steady_ms = steady_ms.unwrap_or_else(time::steady_ms);
+        self.with(py, |o| o.heartbeat(now_ms, steady_ms))
+    }
+
+    /// With a hub: it is heard, or not.
+    fn link(&self, py: Python<'_>, connected: bool) -> PyResult<()> {
+        self.with(py, |o| o.link(connected))
+    }
+
+    /// With a hub: what is here was current at that instant.
+    #[pyo3(signature = (as_of_ms, steady_ms = None))]
+    fn fresh(&self, py: Python<'_>, as_of_ms: u64, steady_ms: Option<u64>) -> PyResult<()> {
+        let steady_ms = steady_ms.unwrap_or_else(time::steady_ms);
+        self.with(py, |o| o.fresh(as_of_ms, steady_ms))
     }
 
     fn close(&self, py: Python<'_>) {

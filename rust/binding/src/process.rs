@@ -71,17 +71,22 @@ pub fn holder() -> Holder {
     }
 }
 
+/// Hash of the kernel's boot id.
+pub fn boot() -> u64 {
+    hash_bytes(&std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default())
+}
+
 pub fn environment(now_ms: u64) -> Environment {
-    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let mut random = [0u8; 8];
     // Only names the arena and keys its hash; the clock and the pid are a poor substitute but a working one.
     if rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty()).is_err() {
         random = (now_ms ^ (u64::from(std::process::id()) << 40)).to_le_bytes();
     }
     Environment {
-        boot: hash_bytes(&boot),
+        boot: boot(),
         random: u64::from_le_bytes(random),
         pid: std::process::id(),
         now_ms,
+        steady_ms: crate::time::steady_ms(),
     }
 }

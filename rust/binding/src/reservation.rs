@@ -126,8 +126,8 @@ impl Reservation {
             };
             let cost = amounts::cost(py, &view.rows, &found, &wanted)?;
             let scale = view.rows.pool_info(found.entry.pool()).map_err(|e| corrupt(py, e))?.scale;
-            if found.entry.flags & entry::ALLOWED == 0 || found.row.is_none() {
-                let answer = found.plain().unwrap_or(Answer::NotEntitled);
+            let barred = found.barred(&view.rows, &this.moment(view)).map_err(|e| corrupt(py, e))?;
+            if let Some(answer) = barred {
                 return Ok(Step::Done((answer, None, cost, scale)));
             }
             let ask = |lease: u64, pool: u64| Ask {

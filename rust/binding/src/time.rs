@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fastcheck_core::check::Clock;
+use fastcheck_core::arena::View;
+use fastcheck_core::check::{Clock, Freshness};
+use fastcheck_core::control::Field;
 
 #[derive(Debug)]
 pub enum Time {
@@ -27,6 +29,29 @@ impl Time {
         match self {
             Time::System => steady_ms(),
             Time::Manual(_) => self.now_ms(),
+        }
+    }
+}
+
+/// The clock of one answer: the checker's time, and what the arena says of its own age.
+pub struct Moment<'a> {
+    pub time: &'a Time,
+    pub view: &'a View,
+}
+
+impl Clock for Moment<'_> {
+    #[inline(always)]
+    fn now_ms(&self) -> u64 {
+        self.time.now_ms()
+    }
+}
+
+impl Freshness for Moment<'_> {
+    fn unheard_ms(&self) -> u64 {
+        match self.view.control().get(Field::FreshSteadyMs) {
+            // Nothing was heard since the machine started, or the page is damaged.
+            Ok(0) | Err(_) => u64::MAX,
+            Ok(heard_at) => self.time.steady_ms().saturating_sub(heard_at),
         }
     }
 }

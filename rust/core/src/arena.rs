@@ -215,6 +215,16 @@ fn stamp(arena: u64, generation: u64) -> u64 {
     hash_words(arena, &[generation])
 }
 
+/// Whether the arena in `dir` is of the boot that `boot` names; `None`: there is none that is whole by its headers. Its
+/// cells may be spent from only if it is: those of an earlier boot wait for an owner to close them.
+pub fn is_of_boot(dir: &Path, boot: u64) -> Option<bool> {
+    let path = control_path(dir);
+    let control =
+        Control::open(Arc::new(MapRegion::open(&path, Access::Read).ok()?), &path).ok()?;
+    open_current(dir, &control, control.get(Field::Arena).ok()?).ok()?;
+    Some(control.get(Field::Boot).ok()? == boot)
+}
+
 fn open_current(
     dir: &Path,
     control: &Control<Arc<MapRegion>>,

@@ -146,6 +146,14 @@ pub struct Staleness {
     pub max_staleness_ms: Option<u64>,
 }
 
+impl Staleness {
+    /// The bound in ms, where passing it changes an answer.
+    pub fn bound(self) -> Option<u64> {
+        self.max_staleness_ms
+            .filter(|_| self.when_stale != WhenStale::Keep)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     pub name: String,

@@ -1,5 +1,6 @@
 //! The hot functions: a generation and the cells in, an answer out. Nothing here waits, allocates or does I/O.
 
+use crate::catalog::WhenStale;
 use crate::cell::{self, Burn, Cell, View};
 use crate::entry::{self, Entry};
 use crate::error::Corrupt;
@@ -21,6 +22,12 @@ pub trait Clock {
     fn now_ms(&self) -> u64;
 }
 
+/// How old what is known here is; asked only for features with a bound on that.
+pub trait Freshness: Clock {
+    /// For how long this host has not heard that what it has is current, in milliseconds. `u64::MAX`: it never did.
+    fn unheard_ms(&self) -> u64;
+}
+
 /// An answer. "Never" and "not now" are different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -28,6 +35,8 @@ pub enum Answer {
     Allowed,
     /// Entitled by default: nobody knows this customer.
     AllowedUnknown,
+    /// What is known here is too old, and the feature is allowed then.
+    AllowedStale,
     /// The customer does not have the feature.
     NotEntitled,
     /// Nobody knows this customer, and the default is no.
@@ -37,12 +46,22 @@ pub enum Answer {
     Exhausted,
     /// Not now: this host has no lease that covers it; the owner can be asked.
     NoLease,
+    /// Not now: what is known here is too old, and the feature is denied then.
+    Stale,
 }
 
 impl Answer {
     #[inline(always)]
     pub fn allowed(self) -> bool {
-        matches!(self, Answer::Allowed | Answer::AllowedUnknown)
+        matches!(
+            self,
+            Answer::Allowed | Answer::AllowedUnknown | Answer::AllowedStale
+        )
+    }
+
+    /// Whether the age of what is known here decided.
+    pub fn is_stale(self) -> bool {
+        matches!(self, Answer::AllowedStale | Answer::Stale)
     }
 }
 
@@ -114,6 +133,57 @@ impl Found {
             cell: word as u32,
             identity: cell::identity(row.number(), (word >> 32) as u32),
         }))
+    }
+
+    /// What the feature's policy makes of an answer from what is too old; `None`: nothing, or it is not too old.
+    #[inline(always)]
+    pub fn stale<W: Words>(
+        &self,
+        g: &Generation<W>,
+        clock: &impl Freshness,
+    ) -> Result<Option<Answer>, Corrupt> {
+        if self.entry.flags & entry::GUARDED == 0 {
+            return Ok(None);
+        }
+        self.stale_guarded(g, clock)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stale_guarded<W: Words>(
+        &self,
+        g: &Generation<W>,
+        clock: &impl Freshness,
+    ) -> Result<Option<Answer>, Corrupt> {
+        let staleness = g.feature_info(self.feature)?.staleness;
+        Ok(match (staleness.when_stale, staleness.bound()) {
+            (_, None) | (WhenStale::Keep, _) => None,
+            (_, Some(most)) if clock.unheard_ms() <= most => None,
+            (WhenStale::Deny, _) => Some(Answer::Stale),
+            (WhenStale::Allow, _) => Some(Answer::AllowedStale),
+        })
+    }
+
+    /// Why nothing may be burned or held, whatever the balance; `None`: the balance decides.
+    #[inline(always)]
+    pub fn barred<W: Words>(
+        &self,
+        g: &Generation<W>,
+        clock: &impl Freshness,
+    ) -> Result<Option<Answer>, Corrupt> {
+        let stale = self.stale(g, clock)?;
+        if stale == Some(Answer::Stale) {
+            return Ok(stale);
+        }
+        if self.row.is_none() {
+            return Ok(Some(Answer::UnknownCustomer));
+        }
+        if self.entry.flags & entry::ALLOWED != 0 {
+            return Ok(None);
+        }
+        // "Allow" says yes though the row says no, but it makes no credits: it takes a lease.
+        let spends = stale.is_some() && self.lease(g)?.is_some();
+        Ok((!spends).then_some(Answer::NotEntitled))
     }
 
     /// The answer where no balance decides; `None` where one does.
@@ -188,15 +258,10 @@ impl Found {
         g: &Generation<W>,
         cells: &C,
         cost: u64,
-        clock: &impl Clock,
+        clock: &impl Freshness,
     ) -> Result<Answer, Corrupt> {
-        let flags = self.entry.flags;
-        if flags & entry::ALLOWED == 0 || self.row.is_none() {
-            return Ok(if self.row.is_some() {
-                Answer::NotEntitled
-            } else {
-                Answer::UnknownCustomer
-            });
+        if let Some(answer) = self.barred(g, clock)? {
+            return Ok(answer);
         }
         let Some(lease) = self.lease(g)? else {
             return Ok(Answer::NoLease);
@@ -221,7 +286,7 @@ pub fn check<W: Words, C: Cells>(
     cells: &C,
     customer: &[u8],
     feature: &[u8],
-    clock: &impl Clock,
+    clock: &impl Freshness,
 ) -> Result<Answer, Corrupt> {
     match find(g, customer, feature, clock)? {
         None => Ok(Answer::UnknownFeature),
@@ -235,8 +300,11 @@ pub fn check_found<W: Words, C: Cells>(
     g: &Generation<W>,
     cells: &C,
     found: &Found,
-    clock: &impl Clock,
+    clock: &impl Freshness,
 ) -> Result<Answer, Corrupt> {
+    if let Some(answer) = found.stale(g, clock)? {
+        return Ok(answer);
+    }
     match found.plain() {
         Some(answer) => Ok(answer),
         None => found.affords(g, cells, found.unit_cost(g)?, clock),
@@ -252,10 +320,10 @@ pub fn check_fast<W: Words>(g: &Generation<W>, entries_at: usize, feature: usize
     let at = entries_at.wrapping_add(feature * entry::ENTRY_WORDS);
     // Relaxed: blocks are immutable once published; the Acquire load of the slot that led here orders this.
     let flags = g.region().load(at, Ordering::Relaxed).ok()?;
-    if flags & entry::ALLOWED == 0 {
+    if flags & (entry::ALLOWED | entry::GUARDED) == 0 {
         return Some(false);
     }
-    if flags & entry::COUNTABLE == 0 {
+    if flags & (entry::COUNTABLE | entry::GUARDED) == 0 {
         Some(true)
     } else {
         None
@@ -280,7 +348,9 @@ pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Til
     let entries_at = row.entries_at(g.heap_at())?;
     let at = entries_at.wrapping_add(feature * entry::ENTRY_WORDS);
     let entry = Entry::load(g.region(), at, entries_at).ok()?;
-    if entry.flags & (entry::ALLOWED | entry::COUNTABLE) != entry::ALLOWED | entry::COUNTABLE {
+    // All three: a guarded feature is looked at each time.
+    let decides = entry::ALLOWED | entry::COUNTABLE | entry::GUARDED;
+    if entry.flags & decides != entry::ALLOWED | entry::COUNTABLE {
         return None;
     }
     let unit = entry.cost(g.region()).ok()?;
@@ -339,7 +409,7 @@ pub fn check_numbers<W: Words, C: Cells>(
     feature: usize,
     count: usize,
     number: impl Fn(usize) -> u32,
-    clock: &impl Clock,
+    clock: &impl Freshness,
     mut each: impl FnMut(usize, Answer),
 ) -> Result<(), Corrupt> {
     let mut places = [0u64; AHEAD];

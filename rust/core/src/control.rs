@@ -33,14 +33,30 @@ pub enum Field {
     Seq = 6,
     /// Order-free sum of the hashes of all records in force.
     Digest = 7,
-    /// When the owner last said that it lives, ms since epoch.
+    /// As of when what this host has was last known to be current, ms since epoch: the owner's last sign of life, and with a
+    /// hub the instant that the hub told.
     HeartbeatAtMs = 8,
     OwnerPid = 9,
     /// How many cells files there are. Written with Release after a new one has its name.
     Segments = 10,
     /// How many customers have rows.
     Customers = 11,
+    /// When this host last heard that what it has is current, ms since boot, sleep included; zero: it never did. Written
+    /// after `HeartbeatAtMs`.
+    FreshSteadyMs = 12,
+    /// Whether there is a hub and it is heard, as [`Link`] counts.
+    Link = 13,
     Ready = 15,
+}
+
+/// What [`Field::Link`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Link {
+    /// The owner has the ledger beside it.
+    NoHub = 0,
+    Connected = 1,
+    NotConnected = 2,
 }
 
 /// The control words over some region.

@@ -3,7 +3,7 @@
 //! An *entry* is what one customer has of one feature, four words, ready to answer:
 //!
 //! ```text
-//! word 0  [pool:16 from bit 16 | value tag:4 | source:4 | kind:4 | unlimited:1 countable:1 allowed:1 …]
+//! word 0  [pool:16 from bit 16 | value tag:4 | source:4 | kind:4 | guarded:1 unlimited:1 countable:1 allowed:1]
 //! word 1  cost of one unit of the unnamed quantity, in pool units (countable)
 //! word 2  number; boolean; or where a text starts, in words from the start of its block
 //! word 3  bytes of the text
@@ -27,6 +27,8 @@ pub const PROFILE_HEADER: usize = 1;
 pub const ALLOWED: u64 = 1;
 pub const COUNTABLE: u64 = 1 << 1;
 pub const UNLIMITED: u64 = 1 << 2;
+/// The feature has a bound on how old the answer may be: it takes a clock, so no fast path answers it.
+pub const GUARDED: u64 = 1 << 3;
 const KIND_SHIFT: u32 = 4;
 const SOURCE_SHIFT: u32 = 8;
 const VALUE_SHIFT: u32 = 12;
@@ -177,6 +179,9 @@ fn encode(catalog: &Catalog, feature: usize, resolved: &Resolved, words: &mut Ve
     }
     if resolved.setting == Setting::Unlimited {
         flags |= UNLIMITED;
+    }
+    if f.staleness.bound().is_some() {
+        flags |= GUARDED;
     }
     words[at..at + ENTRY_WORDS].copy_from_slice(&[flags, cost, number, len]);
 }

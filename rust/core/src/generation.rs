@@ -15,7 +15,7 @@
 //!
 //! `docs/format/rows.md` draws the file.
 
-use crate::catalog::{Kind, bounds};
+use crate::catalog::{Kind, Staleness, WhenStale, bounds};
 use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::key::{Key, hash_words, read_name};
@@ -35,7 +35,7 @@ const PROBES_MAX: usize = 1 << 16;
 /// Changes whenever anything in a rows file changes its meaning.
 pub const LAYOUT: u64 = {
     let parts = [
-        2,
+        3,
         HEADER_WORDS,
         FEATURE_WORDS,
         POOL_WORDS,
@@ -85,6 +85,7 @@ mod field {
 pub struct FeatureInfo {
     pub kind: Kind,
     pub pool: Option<usize>,
+    pub staleness: Staleness,
     rates_at: usize,
     rates: usize,
 }
@@ -250,6 +251,15 @@ impl<R: Words> Generation<R> {
         Ok(FeatureInfo {
             kind: entry::kind_from(get(2)?).ok_or(Corrupt)?,
             pool: pool.checked_sub(1),
+            staleness: Staleness {
+                when_stale: match get(6)? {
+                    0 => WhenStale::Keep,
+                    1 => WhenStale::Deny,
+                    2 => WhenStale::Allow,
+                    _ => return Err(Corrupt),
+                },
+                max_staleness_ms: get(7)?.checked_sub(1),
+            },
             rates_at: get(4)? as usize,
             rates,
         })

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::arena::{RETIRED, Segments, cells_path, control_path, rows_path};
 use crate::catalog::Catalog;
 use crate::cell::Totals;
-use crate::control::{Control, Field};
+use crate::control::{Control, Field, Link};
 use crate::error::{Error, Result};
 use crate::generation::Generation;
 use crate::journal;
@@ -33,6 +33,8 @@ pub struct Environment {
     pub random: u64,
     pub pid: u32,
     pub now_ms: u64,
+    /// Milliseconds since boot, sleep included.
+    pub steady_ms: u64,
 }
 
 /// What was found when the owner came.
@@ -168,10 +170,15 @@ impl Owner {
         if owner.found == Found::EarlierBoot {
             // Before the arena is said to be of this boot: a successor of an owner that is killed here must not spend on.
             owner.close_all()?;
+            // Counted from another boot: nobody has heard anything since this one.
+            owner.control.set(Field::FreshSteadyMs, 0)?;
         }
         owner.control.set(Field::Boot, env.boot)?;
         owner.control.set(Field::OwnerPid, u64::from(env.pid))?;
-        owner.control.set(Field::HeartbeatAtMs, env.now_ms)?;
+        // With a hub, an owner that comes makes nothing fresher: the hub does.
+        if owner.control.get(Field::Link)? == Link::NoHub as u64 {
+            owner.fresh(env.now_ms, env.steady_ms)?;
+        }
         Ok(owner)
     }
 
@@ -201,8 +208,30 @@ impl Owner {
         &self.catalog
     }
 
-    pub fn heartbeat(&self, now_ms: u64) -> Result<()> {
-        Ok(self.control.set(Field::HeartbeatAtMs, now_ms)?)
+    /// Without a hub: the owner lives, so what is here is current.
+    pub fn heartbeat(&self, now_ms: u64, steady_ms: u64) -> Result<()> {
+        self.control.set(Field::Link, Link::NoHub as u64)?;
+        self.fresh(now_ms, steady_ms)
+    }
+
+    /// With a hub: it is heard, or not.
+    pub fn link(&self, connected: bool) -> Result<()> {
+        if self.control.get(Field::Link)? == Link::NoHub as u64 {
+            // What an owner without a hub said of itself says nothing of the hub.
+            self.fresh(0, 0)?;
+        }
+        let link = if connected {
+            Link::Connected
+        } else {
+            Link::NotConnected
+        };
+        Ok(self.control.set(Field::Link, link as u64)?)
+    }
+
+    /// What is here was current at `as_of_ms` since the epoch, and this was heard at `steady_ms` since boot.
+    pub fn fresh(&self, as_of_ms: u64, steady_ms: u64) -> Result<()> {
+        self.control.set(Field::HeartbeatAtMs, as_of_ms)?;
+        Ok(self.control.set(Field::FreshSteadyMs, steady_ms)?)
     }
 
     fn pool_id(&self, pool: &str) -> u64 {

@@ -7,7 +7,7 @@ use crate::catalog::{
     Addon, AddonSetting, Catalog, Feature, Kind, OrderKey, Plan, Policy, Pool, Rate, Setting,
     Staleness,
 };
-use crate::check::Clock;
+use crate::check::{Clock, Freshness};
 use crate::customer::{self, Customer, HeldAddon, Override, Trial};
 use crate::entry::Value;
 use crate::resolve::{Resolved, Sources};
@@ -36,6 +36,12 @@ pub struct At(pub i64);
 impl Clock for At {
     fn now_ms(&self) -> u64 {
         self.0 as u64
+    }
+}
+
+impl Freshness for At {
+    fn unheard_ms(&self) -> u64 {
+        0
     }
 }
 

@@ -5,12 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::amounts::{Amount, amount, small};
-use crate::checker::Checker;
 use crate::errors::raise;
 use crate::strings::utf8;
 
 use super::checks::till;
-use super::{answer, arguments, boolean, checker, guarded, keyword, object};
+use super::{answer, arguments, boolean, checker, guarded, keywords, object, wait_seq};
 
 pub(super) unsafe extern "C" fn consume(
     slf: *mut ffi::PyObject,
@@ -23,7 +22,7 @@ pub(super) unsafe extern "C" fn consume(
     if !(2..=3).contains(&nargs) {
         return arguments(
             py,
-            "consume(customer, feature, amount=1, *, event=None) takes two or three positional arguments",
+            "consume(customer, feature, amount=1, *, event=None, min_seq=None) takes two or three positional arguments",
         );
     }
     // SAFETY: the descriptor's check of `self`; the arguments are alive during the call. No Python code runs before the
@@ -45,7 +44,7 @@ pub(super) unsafe extern "C" fn consume(
         {
             return boolean(answer);
         }
-        consume_unseen(py, checker, args, nargs, kwnames)
+        consume_unseen(py, slf, args, nargs, kwnames)
     }
 }
 
@@ -54,13 +53,14 @@ pub(super) unsafe extern "C" fn consume(
 #[inline(never)]
 pub(super) unsafe fn consume_unseen(
     py: Python<'_>,
-    checker: &Checker,
+    slf: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
     kwnames: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise; no Python code runs before the view is done with.
     unsafe {
+        let checker = checker(py, slf);
         let amount = if nargs == 3 {
             small(*args.add(2))
         } else {
@@ -74,7 +74,7 @@ pub(super) unsafe fn consume_unseen(
         {
             return boolean(answer);
         }
-        consume_any(py, checker, args, nargs, kwnames)
+        consume_any(py, slf, args, nargs, kwnames)
     }
 }
 
@@ -83,11 +83,13 @@ pub(super) unsafe fn consume_unseen(
 #[inline(never)]
 pub(super) unsafe fn consume_any(
     py: Python<'_>,
-    checker: &Checker,
+    slf: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
     kwnames: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    let checker = unsafe { checker(py, slf) };
     let result = guarded(
         checker,
         || {
@@ -106,7 +108,13 @@ pub(super) unsafe fn consume_any(
                 _ => Amount::Plain(1),
             };
             // SAFETY: as above; keyword values follow the positional ones.
-            let event = unsafe { event(py, args.add(nargs as usize), kwnames, "consume") }?;
+            let event = unsafe {
+                let values = args.add(nargs as usize);
+                let [event, min_seq] =
+                    keywords(py, values, kwnames, "consume", ["event", "min_seq"])?;
+                wait_seq(py, slf, checker, min_seq.as_ref())?;
+                text(event)?
+            };
             checker.consume_any(py, &customer, key, &amount, event.as_ref())
         },
         Ok(false),
@@ -114,38 +122,33 @@ pub(super) unsafe fn consume_any(
     answer(py, result)
 }
 
-/// The keyword `event`.
-///
-/// # Safety
-/// As for [`keyword`].
+/// The value of the keyword `event`.
 #[cold]
-pub(super) unsafe fn event<'a>(
-    py: Python<'a>,
-    values: *const *mut ffi::PyObject,
-    kwnames: *mut ffi::PyObject,
-    method: &str,
-) -> PyResult<Option<Bound<'a, PyString>>> {
-    // SAFETY: the caller's promise.
-    match unsafe { keyword(py, values, kwnames, method, "event") }? {
-        Some(value) if !value.is_none() => value
-            .cast_into::<PyString>()
-            .map(Some)
-            .map_err(|_| raise(py, "WrongType", "event must be a str")),
+pub(super) fn text<'a>(event: Option<Bound<'a, PyAny>>) -> PyResult<Option<Bound<'a, PyString>>> {
+    match event {
+        Some(value) if !value.is_none() => {
+            let py = value.py();
+            value
+                .cast_into::<PyString>()
+                .map(Some)
+                .map_err(|_| raise(py, "WrongType", "event must be a str"))
+        }
         _ => Ok(None),
     }
 }
 
 pub(super) unsafe extern "C" fn decide(
     slf: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this attached to the interpreter.
     let py = unsafe { Python::assume_attached() };
     if !(2..=3).contains(&nargs) {
         return arguments(
             py,
-            "decide(customer, feature, amount=1) takes two or three positional arguments",
+            "decide(customer, feature, amount=1, *, min_seq=None) takes two or three positional arguments",
         );
     }
     // SAFETY: the descriptor's check of `self`; the arguments are alive during the call.
@@ -167,6 +170,12 @@ pub(super) unsafe extern "C" fn decide(
             } else {
                 None
             };
+            // SAFETY: as above; keyword values follow the positional ones.
+            unsafe {
+                let values = args.add(nargs as usize);
+                let [min_seq] = keywords(py, values, kwnames, "decide", ["min_seq"])?;
+                wait_seq(py, slf, checker, min_seq.as_ref())?;
+            }
             let decision = checker.decide_any(py, &customer, &feature, amount.as_ref())?;
             Bound::new(py, decision).map(Some)
         },

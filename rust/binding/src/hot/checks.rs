@@ -9,25 +9,29 @@ use crate::checker::Checker;
 use crate::errors::corrupt;
 use crate::strings::utf8;
 
-use super::{answer, arguments, boolean, checker, guarded};
+use super::{answer, arguments, boolean, checker, guarded, keywords, wait_seq};
 
 pub(super) unsafe extern "C" fn check(
     slf: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
     nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this attached to the interpreter.
     let py = unsafe { Python::assume_attached() };
     if nargs != 2 {
         return arguments(
             py,
-            "check(customer, feature) takes two positional arguments",
+            "check(customer, feature, *, min_seq=None) takes two positional arguments",
         );
     }
     // SAFETY: the descriptor's check of `self`; two arguments, alive during the call. No Python code runs before the
     // view is done with.
     unsafe {
         let (checker, customer, feature) = (checker(py, slf), *args, *args.add(1));
+        if !kwnames.is_null() {
+            return check_from(py, slf, args, kwnames);
+        }
         if let Some(view) = checker.view_fast()
             && let Some(index) = checker.identities.feature(view, feature)
             && let Some(seen) = checker.identities.customer(view, customer)
@@ -37,6 +41,30 @@ pub(super) unsafe extern "C" fn check(
             return boolean(answer);
         }
         check_unseen(py, checker, customer, feature)
+    }
+}
+
+/// A check with its keyword.
+///
+/// # Safety
+/// The arguments are those of `check`, two of them positional.
+#[cold]
+#[inline(never)]
+unsafe fn check_from(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    kwnames: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise; keyword values follow the positional ones.
+    unsafe {
+        let checker = checker(py, slf);
+        let waited = keywords(py, args.add(2), kwnames, "check", ["min_seq"])
+            .and_then(|[min_seq]| wait_seq(py, slf, checker, min_seq.as_ref()));
+        match waited {
+            Ok(()) => check_unseen(py, checker, *args, *args.add(1)),
+            Err(error) => answer(py, Err(error)),
+        }
     }
 }
 
@@ -149,7 +177,7 @@ pub(super) unsafe fn check_any(
             // SAFETY: both arguments are alive during the call.
             let (name, key) = unsafe { (utf8(py, customer)?, utf8(py, feature)?) };
             let answer = checker.with_view(py, |view| {
-                check::check(&view.rows, &*view.cells, name, key, &checker.time)
+                check::check(&view.rows, &*view.cells, name, key, &checker.moment(view))
                     .map_err(|e| corrupt(py, e))
             })?;
             match answer {

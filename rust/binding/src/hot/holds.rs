@@ -9,9 +9,9 @@ use crate::checker::seconds;
 use crate::errors::raise;
 use crate::reservation::{Reservation, TTL_S};
 
-use super::burns::event;
+use super::burns::text;
 use super::checks::till;
-use super::{arguments, checker, guarded, keyword, object};
+use super::{arguments, checker, guarded, keywords, object};
 
 pub(super) unsafe extern "C" fn reserve(
     slf: *mut ffi::PyObject,
@@ -83,10 +83,8 @@ pub(super) unsafe fn reserve_any<'py>(
 ) -> PyResult<Option<Bound<'py, Reservation>>> {
     // SAFETY: the caller's promise; all are alive during the call, and keyword values follow the positional ones.
     unsafe {
-        let ttl = match keyword(py, args.add(3), kwnames, "reserve", "ttl")? {
-            None => TTL_S,
-            Some(ttl) => seconds(&ttl)?,
-        };
+        let [ttl] = keywords(py, args.add(3), kwnames, "reserve", ["ttl"])?;
+        let ttl = ttl.map_or(Ok(TTL_S), |ttl| seconds(&ttl))?;
         let name = |i| {
             Borrowed::from_ptr(py, *args.add(i))
                 .cast::<PyString>()
@@ -138,7 +136,9 @@ pub(super) unsafe extern "C" fn commit(
                 {
                     return Bound::new(py, held.settle(py, used)?).map(Some);
                 }
-                let event = event(py, args.add(nargs as usize), kwnames, "commit")?;
+                let values = args.add(nargs as usize);
+                let [event] = keywords(py, values, kwnames, "commit", ["event"])?;
+                let event = text(event)?;
                 let actual = (nargs == 1).then(|| Borrowed::from_ptr(py, *args));
                 let actual = actual.as_deref().filter(|a| !a.is_none());
                 Bound::new(py, held.commit(py, actual, event.as_ref())?).map(Some)

@@ -69,9 +69,9 @@ pub fn install(class_: &Bound<'_, PyType>) -> PyResult<()> {
         ));
     }
     for (name, (method, flags), doc) in [
-        (c"check", fast(check), CHECK_DOC),
+        (c"check", fast_keywords(check), CHECK_DOC),
         (c"consume", fast_keywords(consume), CONSUME_DOC),
-        (c"decide", fast(decide), DECIDE_DOC),
+        (c"decide", fast_keywords(decide), DECIDE_DOC),
         (c"reserve", fast_keywords(reserve), RESERVE_DOC),
         (c"_floor", fast(floor), FLOOR_DOC),
     ] {
@@ -117,12 +117,13 @@ unsafe extern "C" fn floor(
     boolean(true)
 }
 
-const CHECK_DOC: &std::ffi::CStr = c"check($self, customer, feature, /)\n--\n\n\
+const CHECK_DOC: &std::ffi::CStr = c"check($self, customer, feature, /, *, min_seq=None)\n--\n\n\
 May the customer use the feature, and if it is countable, is one unit left? No side effect.";
 const CONSUME_DOC: &std::ffi::CStr =
-    c"consume($self, customer, feature, amount=1, /, *, event=None)\n--\n\n\
+    c"consume($self, customer, feature, amount=1, /, *, event=None, min_seq=None)\n--\n\n\
 Decides and records a burn, atomically. False: nothing was recorded.";
-const DECIDE_DOC: &std::ffi::CStr = c"decide($self, customer, feature, amount=1, /)\n--\n\n\
+const DECIDE_DOC: &std::ffi::CStr =
+    c"decide($self, customer, feature, amount=1, /, *, min_seq=None)\n--\n\n\
 The answer with its reason. No side effect.";
 const RESERVE_DOC: &std::ffi::CStr =
     c"reserve($self, customer, feature, amount, /, *, ttl=60.0)\n--\n\n\

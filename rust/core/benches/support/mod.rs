@@ -6,7 +6,7 @@ use fastcheck_core::catalog::{
     Catalog, Feature, Kind, OrderKey, Plan, Policy, Pool, Rate, Setting, Staleness,
 };
 use fastcheck_core::cell::{Lease, NO_INSTANT};
-use fastcheck_core::check::Clock;
+use fastcheck_core::check::{Clock, Freshness};
 use fastcheck_core::owner::{Environment, Owner};
 use tempfile::TempDir;
 
@@ -20,6 +20,12 @@ pub struct Fixed;
 impl Clock for Fixed {
     fn now_ms(&self) -> u64 {
         NOW_MS as u64
+    }
+}
+
+impl Freshness for Fixed {
+    fn unheard_ms(&self) -> u64 {
+        0
     }
 }
 
@@ -114,6 +120,7 @@ pub fn open(dir: &TempDir) -> Owner {
         random: 0x5eed,
         pid: std::process::id(),
         now_ms: NOW_MS as u64,
+        steady_ms: 1,
     };
     Owner::open(dir.path(), catalog(), 7, env).expect("a fresh directory")
 }

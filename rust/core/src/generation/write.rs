@@ -1,6 +1,6 @@
 //! The owner's side of a generation file: its constant parts, blocks appended, places published.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, WhenStale};
 use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::key::{Key, hash_bytes, hash_words};
@@ -52,13 +52,21 @@ fn catalog_part(catalog: &Catalog, seed: u64) -> Result<CatalogPart> {
             push_name(&mut words, &rate.quantity);
         }
         let at = features_at + i * FEATURE_WORDS;
-        words[at..at + 6].copy_from_slice(&[
+        words[at..at + FEATURE_WORDS].copy_from_slice(&[
             name_at as u64,
             f.name.len() as u64,
             entry::kind_code(f.kind),
             f.pool.map_or(0, |p| p as u64 + 1),
             rates_at as u64,
             f.rates.len() as u64,
+            match f.staleness.when_stale {
+                WhenStale::Keep => 0,
+                WhenStale::Deny => 1,
+                WhenStale::Allow => 2,
+            },
+            f.staleness
+                .max_staleness_ms
+                .map_or(0, |ms| ms.saturating_add(1)),
         ]);
         let hash = key.hash(seed);
         let mut slot = hash as usize & (cap - 1);

@@ -26,6 +26,7 @@ fn environment(boot: u64, random: u64) -> Environment {
         random,
         pid: 1,
         now_ms: NOW_MS as u64,
+        steady_ms: 1,
     }
 }
 
