@@ -59,7 +59,7 @@ def put(call: Call, url: str, kinds: tuple[str, ...] | None) -> WebhookState:
     if new != known:
         call.books.put_webhook(new)
         call.note("put_webhook", new.id, None if known is None else _summary(known), _summary(new))
-    return _shown(new, secret)
+    return shown(new, secret)
 
 
 def check_extra() -> None:
@@ -83,7 +83,7 @@ def rotate(call: Call, id: str, overlap_ms: int) -> WebhookState:
     new = replace(known, secrets=tuple((one.secret.reveal(), one.until_at) for one in both))
     call.books.put_webhook(new)
     call.note("rotate_webhook_secret", id, None, _summary(new))
-    return _shown(new, secret.reveal())
+    return shown(new, secret.reveal())
 
 
 def active(stored: Sequence[tuple[str, int | None]]) -> tuple[ActiveSecret, ...]:
@@ -101,7 +101,7 @@ def delete(call: Call, id: str) -> None:
 
 def listed(call: Call) -> list[WebhookState]:
     """All, in the order in which they were made."""
-    return [_shown(one) for one in call.books.webhooks()]
+    return [shown(one) for one in call.books.webhooks()]
 
 
 def disable(call: Call, id: str) -> None:
@@ -155,7 +155,7 @@ def _check_enabled(one: StoredWebhook) -> None:
         raise Conflict(f"webhook {one.id} is off: turn it on with put_webhook")
 
 
-def _shown(one: StoredWebhook, secret: str | None = None) -> WebhookState:
+def shown(one: StoredWebhook, secret: str | None = None) -> WebhookState:
     return WebhookState(
         one.id, one.url, one.kinds, one.enabled, one.created_at, one.author,
         one.secrets[0][0][:SHOWN_CHARACTERS], secret,

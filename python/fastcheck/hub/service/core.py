@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,15 +16,17 @@ from .. import catalogs
 from ..accounts import Totals
 from ..call import Call, in_force
 from ..notices import NOTICE_MS
+from ..preconditions import Expects
 from ..product import EMPTY, CatalogLike, Product, product
 from ..requests import ANYBODY, By
 from ..store import Store
-from ..store.books import Books, PastBooks, Told
+from ..store.books import Books, PastBooks, StoredCatalog, Told
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Answer = TypeVar("Answer")
+Self = TypeVar("Self", bound="Core")
 
 PAST_CATALOGS_MAX = 16
 """Catalogs of the past that stay parsed."""
@@ -73,6 +76,15 @@ class Core:
         self._past: dict[str, tuple[CatalogLike, Product]] = {}
         self._clock = clock
         self._in_force = InForce(0, None, EMPTY)
+        self._expects: Expects | None = None
+
+    def provided(self: Self, expects: Expects) -> Self:
+        """The same service for changes that are made only where `expects` raises nothing. It is run inside
+        the change's transaction, before anything else of it; what is answered by an idempotency key was
+        decided then."""
+        other = copy.copy(self)
+        other._expects = expects
+        return other
 
     @property
     def product(self) -> Product:
@@ -132,6 +144,9 @@ class Core:
         with another body it is a `Conflict`. The key and the answer are stored with the change itself."""
         note(by.author, "author")
         note(by.reason, "reason")
+        expects = self._expects
+        if expects is not None:
+            job = _after(expects, job)
         if by.key is None:
             return self._run(job, by, exclusive=exclusive)
         checked = name(by.key, "the idempotency key")
@@ -172,6 +187,14 @@ class Core:
         past = PastBooks(call.books.connection, instant)
         return replace(call, books=past, now=instant, parsed=known[0], product=known[1])
 
+    def parse(self, source: bytes, filename: str) -> CatalogLike:
+        """A catalog's text as this service reads it. Raises `CatalogError`."""
+        return self._parse(source, filename)
+
+    def stored_catalog(self) -> StoredCatalog | None:
+        """The catalog in force as it was put; None where there is none."""
+        return self._read(lambda call: call.books.catalog())
+
     def load_catalog(self) -> CatalogLike | None:
         """The catalog in force, read from the ledger if need be; None where there is none."""
         return self._read(lambda call: call.parsed)
@@ -200,3 +223,11 @@ class Core:
         """What `set_catalog` would refuse; nothing is written."""
         new = product(catalog.document())
         return self._read(lambda call: catalogs.problems(call, catalog, new))
+
+
+def _after(expects: Expects, job: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+    def both(call: Call) -> Answer:
+        expects(call)
+        return job(call)
+
+    return both

@@ -1,0 +1,58 @@
+"""What a caller takes for granted about what they change, checked inside the change's own transaction: nobody
+comes in between. Whether it holds is for the caller to say; here is what there is, read and held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..answers import Customer, Segment
+from ..errors import UnknownCustomer
+from ..event_answers import WebhookState
+from . import customers, endpoints, segments
+from .call import Call
+
+Expects = Callable[[Call], None]
+"""Raises `PreconditionFailed`; run before anything is changed."""
+
+
+def customer(key: str, check: Callable[[Customer | None], None]) -> Expects:
+    """`check` is told of the customer, or of None where there is none."""
+
+    def expects(call: Call) -> None:
+        try:
+            found = customers.shown(call.held(key).record)
+        except UnknownCustomer:
+            found = None
+        check(found)
+
+    return expects
+
+
+def catalog(check: Callable[[str | None], None]) -> Expects:
+    """`check` is told the digest of the catalog in force, or None. Whoever changes the catalog is alone."""
+
+    def expects(call: Call) -> None:
+        stored = call.books.catalog()
+        check(None if stored is None else stored.digest)
+
+    return expects
+
+
+def segment(name: str, check: Callable[[Segment | None], None]) -> Expects:
+    """`check` is told of the segment, or of None."""
+
+    def expects(call: Call) -> None:
+        row = call.books.segment(name, held=True)
+        check(None if row is None or row.ending else segments.shown(call, row))
+
+    return expects
+
+
+def webhook(id: str, check: Callable[[WebhookState | None], None]) -> Expects:
+    """`check` is told of the webhook, or of None."""
+
+    def expects(call: Call) -> None:
+        row = call.books.webhook(id)
+        check(None if row is None else endpoints.shown(row))
+
+    return expects

@@ -1,0 +1,138 @@
+"""What finance reads, and whether the ledger adds up."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from fastapi import Path, Query
+from pydantic import Field, StrictStr
+from starlette.responses import Response
+
+from ....answers import Page, PoolState, Problem
+from ....errors import RecordError
+from ....finance.cut import Cut
+from ....rest.shapes import (
+    Booked,
+    CheckedAccounts,
+    Export,
+    ExportedUse,
+    ExportSums,
+    Movement,
+    PostingSum,
+    UsageSum,
+    export_of,
+)
+from ....wire import INTEGER_MAX
+from .asked import Changes, Reads, ReadsBalances
+from .bodies import CURSOR_CHARACTERS_MAX, Body, Cursor, Instant, Limit, instant_of
+from .documented import answers, subject
+from .metering import cursor_of, place_of
+
+router = subject("finance")
+
+_EXPORT = re.compile(r"[0-9]{1,16}(-[0-9]{1,19}){4}")
+ExportId = Annotated[
+    str, Path(max_length=128, description="`id` of the export.", examples=["0-1769904000000-1769904000000-9-2"])
+]
+
+
+class Period(Body):
+    """What an export is about."""
+
+    since: Instant | None = Field(default=None, description="Default: from the beginning.")
+    until: Instant | None = Field(default=None, description="Exclusive; default: now.")
+
+
+class Booking(Body):
+    """What to book before an export."""
+
+    what: Literal["leases", "accounts"] = Field(
+        description="leases: settled use that grants do not show yet; accounts: ends and refills nobody looked at."
+    )
+    cursor: StrictStr | None = Field(default=None, max_length=CURSOR_CHARACTERS_MAX)
+
+
+def _cursor(place: tuple[object, ...] | None) -> str | None:
+    return None if place is None else cursor_of(place)
+
+
+@router.get("/pools", **answers(Page[PoolState]))
+def list_pools(asked: ReadsBalances) -> Response:
+    """The pools of the catalog, those behind meters included; on one page."""
+    return asked.answer(Page(tuple(asked.service.pools()), None), Page[PoolState])
+
+
+@router.get("/ledger/problems", **answers(Page[Problem]))
+def check_pools(asked: Reads) -> Response:
+    """Laws of conservation that a pool as a whole breaks; none where all is well. A look at the whole database."""
+    return asked.answer(Page(tuple(asked.service.check_pools()), None), Page[Problem])
+
+
+@router.get("/ledger/accounts", **answers(CheckedAccounts))
+def check_accounts(asked: Reads, cursor: Cursor = None) -> Response:
+    """Laws of conservation that accounts break, a page of them after the other."""
+    broken, count, after = asked.service.check(None if cursor is None else _account(cursor))
+    return asked.answer(CheckedAccounts(tuple(broken), count, _cursor(after)))
+
+
+def _account(cursor: str) -> tuple[int, str]:
+    place = place_of(cursor)
+    if [type(one) for one in place] != [int, str]:
+        raise RecordError("cursor must be one that an earlier page gave")
+    return place[0], place[1]
+
+
+@router.post("/ledger/bookings", **answers(Booked, changes=True))
+def book_due(body: Booking, change: Changes) -> Response:
+    """Books a page of what is due. Before an export: leases to the end, then accounts."""
+    after = change.service.book_due(body.what, None if body.cursor is None else place_of(body.cursor))
+    return change.done(Booked(_cursor(after)))
+
+
+@router.post("/exports", **answers(Export, changes=True))
+def begin_export(body: Period, change: Changes) -> Response:
+    """Takes the moment as of which a period is read. Nothing is kept of it: its pages say by its id what they are
+    of."""
+    cut = change.service.finance_cut(instant_of(body.since, "since"), instant_of(body.until, "until"))
+    return change.done(export_of(cut))
+
+
+@router.get("/exports/{export:name}/movements", **answers(Page[Movement]))
+def list_movements(export: ExportId, asked: Reads, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """Postings before the end of the period, by customer and pool."""
+    rows, after = asked.service.finance_movements(
+        _cut(export), None if cursor is None else place_of(cursor), limit
+    )
+    return asked.answer(Page(tuple(Movement(*row) for row in rows), _cursor(after)), Page[Movement])
+
+
+@router.get("/exports/{export:name}/usage", **answers(Page[ExportedUse]))
+def list_exported_usage(export: ExportId, asked: Reads, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """Usage records of the period, by customer."""
+    rows, after = asked.service.finance_usage(
+        _cut(export), None if cursor is None else place_of(cursor), limit
+    )
+    return asked.answer(Page(tuple(ExportedUse(*row) for row in rows), _cursor(after)), Page[ExportedUse])
+
+
+@router.get("/exports/{export:name}/sums", **answers(ExportSums))
+def get_sums(
+    export: ExportId,
+    asked: Reads,
+    after: Annotated[int, Query(ge=0, le=INTEGER_MAX >> 1, description="0, then 100,000 more each time.")] = 0,
+) -> Response:
+    """The ledger's own sums of 100,000 postings and usage records, to compare the rows with."""
+    posted, recorded = asked.service.finance_sums(_cut(export), after)
+    return asked.answer(
+        ExportSums(tuple(PostingSum(*one) for one in posted), tuple(UsageSum(*one) for one in recorded))
+    )
+
+
+def _cut(export: str) -> Cut:
+    if _EXPORT.fullmatch(export) is None:
+        raise RecordError("there is no such export: begin one")
+    since, until, at, place, record = map(int, export.split("-"))
+    if max(since, until, at, place, record) > INTEGER_MAX:
+        raise RecordError("there is no such export: begin one")
+    return Cut(since, until, at, place, record, (), ())
