@@ -27,6 +27,7 @@ from .records import Records
 from .segments import Segments
 from .spending import Spending
 from .streaming import Changes, FoundRecords, Position, Streaming
+from .tokens import Tokens
 from .top_ups import TopUps
 from .webhooks import Webhooks
 
@@ -45,6 +46,7 @@ class Service(
     Webhooks,
     TopUps,
     Streaming,
+    Tokens,
 ):
     """The use cases over one store."""
 

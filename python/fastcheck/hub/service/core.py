@@ -15,6 +15,7 @@ from ...wire import name, note, pack, unpack
 from .. import catalogs
 from ..accounts import Totals
 from ..call import Call, in_force
+from ..denials import Denials
 from ..notices import NOTICE_MS
 from ..preconditions import Expects
 from ..product import EMPTY, CatalogLike, Product, product
@@ -71,6 +72,7 @@ class Core:
         self.listener: Callable[[News], None] | None = None
         """Called with what happened after each transaction in which something did, once it is on disk; by the
         thread that asked, which may hold locks: it must not wait, and not call the service."""
+        self._denials = Denials()
         self._store = store
         self._parse = parse
         self._past: dict[str, tuple[CatalogLike, Product]] = {}

@@ -26,6 +26,7 @@ from .moves import Moves, StoredMove
 from .overrides import Overrides, StoredOverride
 from .reservations import Reservations, StoredReservation
 from .segments import Segments, StoredSegment
+from .tokens import StoredToken, Tokens
 from .top_ups import StoredTopUp, TopUps
 from .usage import Usage
 from .webhooks import StoredDelivery, StoredWebhook, Webhooks
@@ -52,6 +53,7 @@ class Books(
     Caps,
     Reservations,
     Metered,
+    Tokens,
 ):
     """The tables behind one connection, inside one transaction."""
 
@@ -110,6 +112,7 @@ __all__ = [
     "StoredOverride",
     "StoredReservation",
     "StoredSegment",
+    "StoredToken",
     "StoredTopUp",
     "StoredWebhook",
     "Told",

@@ -1,0 +1,116 @@
+"""Tokens, and those who were refused."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ... import wire
+from ...answers import Page
+from ...clock import instant_ms
+from ...errors import FastcheckError, RecordError
+from ...token_answers import MadeToken, TokenState
+from .. import reports, tokens
+from ..call import Call
+from ..requests import ANYBODY, By, Instant
+from ..store.books import StoredToken
+from .core import Core
+
+STATES_MAX: Final = 500
+"""Tokens asked for at once."""
+
+
+class Tokens(Core):
+    """Who may speak to a hub."""
+
+    def make_token(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        environment: str,
+        expires_at: Instant | None = None,
+        rate_per_s: int | None = None,
+        by: By = ANYBODY,
+    ) -> MadeToken:
+        """Makes a token; its text is in this answer alone, and nowhere else. Asked again with the same
+        idempotency key, the answer has no text. `rate_per_s`: requests it may make; None = the hub's
+        default. Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
+        called, asked = wire.name(name, "a token's name"), tokens.checked_scopes(scopes)
+        where, rate = tokens.checked_environment(environment), tokens.checked_rate(rate_per_s)
+        end = None if expires_at is None else instant_ms(expires_at, "expires_at")
+        text, id, secret_sha256 = tokens.new(where)
+
+        def job(call: Call) -> TokenState:
+            state = TokenState(id, where, called, asked, by.author, call.now, end, None, None, rate)
+            return tokens.put(call, StoredToken(state, secret_sha256))
+
+        state = self._change(job, by, "make_token", called, asked, where, end, rate)
+        return MadeToken(text if state.id == id else None, state)
+
+    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
+        """All tokens, those that are over included."""
+        count = reports.items(limit)
+        after = "" if cursor is None else wire.name(cursor, "cursor")
+        found = self._read(lambda call: call.books.tokens_after(after, count + 1))
+        part = tuple(one.state for one in found[:count])
+        return Page(part, part[-1].id if len(found) > count else None)
+
+    def token_states(self, ids: Sequence[str]) -> dict[str, TokenState]:
+        """The states of tokens by their ids, in one read: to see which are still in force. At most 500;
+        ids of nobody are left out."""
+        if len(ids) > STATES_MAX:
+            raise RecordError(
+                f"{len(ids)} tokens are asked for at once, at most {STATES_MAX} are: ask in parts"
+            )
+        found = self._read(lambda call: call.books.tokens(ids)) if ids else []
+        return {one.state.id: one.state for one in found}
+
+    def revoke_token(self, id: str, *, by: By = ANYBODY) -> TokenState:
+        """Ends a token for good; again: no change. Raises `UnknownToken`."""
+        checked = wire.name(id, "a token's id")
+        return self._change(lambda call: tokens.revoke(call, checked), by, "revoke_token", checked)
+
+    def token_of(self, text: str, environment: str, now: int) -> TokenState:
+        """The token of this text, if it is in force at `now`. Raises `Forbidden`, whose message says what is
+        wrong with it and has nothing of the text. What cannot be a token costs no look into the ledger."""
+        parts = tokens.parsed(text, environment)
+        state = tokens.judged(self._read(lambda call: call.books.token(parts.id)), parts, now)
+        if tokens.is_use_due(state, now):
+            # To be allowed does not depend on whether it can be written down.
+            with contextlib.suppress(FastcheckError):
+                self._run(lambda call: call.books.use_token(state.id, now))
+        return state
+
+    def audit_denied(self, *, source: str, author: str, subject: str, reason: str) -> bool:
+        """Writes to the audit log (action `denied`) that a request was refused; whether it was written: at
+        most 10 a minute for each source, and 300 in all. How many were not is in the next that is.
+
+        `source`: where it came from, such as an address. `author`: the token's id, "" where there is none.
+        `subject`: what was asked for."""
+        dropped = self._denials.admit(source, self._clock.now_ms())
+        if dropped is None:
+            return False
+        self._note_denied(author, subject, reason, {"source": _clipped(source)}, dropped)
+        return True
+
+    def audit_denied_left(self) -> int:
+        """Writes how many refusals were dropped in minutes that are over and not told of yet; how many."""
+        dropped = self._denials.left(self._clock.now_ms())
+        if dropped:
+            self._note_denied("", "", "more requests were refused than are written down", {}, dropped)
+        return dropped
+
+    def _note_denied(
+        self, author: str, subject: str, reason: str, more: dict[str, object], dropped: int
+    ) -> None:
+        after = {**more, "dropped": dropped} if dropped else more
+        by = By(_clipped(author), _clipped(reason))
+        self._run(lambda call: call.note("denied", _clipped(subject), None, after), by)
+
+
+def _clipped(text: str) -> str:
+    """What a stranger sent as text that every database takes."""
+    known = text[:wire.NAME_BYTES_MAX].encode("utf-8", "replace").replace(b"\0", b"?")
+    return known[:wire.NAME_BYTES_MAX].decode("utf-8", "ignore")
