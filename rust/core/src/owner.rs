@@ -240,4 +240,6 @@ impl Owner {
 }
 
 #[cfg(test)]
+mod load_tests;
+#[cfg(test)]
 mod tests;

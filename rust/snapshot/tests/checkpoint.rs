@@ -135,6 +135,30 @@ fn changes_follow_one_another_or_are_refused() {
 }
 
 #[test]
+fn the_last_change_can_be_taken_out_again_once() {
+    let dir = tempdir().unwrap();
+    let mut here = customers(1..=1, 1);
+    let checkpoint = checkpoint(dir.path(), 1, &here);
+    assert!(conflict(checkpoint.retract()).contains("no change"));
+    change(&checkpoint, &mut here, 2, 1, 2);
+    let before = recovered(dir.path()).unwrap();
+    let size = checkpoint.sizes();
+    checkpoint.append_catalog(catalog("refused")).unwrap();
+    let mut refused = here.clone();
+    change(&checkpoint, &mut refused, 3, 7, 7);
+    checkpoint.retract().unwrap();
+    assert_eq!(checkpoint.sizes(), size);
+    assert_eq!(all(&checkpoint.view().unwrap()).unwrap(), here);
+    assert_eq!(recovered(dir.path()).unwrap(), before);
+    conflict(checkpoint.retract());
+    change(&checkpoint, &mut here, 3, 1, 3);
+    let after = recovered(dir.path()).unwrap();
+    assert_eq!((after.customers, after.catalog), (here, catalog("base")));
+    checkpoint.compact().unwrap();
+    conflict(checkpoint.retract());
+}
+
+#[test]
 fn records_that_are_none_or_too_many_are_refused_with_nothing_written() {
     let dir = tempdir().unwrap();
     let here = customers(1..=1, 1);

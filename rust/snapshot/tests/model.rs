@@ -12,6 +12,7 @@ enum Step {
     /// (number, version; zero deletes)
     Change(Vec<(u32, u32)>),
     Catalog(u8),
+    Retract,
     Compact,
     Transfer(Vec<u32>),
     Reopen,
@@ -31,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => prop::collection::vec((1u32..9, 0u32..5), 0..4).prop_map(Step::Change),
         1 => any::<u8>().prop_map(Step::Catalog),
         1 => Just(Step::Compact),
+        1 => Just(Step::Retract),
         1 => prop::collection::vec(1u32..9, 0..5).prop_map(Step::Transfer),
         1 => Just(Step::Reopen),
     ]
@@ -60,10 +62,12 @@ proptest! {
         let mut running = checkpoint(dir.path(), 1, &now.customers);
         let mut states = vec![now.clone()];
         let mut next = None;
+        let mut former = None;
         for step in steps {
             match step {
                 Step::Change(changes) => {
                     let mut records = Vec::new();
+                    let before = now.customers.clone();
                     for (number, version) in changes {
                         let deleted = version == 0;
                         let bytes = record(number, deleted, version, None);
@@ -74,6 +78,7 @@ proptest! {
                             now.customers.insert(number, bytes);
                         }
                     }
+                    former = Some(State { customers: before, ..now.clone() });
                     now.at = mark(now.at.seq + 1, &now.customers);
                     running.append(&records, now.at).unwrap();
                     now.catalog = next.take().unwrap_or(now.catalog);
@@ -84,7 +89,17 @@ proptest! {
                     running.append_catalog(text.clone()).unwrap();
                     next = Some(text);
                 }
-                Step::Compact => running.compact().unwrap(),
+                Step::Compact => {
+                    running.compact().unwrap();
+                    former = None;
+                }
+                Step::Retract => match former.take() {
+                    Some(before) => {
+                        running.retract().unwrap();
+                        now = before;
+                    }
+                    None => prop_assert!(running.retract().is_err()),
+                },
                 Step::Transfer(numbers) => {
                     now.customers = customers(numbers, 1);
                     now.catalog = catalog("transferred");
@@ -92,14 +107,14 @@ proptest! {
                     receive(&running, &bytes).unwrap();
                     running.complete(at).unwrap();
                     now.at = at;
-                    next = None;
+                    (next, former) = (None, None);
                     states.push(now.clone());
                 }
                 Step::Reopen => {
                     running = Checkpoint::open(dir.path()).unwrap();
                     let (at, text) = running.recover().unwrap().unwrap();
                     prop_assert_eq!((at, &text), (now.at, &now.catalog));
-                    next = None;
+                    (next, former) = (None, None);
                 }
             }
             prop_assert_eq!(&all(&running.view().unwrap()).unwrap(), &now.customers);

@@ -186,6 +186,9 @@ fn every_changed_bit_and_every_cut_is_refused() {
     refused(&bad);
 }
 
+/// What is wrong, and how the header comes to say it.
+type Case = (&'static str, fn(&mut Header));
+
 #[test]
 fn what_the_header_declares_is_not_believed() {
     let dir = tempdir().unwrap();
@@ -195,7 +198,7 @@ fn what_the_header_declares_is_not_believed() {
     let body = [&part[..], &records].concat();
     let right = header(&here, &body, part.len());
     assert_eq!(read(&crafted(dir.path(), right, &body)).unwrap(), here);
-    let cases: [(&str, fn(&mut Header)); 9] = [
+    let cases: [Case; 9] = [
         ("more than it may", |h| h.raw_bytes = RAW_BYTES_MAX + 1),
         ("more than there is", |h| h.raw_bytes += 1),
         ("less than there is", |h| h.raw_bytes -= 1),
