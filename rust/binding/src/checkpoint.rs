@@ -98,6 +98,11 @@ impl PyCheckpoint {
         self.with(py, |c| c.append(&records, Mark { epoch, seq, digest }))
     }
 
+    /// Takes the last change out again.
+    fn retract(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, Checkpoint::retract)
+    }
+
     /// Sets the catalog that counts from the next `append` on.
     fn append_catalog(
         &self,

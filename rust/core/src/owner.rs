@@ -269,4 +269,6 @@ impl Owner {
 }
 
 #[cfg(test)]
+mod load_tests;
+#[cfg(test)]
 mod tests;

@@ -52,6 +52,8 @@ pub(crate) struct Current {
     pub(crate) found: Option<LogPart>,
     pub(crate) at: Mark,
     pub(crate) catalog: CatalogText,
+    /// Before the last append, if it can be retracted: the log's end, what it was at, the catalog if that changed.
+    pub(crate) before: Option<(u64, Mark, Option<CatalogText>)>,
 }
 
 impl Current {
@@ -144,6 +146,7 @@ impl Checkpoint {
             found: view.log,
             at: view.at,
             catalog,
+            before: None,
         })
     }
 
@@ -226,6 +229,7 @@ impl Checkpoint {
                 found: None,
                 at,
                 catalog,
+                before: None,
             },
         );
         state.pending = None;
@@ -284,13 +288,40 @@ impl Checkpoint {
             Some(log) => log,
             none => none.insert(self.fresh_log(current.number, &current.base, current.at)?),
         };
+        let end = log.bytes();
         log.append(&change)?;
         if let Some(mirror) = mirror {
             mirror.append(&change);
         }
+        let former = pending
+            .take()
+            .map(|(catalog, _)| std::mem::replace(&mut current.catalog, catalog));
+        current.before = Some((end, current.at, former));
         current.at = at;
-        if let Some((catalog, _)) = pending.take() {
+        Ok(())
+    }
+
+    /// Takes the last change out of the log again, once: the rows refuse it, so it must not be there at the next start. A
+    /// compaction that is under way ends without effect.
+    pub fn retract(&self) -> Result<()> {
+        let mut state = self.state();
+        let State {
+            current, mirror, ..
+        } = &mut *state;
+        let current = current.as_mut().ok_or_else(nothing)?;
+        let (Some(log), Some((end, at, former))) = (&mut current.log, &mut current.before) else {
+            return Err(Error::Conflict(
+                "no change was appended since the last one was retracted, or since the checkpoint's base is in force".into(),
+            ));
+        };
+        log.cut(*end)?;
+        current.at = *at;
+        if let Some(catalog) = former.take() {
             current.catalog = catalog;
+        }
+        current.before = None;
+        if let Some(mirror) = mirror {
+            mirror.spoil();
         }
         Ok(())
     }

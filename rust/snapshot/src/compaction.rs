@@ -29,6 +29,13 @@ impl Mirror {
         }
     }
 
+    /// What it has is not what the log in force has any more.
+    pub fn spoil(&mut self) {
+        self.failure = Some(Error::Conflict(
+            "a change was retracted during the compaction: compact again".into(),
+        ));
+    }
+
     fn into_log(mut self) -> Result<LogFile> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
@@ -99,6 +106,7 @@ impl Checkpoint {
                 found: None,
                 at,
                 catalog,
+                before: None,
             },
         );
         Ok(())

@@ -176,6 +176,13 @@ impl LogFile {
         Ok(())
     }
 
+    /// Takes what follows `end`, where a block ends, off again.
+    pub fn cut(&mut self, end: u64) -> Result<()> {
+        self.file.set_len(end).map_err(failed(&self.path, "cut"))?;
+        self.end = end;
+        Ok(())
+    }
+
     /// The file, to sync it without keeping an append waiting.
     pub fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)

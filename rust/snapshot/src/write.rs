@@ -12,7 +12,7 @@ use crate::disk::{self, failed};
 use crate::header::{HEADER_BYTES, Header, Mark};
 use crate::records::{Record, each_in};
 
-/// Level 1: a million customers in half the time of level 3, for a file that is a little longer (docs/format/snapshot.md).
+/// Measured with a million customers: level 3 takes twice as long, and the file is no smaller (docs/format/snapshot.md).
 const LEVEL: i32 = 1;
 
 /// A file being written. Dropped before it is in place, it leaves nothing behind.

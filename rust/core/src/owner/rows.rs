@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::arena::rows_path;
 use crate::catalog::Catalog;
 use crate::control::Field;
 use crate::customer::{self, Customer};
@@ -227,22 +228,10 @@ impl Owner {
         bound_number(highest, count)?;
         let capacity = room_for(places.len(), highest, heap.len() + base as usize);
         let fresh = self.fresh_generation(capacity, &defaults)?;
-        fresh.append(&heap)?;
-        for (place, number) in places {
-            let words = &heap[(place - base) as usize..];
-            let row = Row::load(words, 0)?;
-            let key = crate::key::read_name(words, row::HEADER_WORDS, row.key_len())?;
-            fresh.publish(Key::new(&key).ok_or(Corrupt)?, place)?;
-            if number != 0 {
-                // Its rows would be of the later record alone, and the digest of both.
-                if fresh.place(number)? != 0 {
-                    return Err(Error::Invalid(format!(
-                        "customer number {number} has two records among those of all customers"
-                    )));
-                }
-                fresh.publish_number(number, place)?;
-            }
-        }
+        let unfinished = rows_path(&self.dir, fresh.generation).with_extension("new");
+        publish_all(&fresh, &heap, base, &places).inspect_err(|_| {
+            let _ = std::fs::remove_file(&unfinished); // The first error is the one to tell.
+        })?;
         self.install(fresh)?;
         self.aliases = aliases;
         Ok((digest, count))
@@ -430,6 +419,32 @@ pub(super) fn appender(heap: &mut Vec<u64>, base: u64) -> impl FnMut(&[u64]) -> 
         heap.extend_from_slice(words);
         Ok(place)
     }
+}
+
+/// Writes a heap, and points keys and numbers to its rows: (place, number or zero) of each.
+fn publish_all(
+    fresh: &Generation<MapRegion>,
+    heap: &[u64],
+    base: u64,
+    places: &[(u64, u32)],
+) -> Result<()> {
+    fresh.append(heap)?;
+    for (place, number) in places {
+        let words = &heap[(place - base) as usize..];
+        let row = Row::load(words, 0)?;
+        let key = crate::key::read_name(words, row::HEADER_WORDS, row.key_len())?;
+        fresh.publish(Key::new(&key).ok_or(Corrupt)?, *place)?;
+        if *number != 0 {
+            // The row would be of the later record alone, and the digest of both.
+            if fresh.place(*number)? != 0 {
+                return Err(Error::Invalid(format!(
+                    "customer number {number} has two records among those of all customers"
+                )));
+            }
+            fresh.publish_number(*number, *place)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a customer number far beyond the count of customers: the table of numbers has a word for each below it.
