@@ -16,6 +16,7 @@ use crate::key::hash_words;
 use crate::map::{Access, MapRegion, MappedWord};
 use crate::segment::{self, CELL_BITS, SEGMENTS_MAX, Segment};
 use crate::sync::{AtomicPtr, Ordering};
+use crate::touched::Touched;
 
 /// How often a reader looks again when the owner replaces a file between the reader's two steps.
 const OPEN_ATTEMPTS_MAX: u32 = 100;
@@ -30,6 +31,10 @@ pub fn rows_path(dir: &Path, generation: u64) -> PathBuf {
 
 pub fn cells_path(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("cells-{index}"))
+}
+
+pub fn touched_path(dir: &Path) -> PathBuf {
+    dir.join("touched")
 }
 
 /// The cells files of an arena, mapped as they are needed and never unmapped before this value is dropped.
@@ -151,6 +156,8 @@ pub struct View {
     pub stamp: u64,
     pub rows: Generation<MapRegion>,
     pub cells: Arc<Segments>,
+    /// Where it is noted who is in use: only on demand, and only if the file is there.
+    touched: Option<Touched<MapRegion>>,
 }
 
 impl View {
@@ -167,6 +174,7 @@ impl View {
             newest: MappedWord::new(page, Field::Generation as usize)?,
             arena,
             stamp: stamp(arena, rows.generation),
+            touched: attach_touched(dir, &rows, arena),
             rows,
             cells: Arc::new(Segments::new(dir, arena)),
         })
@@ -200,6 +208,7 @@ impl View {
             )?,
             arena: self.arena,
             stamp: stamp(self.arena, rows.generation),
+            touched: attach_touched(&self.dir, &rows, self.arena),
             rows,
             cells: Arc::clone(&self.cells),
         })
@@ -207,6 +216,27 @@ impl View {
 
     pub fn control(&self) -> &Control<Arc<MapRegion>> {
         &self.control
+    }
+
+    /// Notes that the customer is in use.
+    #[inline(always)]
+    pub fn mark(&self, number: u32) {
+        if let Some(touched) = &self.touched {
+            touched.mark(number);
+        }
+    }
+}
+
+/// Without the file nobody's use is noted, and all else goes on.
+fn attach_touched(
+    dir: &Path,
+    rows: &Generation<MapRegion>,
+    arena: u64,
+) -> Option<Touched<MapRegion>> {
+    if rows.is_on_demand() {
+        Touched::attach(dir, arena).ok()
+    } else {
+        None
     }
 }
 

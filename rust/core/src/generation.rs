@@ -5,7 +5,8 @@
 //! features  names, kinds, pools and rates, and a hash index over the names
 //! pools     names and scales
 //! slots     one word per key: [tag:24 | row:40], row counted in words from the heap's start
-//! numbers   one word per customer number: its row, likewise
+//! numbers   one word per customer number: its row, likewise. Where some of many customers are held: a hash table of the same
+//!           words, so that the room it takes follows how many are held and not how high their numbers are
 //! heap      profiles and rows, appended
 //! ```
 //!
@@ -18,7 +19,7 @@
 use crate::catalog::{Kind, Staleness, WhenStale, bounds};
 use crate::entry;
 use crate::error::{Corrupt, Error, Result};
-use crate::key::{Key, hash_words, read_name};
+use crate::key::{Key, hash_number, hash_words, read_name};
 use crate::region::Words;
 use crate::row::{self, Row, RowKind};
 use crate::sync::Ordering;
@@ -31,6 +32,10 @@ const TAG_SHIFT: u32 = 40;
 const ROW_MASK: u64 = (1 << TAG_SHIFT) - 1;
 /// Slots looked at before a table counts as damaged. Tables are kept at most 7/8 full with linear probing.
 const PROBES_MAX: usize = 1 << 16;
+/// In the header's flags: the customers held are some of many, and their numbers are hashed.
+const ON_DEMAND: u64 = 1;
+/// A word of hashed numbers whose customer went away: searches go on past it.
+const VACATED: u64 = u64::MAX;
 
 /// Changes whenever anything in a rows file changes its meaning.
 pub const LAYOUT: u64 = {
@@ -74,10 +79,13 @@ mod field {
     pub const NUMBERS: usize = 15;
     pub const HEAP_AT: usize = 16;
     pub const DEFAULTS: usize = 17;
+    pub const FLAGS: usize = 18;
     /// Hash of the other constant words and of the features and pools.
     pub const CHECK: usize = 31;
     pub const HEAP_USED: usize = 32;
     pub const SLOTS_USED: usize = 33;
+    /// Of hashed numbers: words in use, vacated ones included.
+    pub const NUMBERS_USED: usize = 34;
 }
 
 /// A feature as checks need it.
@@ -119,6 +127,7 @@ pub struct Generation<R: Words> {
     numbers: usize,
     heap_at: usize,
     defaults: usize,
+    on_demand: bool,
 }
 
 impl<R: Words> Generation<R> {
@@ -154,6 +163,7 @@ impl<R: Words> Generation<R> {
             numbers: size(field::NUMBERS)?,
             heap_at: size(field::HEAP_AT)?,
             defaults: size(field::DEFAULTS)?,
+            on_demand: get(field::FLAGS)? & ON_DEMAND != 0,
             region,
         };
         let index = g.index_mask.wrapping_add(1);
@@ -161,6 +171,7 @@ impl<R: Words> Generation<R> {
             || g.pools > bounds::POOLS_MAX
             || !index.is_power_of_two()
             || g.slots == 0
+            || (g.on_demand && g.numbers == 0)
             || g.index_at + index * 2 > g.region.words()
             || g.slots_at + g.slots > g.region.words()
             || g.numbers_at + g.numbers > g.region.words()
@@ -205,6 +216,12 @@ impl<R: Words> Generation<R> {
     #[inline(always)]
     pub fn heap_at(&self) -> usize {
         self.heap_at
+    }
+
+    /// Whether the customers here are some of many: others may be known where these came from.
+    #[inline(always)]
+    pub fn is_on_demand(&self) -> bool {
+        self.on_demand
     }
 
     /// A feature's index.
@@ -413,12 +430,52 @@ impl<R: Words> Generation<R> {
     /// Hints where a customer's word is, for batches.
     #[inline(always)]
     pub fn prefetch_number(&self, number: u32) {
-        self.region.prefetch(self.numbers_at + number as usize);
+        let at = if self.on_demand {
+            self.number_start(number)
+        } else {
+            number as usize
+        };
+        self.region.prefetch(self.numbers_at + at);
+    }
+
+    #[inline(always)]
+    fn number_start(&self, number: u32) -> usize {
+        ((u128::from(hash_number(self.seed, number)) * self.numbers as u128) >> 64) as usize
+    }
+
+    /// The place of a customer's row where numbers are hashed. The row says whose it is.
+    #[inline(never)]
+    fn place_hashed(&self, number: u32) -> std::result::Result<u64, Corrupt> {
+        let mut i = self.number_start(number);
+        for _ in 0..PROBES_MAX {
+            // Acquire: as in `find`.
+            let place = self.region.load(self.numbers_at + i, Ordering::Acquire)?;
+            if place == 0 {
+                return Ok(0);
+            }
+            if place != VACATED && self.number_at(place)? == number {
+                return Ok(place);
+            }
+            i += 1;
+            if i == self.numbers {
+                i = 0;
+            }
+        }
+        Err(Corrupt)
+    }
+
+    /// Whose row is at a place.
+    fn number_at(&self, place: u64) -> std::result::Result<u32, Corrupt> {
+        let at = self.heap_at.checked_add(place as usize).ok_or(Corrupt)?;
+        Ok(Row::load(&self.region, at)?.number())
     }
 
     /// Where a customer's row is: words from the heap's start, zero for none.
     #[inline(always)]
     pub fn place(&self, number: u32) -> std::result::Result<u64, Corrupt> {
+        if self.on_demand {
+            return self.place_hashed(number);
+        }
         if number as usize >= self.numbers {
             return Ok(0);
         }

@@ -167,6 +167,12 @@ fn fold(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
+/// Hashes a customer's number: its place in a table of those held, its bit among those touched.
+#[inline(always)]
+pub fn hash_number(seed: u64, number: u32) -> u64 {
+    fold(seed ^ u64::from(number) ^ K2, K0)
+}
+
 /// Hashes a run of words: row checks, record digests, profile interning.
 pub fn hash_words(seed: u64, words: &[u64]) -> u64 {
     let mut h = seed ^ (words.len() as u64).wrapping_mul(K2);

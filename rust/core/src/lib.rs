@@ -26,3 +26,5 @@ pub mod segment;
 pub mod sync;
 #[cfg(all(test, not(loom)))]
 mod testing;
+#[cfg(not(loom))]
+pub mod touched;

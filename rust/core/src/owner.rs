@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::arena::{RETIRED, Segments, cells_path, control_path, rows_path};
+use crate::arena::{RETIRED, Segments, cells_path, control_path, rows_path, touched_path};
 use crate::catalog::Catalog;
 use crate::cell::Totals;
 use crate::control::{Control, Field, Link};
@@ -15,13 +15,18 @@ use crate::generation::Generation;
 use crate::journal;
 use crate::key::hash_bytes;
 use crate::map::{Access, MapRegion};
+use crate::touched::Touched;
 
 mod adopt;
+mod demand;
 mod generations;
 mod leases;
 mod rows;
 
+pub use demand::{CAPACITY_MAX, Concerned};
+
 use adopt::{adopt_control, first_words, make_control, set_aside};
+use demand::Demand;
 use rows::Combination;
 
 /// What the environment gives to an owner: things the core does not look up itself.
@@ -75,6 +80,8 @@ pub struct Owner {
     reported: HashMap<u32, (u64, u64, bool)>,
     digest: u64,
     customers: u64,
+    /// Set where some of many customers are held.
+    demand: Option<Demand>,
     drain: journal::Drain,
 }
 
@@ -86,12 +93,38 @@ pub struct NamedTotals {
 }
 
 impl Owner {
-    /// Adopts the arena in `dir`, or makes one.
+    /// Adopts the arena in `dir`, or makes one, for all customers.
     pub fn open(
         dir: &Path,
         catalog: Catalog,
         catalog_hash: u64,
         env: Environment,
+    ) -> Result<Owner> {
+        Owner::open_for(dir, catalog, catalog_hash, env, None)
+    }
+
+    /// The same for some of many customers: at most `capacity` are held.
+    pub fn open_on_demand(
+        dir: &Path,
+        catalog: Catalog,
+        catalog_hash: u64,
+        env: Environment,
+        capacity: u32,
+    ) -> Result<Owner> {
+        if !(1..=CAPACITY_MAX).contains(&capacity) {
+            return Err(Error::Invalid(format!(
+                "on_demand is how many customers to hold, 1 to {CAPACITY_MAX}, not {capacity}"
+            )));
+        }
+        Owner::open_for(dir, catalog, catalog_hash, env, Some(capacity))
+    }
+
+    fn open_for(
+        dir: &Path,
+        catalog: Catalog,
+        catalog_hash: u64,
+        env: Environment,
+        capacity: Option<u32>,
     ) -> Result<Owner> {
         let pool_names: HashMap<u64, String> = catalog
             .pools
@@ -137,6 +170,7 @@ impl Owner {
             reported: HashMap::new(),
             digest: 0,
             customers: 0,
+            demand: None,
             drain: journal::Drain::default(),
             control,
         };
@@ -156,6 +190,13 @@ impl Owner {
             owner.free.clear();
             owner.next_cell = 0;
             owner.found = Found::Nothing;
+        }
+        match capacity {
+            Some(capacity) => {
+                let touched = Touched::make(dir, owner.arena, capacity)?;
+                owner.demand = Some(Demand { capacity, touched });
+            }
+            None => drop(std::fs::remove_file(touched_path(dir))),
         }
         if owner.found == Found::Intact
             && owner
@@ -268,6 +309,8 @@ impl Owner {
     }
 }
 
+#[cfg(test)]
+mod demand_tests;
 #[cfg(test)]
 mod load_tests;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::row::{self, Row};
 use crate::sync::Ordering;
 
 use super::{
-    FEATURE_WORDS, Generation, HEADER_WORDS, LAYOUT, MAGIC, POOL_WORDS, PROBES_MAX, ROW_MASK,
-    TAG_SHIFT, field,
+    FEATURE_WORDS, Generation, HEADER_WORDS, LAYOUT, MAGIC, ON_DEMAND, POOL_WORDS, PROBES_MAX,
+    ROW_MASK, TAG_SHIFT, VACATED, field,
 };
 
 /// How much room a new generation gets.
@@ -126,6 +126,14 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// For some of many customers: `Capacity::numbers` is how many words their hash table has.
+    pub fn on_demand(mut self) -> Plan {
+        self.head[field::FLAGS] |= ON_DEMAND;
+        self
+    }
+}
+
 impl<R: Region> Generation<R> {
     /// Writes the constant parts into a fresh, zeroed region of `plan.words()` words. `defaults` is the profile of a
     /// customer without a plan: the first thing in the heap.
@@ -206,8 +214,18 @@ impl<R: Region> Generation<R> {
         Ok(
             self.heap_at.saturating_add(used).saturating_add(words) <= self.region.words()
                 && slots.saturating_add(rows).saturating_mul(8) <= self.slots * 7
-                && (number as usize) < self.numbers,
+                && self.has_number(rows, number)?,
         )
+    }
+
+    /// Whether the table of numbers takes `number`; where it is hashed, so many more. It is kept at most 3/4 full.
+    fn has_number(&self, more: usize, number: u32) -> std::result::Result<bool, Corrupt> {
+        if !self.on_demand {
+            return Ok((number as usize) < self.numbers);
+        }
+        // Relaxed: the owner's word.
+        let used = self.region.load(field::NUMBERS_USED, Ordering::Relaxed)? as usize;
+        Ok(used.saturating_add(more).saturating_mul(4) <= self.numbers.saturating_mul(3))
     }
 
     /// Makes the row at `place` what the key's slot points to.
@@ -248,12 +266,87 @@ impl<R: Region> Generation<R> {
 
     /// Makes the row at `place` what the customer's number points to; zero: none.
     pub fn publish_number(&self, number: u32, place: u64) -> Result<()> {
+        if self.on_demand {
+            return self.publish_hashed(number, place);
+        }
         if number as usize >= self.numbers {
             return Err(Error::Full("customer numbers of the rows file"));
         }
         // Release: as in `publish`.
         self.region
             .store(self.numbers_at + number as usize, place, Ordering::Release)?;
+        Ok(())
+    }
+
+    /// The same where numbers are hashed. The whole run of words is looked at before a vacated one is used, so no number is
+    /// there twice.
+    fn publish_hashed(&self, number: u32, place: u64) -> Result<()> {
+        let mut i = self.number_start(number);
+        let mut vacated = None;
+        for _ in 0..PROBES_MAX {
+            // Relaxed (here and below): the owner is the only writer of numbers.
+            let word = self.region.load(self.numbers_at + i, Ordering::Relaxed)?;
+            if word == VACATED {
+                vacated = vacated.or(Some(i));
+            } else if word == 0 {
+                if place == 0 {
+                    return Ok(());
+                }
+                if vacated.is_none() {
+                    let used = self.region.load(field::NUMBERS_USED, Ordering::Relaxed)?;
+                    self.region.store(
+                        field::NUMBERS_USED,
+                        used.saturating_add(1),
+                        Ordering::Relaxed,
+                    )?;
+                }
+                // Release: as in `publish`.
+                let at = self.numbers_at + vacated.unwrap_or(i);
+                self.region.store(at, place, Ordering::Release)?;
+                return Ok(());
+            } else if self.number_at(word)? == number {
+                let word = if place == 0 { VACATED } else { place };
+                // Release: as in `publish`.
+                self.region
+                    .store(self.numbers_at + i, word, Ordering::Release)?;
+                return Ok(());
+            }
+            i += 1;
+            if i == self.numbers {
+                i = 0;
+            }
+        }
+        Err(Error::Full("customer numbers of the rows file"))
+    }
+
+    /// Takes numbers out that lead to no row of `customers`, which a killed owner published without a key, and counts
+    /// those in use. `customers`: how many rows there are; each is its number's already.
+    pub fn mend_numbers(
+        &self,
+        customers: u64,
+        has_key: impl Fn(u64) -> bool,
+    ) -> std::result::Result<(), Corrupt> {
+        let (mut leading, mut used) = (0, 0);
+        let empty = if self.on_demand { VACATED } else { 0 };
+        for at in self.numbers_at..self.numbers_at + self.numbers {
+            // Relaxed: the owner is the only writer of numbers.
+            let place = self.region.load(at, Ordering::Relaxed)?;
+            leading += u64::from(place != 0 && place != VACATED);
+            used += u64::from(place != 0);
+        }
+        if leading != customers {
+            for at in self.numbers_at..self.numbers_at + self.numbers {
+                let place = self.region.load(at, Ordering::Relaxed)?;
+                if place != 0 && place != VACATED && !has_key(place) {
+                    // Release: as in `publish`.
+                    self.region.store(at, empty, Ordering::Release)?;
+                }
+            }
+        }
+        if self.on_demand {
+            self.region
+                .store(field::NUMBERS_USED, used, Ordering::Relaxed)?;
+        }
         Ok(())
     }
 

@@ -101,6 +101,9 @@ impl Owner {
         if g.catalog != self.catalog_hash {
             return Err(Error::Corrupt("rows of another catalog"));
         }
+        if g.is_on_demand() != self.demand.is_some() {
+            return Err(Error::Corrupt("rows of all customers, or of some of them"));
+        }
         let (mut digest, mut customers) = (0u64, 0);
         let mut aliases: HashMap<u32, Vec<String>> = HashMap::new();
         let mut half_published = Vec::new();
@@ -151,6 +154,16 @@ impl Owner {
         for (number, place) in half_published {
             g.publish_number(number, place)?;
         }
+        // Or before the key's, of a customer that is new: the number leads to a row that does not count.
+        g.mend_numbers(customers, |place| {
+            let row = g.row_at(place).ok().flatten();
+            let keyed = row.map(|row| -> Result<bool> {
+                let parts = row.parts(g.region(), g.pools())?;
+                let key = Key::new(&parts.key).ok_or(Corrupt)?;
+                Ok(g.find(key, g.hash(key))?.map(|r| r.at) == Some(row.at))
+            });
+            matches!(keyed, Some(Ok(true)))
+        })?;
         (self.digest, self.customers, self.aliases) = (digest, customers, aliases);
         self.rows = Some(g);
         Ok(())

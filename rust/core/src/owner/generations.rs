@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::map::MapRegion;
 use crate::region::Words;
 use crate::resolve::Sources;
-use crate::row::{self, Phase, RowKind};
+use crate::row::{self, Phase, Row, RowKind};
 
 use super::Owner;
 
@@ -36,7 +36,10 @@ impl Owner {
         };
         let path = rows_path(&self.dir, generation).with_extension("new");
         let _ = std::fs::remove_file(&path);
-        let plan = Plan::new(&self.catalog, self.seed, capacity)?;
+        let mut plan = Plan::new(&self.catalog, self.seed, capacity)?;
+        if self.demand.is_some() {
+            plan = plan.on_demand();
+        }
         let region = MapRegion::create(&path, plan.words())?;
         Generation::format(
             region,
@@ -74,15 +77,33 @@ impl Owner {
         number: u32,
         extra_words: usize,
     ) -> Result<Generation<MapRegion>> {
+        self.rewritten(old, number, extra_words, |_| true)
+    }
+
+    /// A generation with those rows that are kept.
+    pub(super) fn rewritten(
+        &mut self,
+        old: &Generation<MapRegion>,
+        number: u32,
+        extra_words: usize,
+        keep: impl Fn(Row) -> bool,
+    ) -> Result<Generation<MapRegion>> {
         let pools = old.pools();
         let (mut rows, mut words, mut highest) = (0, 0, number);
         let mut profiles = HashSet::new();
+        // Where rows are evicted by age, places say it: they are copied in their order.
+        let mut by_age = self.demand.as_ref().map(|_| Vec::new());
+        let kept = |row: Row| row.kind() != RowKind::Gone as u64 && keep(row);
         old.for_each_row(|row| {
-            if row.kind() != RowKind::Gone as u64 {
-                rows += 1;
-                words += row.words();
-                highest = highest.max(row.number());
+            if !kept(row) {
+                return Ok(());
             }
+            if let Some(by_age) = &mut by_age {
+                by_age.push(row);
+            }
+            rows += 1;
+            words += row.words();
+            highest = highest.max(row.number());
             if row.kind() == RowKind::Customer as u64 {
                 match row.profile() {
                     Some(place) => profiles.extend([place]),
@@ -101,15 +122,13 @@ impl Owner {
         let none = Sources::default();
         let defaults = entry::profile(catalog, |f| none.resolve(catalog, f, 0));
         let widest = defaults.len();
-        let mut capacity = room_for(rows, highest, words + (self.profiles.len() + 256) * widest);
+        let mut capacity =
+            self.room_for(rows, highest, words + (self.profiles.len() + 256) * widest);
         capacity.heap_words += extra_words;
         let fresh = self.fresh_generation(capacity, &defaults)?;
         // Old place of a profile -> new place.
         let mut moved: HashMap<u64, u64> = HashMap::new();
-        old.for_each_row(|row| {
-            if row.kind() == RowKind::Gone as u64 {
-                return Ok(());
-            }
+        let mut copy = |row: Row| -> Result<()> {
             let mut parts = row.parts(old.region(), pools)?;
             for phase in &mut parts.phases {
                 phase.profile = match moved.get(&phase.profile) {
@@ -150,7 +169,14 @@ impl Owner {
                 fresh.publish_number(parts.number, place)?;
             }
             Ok(())
-        })?;
+        };
+        match by_age {
+            Some(mut by_age) => {
+                by_age.sort_unstable_by_key(|row| row.at);
+                by_age.into_iter().try_for_each(&mut copy)?;
+            }
+            None => old.for_each_row(|row| if kept(row) { copy(row) } else { Ok(()) })?,
+        }
         self.profiles.retain(|_, place| match moved.get(place) {
             Some(new) => {
                 *place = *new;
@@ -160,6 +186,19 @@ impl Owner {
         });
         self.publish_generation(&fresh)?;
         Ok(fresh)
+    }
+
+    /// Room for that many keys, numbers and words, and for as much again before the next generation is due.
+    pub(super) fn room_for(&self, rows: usize, highest: u32, heap_words: usize) -> Capacity {
+        Capacity {
+            slots: rows + rows / 2 + 1024,
+            numbers: match self.demand {
+                // No more customers than keys; the table is full at three quarters.
+                Some(_) => rows * 2 + 1024,
+                None => highest as usize + highest as usize / 4 + 1024,
+            },
+            heap_words: heap_words * 2 + (1 << 19),
+        }
     }
 }
 
@@ -178,13 +217,4 @@ pub(super) fn read_block<W: Words>(region: &W, at: usize) -> Result<Vec<u64>> {
         return Err(Error::Corrupt("a profile does not match its check"));
     }
     Ok(words)
-}
-
-/// Room for that many keys, numbers and words, and for as much again before the next generation is due.
-pub(super) fn room_for(rows: usize, highest: u32, heap_words: usize) -> Capacity {
-    Capacity {
-        slots: rows + rows / 2 + 1024,
-        numbers: highest as usize + highest as usize / 4 + 1024,
-        heap_words: heap_words * 2 + (1 << 19),
-    }
 }

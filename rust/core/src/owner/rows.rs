@@ -15,7 +15,7 @@ use crate::resolve::Sources;
 use crate::row::{self, Phase, Ref, Row, RowKind};
 
 use super::Owner;
-use super::generations::{EXTRA_WORDS, room_for};
+use super::generations::EXTRA_WORDS;
 
 /// How far numbers may be ahead of the count of customers: room for customers that come and go.
 const NUMBERS_PER_CUSTOMER: u64 = 64;
@@ -225,8 +225,8 @@ impl Owner {
             highest = highest.max(customer.number);
             Ok(())
         })?;
-        bound_number(highest, count)?;
-        let capacity = room_for(places.len(), highest, heap.len() + base as usize);
+        self.bound_number(highest, count)?;
+        let capacity = self.room_for(places.len(), highest, heap.len() + base as usize);
         let fresh = self.fresh_generation(capacity, &defaults)?;
         let unfinished = rows_path(&self.dir, fresh.generation).with_extension("new");
         publish_all(&fresh, &heap, base, &places).inspect_err(|_| {
@@ -252,33 +252,45 @@ impl Owner {
             let (customer, bytes, tail) = customer::decode(rest)?;
             if !customer.deleted {
                 Sources::of(&self.catalog, &customer)?;
-                bound_number(customer.number, self.customers)?;
+                self.bound_number(customer.number, self.customers)?;
             }
             customers.push((customer, hash_bytes(bytes)));
             rest = tail;
         }
         let (mut digest, mut count) = (self.digest, self.customers);
         for (customer, record) in &customers {
-            let rows = self
-                .rows
-                .as_ref()
-                .ok_or(Error::Corrupt("no rows are loaded"))?;
-            let old = rows
-                .by_number(customer.number)?
-                .map(|row| row.record(rows.region()))
-                .transpose()?;
-            if let Some(old) = old {
-                digest = digest.wrapping_sub(old);
-                count -= 1;
-            }
-            if !customer.deleted {
-                digest = digest.wrapping_add(*record);
-                count += 1;
-            }
-            self.put_one(customer, *record, now_ms)?;
+            self.upsert(customer, *record, now_ms, &mut digest, &mut count)?;
         }
         self.announce(digest, count, epoch, seq)?;
         Ok(customers.len() as u64)
+    }
+
+    /// Puts one customer, and counts what that does to the digest and the number of customers.
+    pub(super) fn upsert(
+        &mut self,
+        customer: &Customer<'_>,
+        record: u64,
+        now_ms: i64,
+        digest: &mut u64,
+        count: &mut u64,
+    ) -> Result<()> {
+        let rows = self
+            .rows
+            .as_ref()
+            .ok_or(Error::Corrupt("no rows are loaded"))?;
+        let old = rows
+            .by_number(customer.number)?
+            .map(|row| row.record(rows.region()))
+            .transpose()?;
+        if let Some(old) = old {
+            *digest = digest.wrapping_sub(old);
+            *count -= 1;
+        }
+        if !customer.deleted {
+            *digest = digest.wrapping_add(record);
+            *count += 1;
+        }
+        self.put_one(customer, record, now_ms)
     }
 
     pub(super) fn put_one(
@@ -396,6 +408,18 @@ impl Owner {
         Ok(gone)
     }
 
+    /// Refuses a customer number far beyond the count of customers: the table of numbers has a word for each below it. Where
+    /// numbers are hashed any will do.
+    fn bound_number(&self, number: u32, customers: u64) -> Result<()> {
+        let most = customers.saturating_mul(NUMBERS_PER_CUSTOMER) + NUMBERS_SPARE;
+        if self.demand.is_none() && u64::from(number) > most {
+            return Err(Error::Invalid(format!(
+                "customer number {number} is too far ahead of {customers} customers: numbers are given one after the other"
+            )));
+        }
+        Ok(())
+    }
+
     pub(super) fn announce(
         &mut self,
         digest: u64,
@@ -443,17 +467,6 @@ fn publish_all(
             }
             fresh.publish_number(*number, *place)?;
         }
-    }
-    Ok(())
-}
-
-/// Refuses a customer number far beyond the count of customers: the table of numbers has a word for each below it.
-pub(super) fn bound_number(number: u32, customers: u64) -> Result<()> {
-    let most = customers.saturating_mul(NUMBERS_PER_CUSTOMER) + NUMBERS_SPARE;
-    if u64::from(number) > most {
-        return Err(Error::Invalid(format!(
-            "customer number {number} is too far ahead of {customers} customers: numbers are given one after the other"
-        )));
     }
     Ok(())
 }
