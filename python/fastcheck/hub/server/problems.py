@@ -142,6 +142,11 @@ def _told(failure: Mapping[str, Any]) -> str:
     return f"{place}: {said}"
 
 
+def unauthenticated(detail: str) -> HTTPException:
+    """To be raised where nobody is known to ask. `detail` says why, and never repeats the token."""
+    return HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
+
+
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FastcheckError)
     return of_error(error)

@@ -43,7 +43,13 @@ Cursor = Annotated[
     str | None,
     Query(max_length=CURSOR_CHARACTERS_MAX, description="`cursor` of the page before; none for the first."),
 ]
-Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX, description="At most so many items.")]
+Limit = Annotated[
+    int,
+    Query(
+        description="At most so many items.", json_schema_extra={"minimum": 1, "maximum": PAGE_ITEMS_MAX}
+    ),
+]
+"""Its bounds are the service's to keep, which says what is wrong in its own words."""
 At = Annotated[
     str | None,
     Query(
@@ -80,9 +86,10 @@ Note = Annotated[
         description="Why; kept with it, and in the audit log. Default: the header `Fastcheck-Reason`.",
     ),
 ]
-AmountText = Annotated[StrictStr, Field(pattern=f"^{AMOUNT_PATTERN}$", examples=["12.5"])]
+AmountText = Annotated[StrictStr, Field(pattern=f"^-?{AMOUNT_PATTERN}$", examples=["12.5"])]
+"""Whether it is negative or too large for its pool, the service says."""
 Amount = Annotated[
-    Annotated[StrictInt, Field(ge=0, le=INTEGER_MAX)] | AmountText,
+    Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": INTEGER_MAX})] | AmountText,
     Field(description="Credits: a whole number, or decimal text. Never a float.", examples=[50_000, "12.5"]),
 ]
 InstantMs = Annotated[StrictInt, Field(ge=0, lt=INSTANT_MS_MAX)]
@@ -126,7 +133,7 @@ def credits_of(amount: int | str) -> int | Decimal:
     """An amount as the service takes it."""
     if isinstance(amount, int):
         return amount
-    return Decimal(amount) if "." in amount else int(amount)
+    return Decimal(amount) if "." in amount else int(amount)  # At most 41 characters.
 
 
 def value_of(value: Any) -> Any:

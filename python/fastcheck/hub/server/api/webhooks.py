@@ -41,9 +41,10 @@ class WebhookTerms(Body):
 class Rotation(Body):
     """Another secret."""
 
-    overlap_ms: Annotated[StrictInt, Field(ge=0, le=OVERLAP_MS_MAX)] = Field(
-        default=OVERLAP_MS, description="How long the old one signs as well, 30 days at most."
-    )
+    overlap_ms: StrictInt = Field(
+        default=OVERLAP_MS, description="How long the old one signs as well, 30 days at most.",
+        json_schema_extra={"minimum": 0, "maximum": OVERLAP_MS_MAX},
+    )  # fmt: skip
 
 
 @router.post("/webhooks", **answers(WebhookState, changes=True))

@@ -1,0 +1,7 @@
+"""Clients of a hub: the methods of `ents.admin`, and what only a hub has. They need the extra `client`."""
+
+from __future__ import annotations
+
+from .client import HubClient
+
+__all__ = ["HubClient"]
