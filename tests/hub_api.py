@@ -1,4 +1,5 @@
-"""The hub's HTTP API in this process: an application over a real store, and a transport that needs no socket."""
+"""The hub's HTTP API in this process: an application over a real store, and a transport that needs no
+socket."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`HubClient` answers as `ents.admin` does, method by method: the same scenario runs against a directory and
-against a hub, and every answer is compared. What is made by chance (ids, secrets) is numbered by its order."""
+"""`HubClient` answers as `ents.admin` does, method by method: the same scenario runs against a directory
+and against a hub, and every answer is compared. What is made by chance (ids, secrets) is numbered by its order."""
 
 from __future__ import annotations
 
@@ -283,9 +283,11 @@ def remote(tmp_path: Path) -> Iterator[HubClient]:
     store = SqliteStore(tmp_path / "hub.db")
     service = make_service(store, clock)
     assert service.set_catalog(service.parse(CATALOG, "<catalog>"), CATALOG, "<catalog>")
-    with asgi(make_app(service, clock)) as transport:
-        with HubClient(URL, "admin", transport=transport, timeout_s=60) as client:
-            yield client
+    with (
+        asgi(make_app(service, clock)) as transport,
+        HubClient(URL, "admin", transport=transport, timeout_s=60) as client,
+    ):
+        yield client
     store.close()
 
 
@@ -295,7 +297,9 @@ def test_every_answer_of_a_hub_is_that_of_a_directory(embedded: Admin, remote: H
     for place, one in enumerate(SCENARIO):
         left, right = here.do(one), there.do(one)
         if left != right:
-            different.append(f"{place} {one.method}{one.args!r:.80} {one.options}: {left!r:.1500} != {right!r:.1500}")
+            different.append(
+                f"{place} {one.method}{one.args!r:.80} {one.options}: {left!r:.1500} != {right!r:.1500}"
+            )
     assert not different, "\n".join(different)
 
 

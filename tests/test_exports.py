@@ -62,6 +62,7 @@ ERRORS = [
     "UnknownPool",
     "UnknownReservation",
     "UnknownSegment",
+    "UnknownToken",
     "UnknownUsage",
     "UnknownWebhook",
     "WrongType",

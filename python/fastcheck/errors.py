@@ -14,6 +14,7 @@
     ├── UnknownDelivery           (LookupError) no such delivery to a webhook
     ├── UnknownSegment            (LookupError) no such segment
     ├── UnknownUsage              (LookupError) no usage event has that id
+    ├── UnknownToken              (LookupError) no token has that id
     ├── NotCountable              (TypeError) the feature has nothing to spend or to count
     ├── WrongType                 (TypeError) an argument of a type that cannot be meant
     ├── NameInvalid               (ValueError) an id, alias or name outside the bounds
@@ -99,6 +100,10 @@ class UnknownSegment(FastcheckError, LookupError):
 
 class UnknownUsage(FastcheckError, LookupError):
     """No usage event has that id."""
+
+
+class UnknownToken(FastcheckError, LookupError):
+    """No token has that id."""
 
 
 class NotCountable(FastcheckError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .async_client import AsyncHubClient
 from .client import HubClient
 
-__all__ = ["HubClient"]
+__all__ = ["AsyncHubClient", "HubClient"]

@@ -14,8 +14,8 @@ _SCHEMES = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
 
 
 def base_url(url: object, *, insecure: bool = False) -> str:
-    """The hub's address without a slash at its end. Raises `WrongType`; `NameInvalid` for what is no address of
-    a hub, and for `http://` to another machine: a token would travel there in the clear."""
+    """The hub's address without a slash at its end. Raises `WrongType`; `NameInvalid` for what is no address
+    of a hub, and for `http://` to another machine: a token would travel there in the clear."""
     if not isinstance(url, str):
         raise WrongType(f"url must be a str such as 'https://hub:8700', not {type(url).__name__}")
     if len(url) > URL_CHARACTERS_MAX:
@@ -56,7 +56,9 @@ def bearer(token: object) -> str:
         raise WrongType(f"token must be a str, not {type(token).__name__}")
     text = token.strip()  # A file's last line ends with a newline.
     if not text or len(text) > TOKEN_CHARACTERS_MAX or not (text.isascii() and text.isprintable()):
-        raise NameInvalid("token is empty, too long, or holds what no token does: look at where it comes from")
+        raise NameInvalid(
+            "token is empty, too long, or holds what no token does: look at where it comes from"
+        )
     if " " in text:
         raise NameInvalid("token holds a space: give the token alone, without 'Bearer'")
     return f"Bearer {text}"

@@ -16,10 +16,10 @@ Self = TypeVar("Self", bound="HubClient")
 class HubClient(HubMethods):
     """Administers a hub, from any thread. Close it, or use it in a `with`.
 
-    Every request is tried again, with jitter, while its time lasts: a change is sent under an idempotency key (one
-    is made up where none was given with `once`), so that it is made once. Errors are those of `ents.admin`;
-    `HubUnavailable` where no answer came in time, `Forbidden` for a token that is not in force or may not,
-    `RateLimited`.
+    Every request is tried again, with jitter, while its time lasts: a change is sent under an idempotency key
+    (one is made up where none was given with `once`), so that it is made once. Errors are those of
+    `ents.admin`; `HubUnavailable` where no answer came in time, `Forbidden` for a token that is not in force
+    or may not, `RateLimited`.
 
     ::
 
@@ -60,8 +60,8 @@ class HubClient(HubMethods):
 
     @property
     def last_seq(self) -> int | None:
-        """The ledger's number after the last change that was made with this client (or one `by` or `once` made of
-        it); None before the first. A host that has come so far sees the change."""
+        """The ledger's number after the last change that was made with this client (or one `by` or `once`
+        made of it); None before the first. A host that has come so far sees the change."""
         place = self._sender.place
         return None if place is None else place[1]
 

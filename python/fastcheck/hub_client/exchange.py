@@ -1,9 +1,9 @@
-"""One request and what comes of it: which attempt is made again, when, and what an answer means. Pure: time and
-chance are arguments, whoever sends is elsewhere (`transport`).
+"""One request and what comes of it: which attempt is made again, when, and what an answer means. Pure: time
+and chance are arguments, whoever sends is elsewhere (`transport`).
 
-Attempts are made again, with full jitter between them, where no answer came and where the hub said 502, 503 or
-504, until the request's time is over. Only requests that may be repeated are: those that change nothing, those
-that name what they make, and those with an idempotency key, which every other change is given."""
+Attempts are made again, with full jitter between them, where no answer came and where the hub said 502, 503
+or 504, until the request's time is over. Only requests that may be repeated are: those that change nothing,
+those that name what they make, and those with an idempotency key, which every other change is given."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def place(reply: Reply) -> tuple[int, int] | None:
 
 
 def check(url: str, outcome: Reply | Lost) -> Reply:
-    """The answer, if it is none of an error. Raises the error that the hub answered with, or `HubUnavailable`."""
+    """The answer, if it is none of an error. Raises the error that the hub answered with, or
+    `HubUnavailable`."""
     if isinstance(outcome, Lost):
         doubt = "; whether it is done is not known: ask again with the same key" if outcome.sent else ""
         raise HubUnavailable(f"the hub at {url} cannot be reached: {outcome.why}{doubt}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from .. import wire
 from ..admin import Admin
-from ..answers import Explanation
+from ..admin.base import cursor_of
+from ..answers import Explanation, Page
 from ..clock import instant_ms
 from ..errors import WrongType
 from ..hub.requests import Instant
 from ..rest.shapes import CatalogText, FeatureCheck, LedgerPosition
-from ..wire import name
+from ..token_answers import MadeToken, TokenState
 from .routes import LOCAL, ROUTES, Routed
 
 Ask = Callable[[Routed], Any]
@@ -28,13 +30,17 @@ class HubMethods(Admin):
         """Every source of a feature for a customer, at an instant (default: now), and which one won, by what
         was settled so far. Raises `UnknownCustomer`, `UnknownFeature`."""
         moment = None if at is None else instant_ms(at, "at")
-        found: Explanation = self._call("explain", name(customer, "customer"), name(feature, "feature"), moment)
+        found: Explanation = self._call(
+            "explain", wire.name(customer, "customer"), wire.name(feature, "feature"), moment
+        )
         return found
 
     def check(self, customer: str, feature: str) -> FeatureCheck:
         """What a check of one use answers at the hub, by what was settled so far; true where it is allowed. A
         host answers in nanoseconds: this is for who has none. Raises `UnknownCustomer`, `UnknownFeature`."""
-        found: FeatureCheck = self._call("check_feature", name(customer, "customer"), name(feature, "feature"))
+        found: FeatureCheck = self._call(
+            "check_feature", wire.name(customer, "customer"), wire.name(feature, "feature")
+        )
         return found
 
     def get_catalog(self) -> CatalogText:
@@ -53,6 +59,40 @@ class HubMethods(Admin):
         """The ledger's epoch and the number of its last change."""
         found: LedgerPosition = self._call("position")
         return found
+
+    def make_token(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        environment: str = "live",
+        expires_at: Instant | None = None,
+        rate_per_s: int | None = None,
+        reason: str = "",
+    ) -> MadeToken:
+        """Makes a token for hubs of an environment; its text is in this answer and never again. `scopes`:
+        some of stream, spend, admin, support. This request is never repeated by itself.
+
+        Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
+        if isinstance(scopes, (str, bytes)):
+            raise WrongType("scopes must be a list of str, not one str")
+        made: MadeToken = self._call(
+            "make_token", wire.name(name, "a token's name"), list(scopes), environment,
+            None if expires_at is None else instant_ms(expires_at, "expires_at"), rate_per_s,
+            self._by(reason),
+        )  # fmt: skip
+        return made
+
+    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
+        """All tokens, those that are over included; `page.cursor` asks for the rest."""
+        found: Page[TokenState] = self._call("list_tokens", cursor_of(cursor), limit)
+        return found
+
+    def revoke_token(self, id: str, *, reason: str = "") -> TokenState:
+        """Ends a token for good; again: no change. Streams that it opened end within a second. Raises
+        `UnknownToken`."""
+        ended: TokenState = self._call("revoke_token", wire.name(id, "a token's id"), self._by(reason))
+        return ended
 
 
 def calling(ask: Ask) -> Callable[..., Any]:

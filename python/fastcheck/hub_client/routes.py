@@ -1,9 +1,10 @@
-"""Which request of the hub's HTTP API each request of `admin` is, and how its answer is read: one row for each.
-`fastcheck.hub.server.api` is the other side."""
+"""Which request of the hub's HTTP API each request of `admin` is, and how its answer is read: one row for
+each. `fastcheck.hub.server.api` is the other side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from ..hub.spending_requests import MakeRefund, PutCap, Reserve
 from ..hub.top_up_requests import PutTopUp
 from ..rest import FILENAME, shapes
 from ..rest.codec import read, shape
+from ..token_answers import MadeToken, TokenState
 from .exchange import Reply, Request, document
 from .requests import amount, asking, change, cost, encoded, get, path, setting
 
@@ -74,7 +76,9 @@ def list_customers(cursor: str | None, limit: int) -> Routed:
 
 
 def ids_of(keys: list[str]) -> Routed:
-    return Routed(asking(path("customers:resolve"), {"keys": keys}), of(shapes.Ids, lambda one: list(one.ids)))
+    return Routed(
+        asking(path("customers:resolve"), {"keys": keys}), of(shapes.Ids, lambda one: list(one.ids))
+    )
 
 
 def put_override(request: PutOverride, by: By) -> Routed:
@@ -320,7 +324,8 @@ def replay_delivery(id: str, by: By) -> Routed:
 
 def replay_dead(webhook: str, by: By) -> Routed:
     return Routed(
-        change("POST", path("webhooks", webhook, "replays"), None, by), of(shapes.Count, lambda one: one.count)
+        change("POST", path("webhooks", webhook, "replays"), None, by),
+        of(shapes.Count, lambda one: one.count),
     )
 
 
@@ -361,7 +366,13 @@ def list_usage(
     until: int | None,
 ) -> Routed:  # fmt: skip
     asked = get(
-        path("usage"), cursor=cursor, limit=limit, customer=customer, feature=feature, since=since, until=until
+        path("usage"),
+        cursor=cursor,
+        limit=limit,
+        customer=customer,
+        feature=feature,
+        since=since,
+        until=until,
     )
 
     def rows(page: Page[shapes.UsageRecord]) -> Page[Any]:
@@ -400,6 +411,29 @@ def restored(by: By) -> Routed:
     return Routed(asked, of(shapes.LedgerPosition, lambda one: int(one.epoch)))
 
 
+# Tokens.
+
+
+def make_token(
+    called: str, scopes: list[str], environment: str, expires_at: int | None, rate_per_s: int | None, by: By
+) -> Routed:
+    body = {
+        "name": called, "scopes": scopes, "environment": environment, "expires_at": expires_at,
+        "rate_per_s": rate_per_s,
+    }  # fmt: skip
+    asked = change("POST", path("tokens"), body, by, keyed=False)
+    # Repeated, it would answer without the token's text, or make another token.
+    return Routed(replace(asked, repeatable=False), of(MadeToken))
+
+
+def list_tokens(cursor: str | None, limit: int) -> Routed:
+    return Routed(get(path("tokens"), cursor=cursor, limit=limit), of(Page[TokenState]))
+
+
+def revoke_token(id: str, by: By) -> Routed:
+    return Routed(change("DELETE", path("tokens", id), None, by, keyed=False), of(TokenState))
+
+
 # Metering.
 
 
@@ -421,9 +455,7 @@ def correct_usage(id: str, units: int | None, by: By) -> Routed:
     return Routed(change("PATCH", path("usage-events", id), {"units": units}, by), nothing)
 
 
-def metered(
-    customer: str, feature: str, since: int, until: int, cursor: str | None, limit: int
-) -> Routed:
+def metered(customer: str, feature: str, since: int, until: int, cursor: str | None, limit: int) -> Routed:
     where = path("customers", customer, "features", feature, "usage-events")
 
     def rows(page: Page[shapes.MeteredEvent]) -> tuple[tuple[Any, ...], str | None]:
@@ -508,7 +540,7 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
-        finance_movements, finance_usage, finance_sums,
+        finance_movements, finance_usage, finance_sums, make_token, list_tokens, revoke_token,
     )
 }  # fmt: skip
 

@@ -1,5 +1,5 @@
-"""The parts that requests are made of: names, amounts, instants. JSON's floats are taken nowhere, since they are
-not exact; unknown fields are refused by name."""
+"""The parts that requests are made of: names, amounts, instants. JSON's floats are taken nowhere, since they
+are not exact; unknown fields are refused by name."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ Cursor = Annotated[
 ]
 Limit = Annotated[
     int,
-    Query(
-        description="At most so many items.", json_schema_extra={"minimum": 1, "maximum": PAGE_ITEMS_MAX}
-    ),
+    Query(description="At most so many items.", json_schema_extra={"minimum": 1, "maximum": PAGE_ITEMS_MAX}),
 ]
 """Its bounds are the service's to keep, which says what is wrong in its own words."""
 At = Annotated[
@@ -94,7 +92,8 @@ Amount = Annotated[
 ]
 InstantMs = Annotated[StrictInt, Field(ge=0, lt=INSTANT_MS_MAX)]
 InstantText = Annotated[
-    StrictStr, Field(max_length=64, json_schema_extra={"format": "date-time"}, examples=["2026-01-01T00:00:00Z"])
+    StrictStr,
+    Field(max_length=64, json_schema_extra={"format": "date-time"}, examples=["2026-01-01T00:00:00Z"]),
 ]
 Instant = Annotated[
     InstantMs | InstantText,
@@ -116,8 +115,9 @@ Value = Annotated[
     | DecimalValue
     | None,
     Field(
-        description="true or false for a switch or a credit feature; a whole number, or null for unlimited, for a "
-        "limit or a meter; for a value whatever it is. A meter's quota that is not whole: {\"decimal\": \"12.5\"}."
+        description="true or false for a switch or a credit feature; a whole number, or null for unlimited, "
+        "for a limit or a meter; for a value whatever it is. A meter's quota that is not whole: "
+        '{"decimal": "12.5"}.'
     ),
 ]
 
