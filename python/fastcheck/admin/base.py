@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -33,7 +34,7 @@ class AdminBase:
         >>> ents.admin.audit(subject="acme", limit=1).items[0].author
         'jo@example.com'
         """
-        return type(self)(self._call, self._owns, note(author, "author"), self._key)
+        return self._with(note(author, "author"), self._key)
 
     def once(self: Self, key: str) -> Self:
         """The same, for one change that is made only once, however often it is asked for: the next call with
@@ -47,7 +48,12 @@ class AdminBase:
         >>> ents.admin.balance("acme", "ai_credits").remaining
         50100
         """
-        return type(self)(self._call, self._owns, self._author, name(key, "the idempotency key"))
+        return self._with(self._author, name(key, "the idempotency key"))
+
+    def _with(self: Self, author: str, key: str | None) -> Self:
+        other = copy.copy(self)
+        other._author, other._key = author, key
+        return other
 
     def _by(self, reason: str = "", part: int | str | None = None) -> By:
         """Who asks and why; `part` tells the parts of one large request apart."""

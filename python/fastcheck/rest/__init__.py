@@ -8,7 +8,7 @@ PREFIX: Final = "/v1"
 """How every path of this API begins."""
 
 AUTHOR: Final = "Fastcheck-Author"
-"""In whose name a change is made; noted behind the token's own name. Percent-encoded UTF-8, as the next two."""
+"""In whose name a change is made; noted behind the token's own name. Percent-encoded UTF-8, as the next."""
 REASON: Final = "Fastcheck-Reason"
 """Why a change is made, for the audit log."""
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"

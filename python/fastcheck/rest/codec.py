@@ -4,13 +4,14 @@ Amounts of credits are decimal text ("50000", "12.5"), because many readers of J
 Instants stay ms since 1970. What may be text or a decimal (the value of an override) writes the decimal as
 ``{"decimal": "12.5"}``. What is paid is ``{"minor_units": 1999, "currency": "EUR"}``.
 
-`shape` reads a type once; `write` and `read` follow it, and the hub's OpenAPI document is made from it. Whoever
-reads takes nothing on trust: JSON that is not of the shape raises `ProtocolError`."""
+`shape` reads a type once; `write` and `read` follow it, and the hub's OpenAPI document is made from it.
+Whoever reads takes nothing on trust: JSON that is not of the shape raises `ProtocolError`."""
 
 from __future__ import annotations
 
 import re
 import types
+from collections.abc import Hashable
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -19,12 +20,14 @@ from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_
 from ..errors import ProtocolError
 
 AMOUNT_PATTERN = r"[0-9]{1,40}(\.[0-9]{1,40})?"
-"""Credits as text. The largest amount has 19 digits, and a scale adds at most 12; the bound is for the reader's
-sake."""
+"""Credits as text. The largest amount has 19 digits, and a scale adds at most 12; the bound is for the
+reader's sake."""
 _AMOUNT = re.compile("-?" + AMOUNT_PATTERN)
 _WIDE = re.compile(r"[0-9]{1,40}")
 AMOUNTS = frozenset({"amount", "remaining"})
 """Fields in credits where the fields themselves have no types, as in an event's data."""
+
+_LIST: Any = tuple
 
 Wide = NewType("Wide", int)
 """A whole number that JSON's usual readers would round: decimal text."""
@@ -88,9 +91,13 @@ class Record:
 Shape = Plain | Amount | WideInt | Setting | Cost | Loose | Many | Maybe | Record
 
 
-@lru_cache(maxsize=256)
 def shape(hint: Any) -> Shape:
     """How values of a type look in JSON."""
+    return _shape(hint)
+
+
+@lru_cache(maxsize=256)
+def _shape(hint: Hashable) -> Shape:
     if hint is Wide:
         return WideInt()
     if hint in (str, int, bool):
@@ -127,7 +134,7 @@ def _bound(hint: Any, item: dict[Any, Any]) -> Any:
     """A generic field with its item filled in: `tuple[Item, ...]`."""
     args = get_args(hint)
     if args and args[0] in item:
-        return tuple[item[args[0]], ...]
+        return _LIST[item[args[0]], ...]
     return hint
 
 

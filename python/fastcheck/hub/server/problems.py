@@ -36,6 +36,7 @@ STATUS: Mapping[type[FastcheckError], int] = {
     errors.UnknownDelivery: 404,
     errors.UnknownSegment: 404,
     errors.UnknownUsage: 404,
+    errors.UnknownToken: 404,
     errors.NotCountable: 422,
     errors.WrongType: 422,
     errors.NameInvalid: 422,
@@ -63,9 +64,10 @@ STATUS: Mapping[type[FastcheckError], int] = {
 }
 """Of every class of the tree, also of those that no request of this API meets today."""
 
+_UNUSABLE = "the hub's ledger cannot be used at the moment: ask again, and look at the hub's log"
 INSTEAD: Mapping[type[FastcheckError], str] = {
-    errors.DirectoryError: "the hub's ledger cannot be used at the moment: ask again, and look at the hub's log",
-    errors.StoreError: "the hub's ledger cannot be used at the moment: ask again, and look at the hub's log",
+    errors.DirectoryError: _UNUSABLE,
+    errors.StoreError: _UNUSABLE,
     errors.OutcomeUnknown: (
         "whether the change is stored is not known: ask again with the same Idempotency-Key, which changes "
         "nothing twice"
@@ -140,6 +142,11 @@ def _told(failure: Mapping[str, Any]) -> str:
     if failure.get("type") == "extra_forbidden":
         said = "there is no such field"
     return f"{place}: {said}"
+
+
+def unauthenticated(detail: str) -> HTTPException:
+    """To be raised where nobody is known to ask. `detail` says why, and never repeats the token."""
+    return HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -22,6 +22,7 @@ from . import (
     records,
     segments,
     spending,
+    tokens,
     top_ups,
     webhooks,
 )
@@ -34,7 +35,8 @@ THREADS = 32
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 for one in (
-    customers, plans, segments, money, spending, top_ups, metering, events, webhooks, records, finance, epochs,
+    customers, plans, segments, money, spending, top_ups, metering, events, webhooks, records, finance,
+    epochs, tokens,
 ):  # fmt: skip
     router.include_router(one.router)
 

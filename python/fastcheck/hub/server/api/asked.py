@@ -94,8 +94,8 @@ class Change(Asked):
         return self.by.reason if own is None else own
 
     def own_id(self, given: str | None, prefix: str, event: str | None = None) -> str:
-        """The id of what is to be made: the caller's, or that of the event, or a new one; under an idempotency
-        key the same at every repetition, since it is part of the request."""
+        """The id of what is to be made: the caller's, or that of the event, or a new one; under an
+        idempotency key the same at every repetition, since it is part of the request."""
         if given is not None:
             return given
         if event is not None:
@@ -138,7 +138,8 @@ Author = Annotated[
     Header(
         alias=AUTHOR,
         max_length=3 * REASON_BYTES_MAX,
-        description="In whose name, for the audit log: noted as `<token's name>/<author>`. Percent-encoded UTF-8.",
+        description="In whose name, for the audit log: noted as `<token's name>/<author>`. "
+        "Percent-encoded UTF-8.",
     ),
 ]
 Reason = Annotated[
@@ -156,7 +157,8 @@ Key = Annotated[
         min_length=1,
         max_length=3 * NAME_BYTES_MAX,
         description="With a key the change is made once, however often it is asked for; the same request under "
-        "it is answered as the first was, another is a conflict. Kept for 30 days. Percent-encoded UTF-8.",
+        "it is answered as the first was, another is a conflict. Kept for 30 days. Percent-encoded "
+        "UTF-8.",
     ),
 ]
 
@@ -222,6 +224,8 @@ Reads = Annotated[Asked, Depends(reading("support"))]
 """For who may look at everything."""
 ReadsBalances = Annotated[Asked, Depends(reading("support", "spend"))]
 """For who spends as well."""
+ReadsAll = Annotated[Asked, Depends(reading("admin"))]
+"""For administrators alone."""
 Changes = Annotated[Change, Depends(changing("admin"))]
 """For administrators."""
 Spends = Annotated[Change, Depends(changing("spend"))]

@@ -1,5 +1,5 @@
-"""The parts that requests are made of: names, amounts, instants. JSON's floats are taken nowhere, since they are
-not exact; unknown fields are refused by name."""
+"""The parts that requests are made of: names, amounts, instants. JSON's floats are taken nowhere, since they
+are not exact; unknown fields are refused by name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ Cursor = Annotated[
     str | None,
     Query(max_length=CURSOR_CHARACTERS_MAX, description="`cursor` of the page before; none for the first."),
 ]
-Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX, description="At most so many items.")]
+Limit = Annotated[
+    int,
+    Query(description="At most so many items.", json_schema_extra={"minimum": 1, "maximum": PAGE_ITEMS_MAX}),
+]
+"""Its bounds are the service's to keep, which says what is wrong in its own words."""
 At = Annotated[
     str | None,
     Query(
@@ -80,14 +84,16 @@ Note = Annotated[
         description="Why; kept with it, and in the audit log. Default: the header `Fastcheck-Reason`.",
     ),
 ]
-AmountText = Annotated[StrictStr, Field(pattern=f"^{AMOUNT_PATTERN}$", examples=["12.5"])]
+AmountText = Annotated[StrictStr, Field(pattern=f"^-?{AMOUNT_PATTERN}$", examples=["12.5"])]
+"""Whether it is negative or too large for its pool, the service says."""
 Amount = Annotated[
-    Annotated[StrictInt, Field(ge=0, le=INTEGER_MAX)] | AmountText,
+    Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": INTEGER_MAX})] | AmountText,
     Field(description="Credits: a whole number, or decimal text. Never a float.", examples=[50_000, "12.5"]),
 ]
 InstantMs = Annotated[StrictInt, Field(ge=0, lt=INSTANT_MS_MAX)]
 InstantText = Annotated[
-    StrictStr, Field(max_length=64, json_schema_extra={"format": "date-time"}, examples=["2026-01-01T00:00:00Z"])
+    StrictStr,
+    Field(max_length=64, json_schema_extra={"format": "date-time"}, examples=["2026-01-01T00:00:00Z"]),
 ]
 Instant = Annotated[
     InstantMs | InstantText,
@@ -109,8 +115,9 @@ Value = Annotated[
     | DecimalValue
     | None,
     Field(
-        description="true or false for a switch or a credit feature; a whole number, or null for unlimited, for a "
-        "limit or a meter; for a value whatever it is. A meter's quota that is not whole: {\"decimal\": \"12.5\"}."
+        description="true or false for a switch or a credit feature; a whole number, or null for unlimited, "
+        "for a limit or a meter; for a value whatever it is. A meter's quota that is not whole: "
+        '{"decimal": "12.5"}.'
     ),
 ]
 
@@ -126,7 +133,7 @@ def credits_of(amount: int | str) -> int | Decimal:
     """An amount as the service takes it."""
     if isinstance(amount, int):
         return amount
-    return Decimal(amount) if "." in amount else int(amount)
+    return Decimal(amount) if "." in amount else int(amount)  # At most 41 characters.
 
 
 def value_of(value: Any) -> Any:

@@ -123,8 +123,8 @@ def resolve_customers(body: Keys, asked: Reads) -> Response:
 
 @router.put("/customers/{customer:name}", **answers(Changed, changes=True))
 def put_customer_terms(customer: CustomerKey, body: CustomerTerms, change: Changes) -> Response:
-    """Makes a customer, by id, what is said. `If-Match` with the entity tag of the customer as it was read refuses
-    where somebody changed it since; `If-None-Match: *` where it is there already."""
+    """Makes a customer, by id, what is said. `If-Match` with the entity tag of the customer as it was read
+    refuses where somebody changed it since; `If-None-Match: *` where it is there already."""
     request = body.request(customer)
     return change.done(Changed(bool(_put(change, _guarded(change, customer), [request]))))
 

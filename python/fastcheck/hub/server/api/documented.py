@@ -19,7 +19,9 @@ class ProblemDocument(BaseModel):
     title: str = Field(description="What kind of problem it is.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong with this request, and what to do.")
-    code: str = Field(description="The name of the error's class in `fastcheck.errors`, or of HTTP's refusal.")
+    code: str = Field(
+        description="The name of the error's class in `fastcheck.errors`, or of HTTP's refusal."
+    )
     problems: list[str] | None = Field(default=None, description="Every mistake, where there are several.")
     id: str | None = Field(default=None, description="Under which the hub's log has more.")
 

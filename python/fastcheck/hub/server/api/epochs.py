@@ -30,8 +30,8 @@ def get_position(asked: ReadsBalances) -> Response:
 
 @router.post("/epochs", **answers(LedgerPosition, changes=True))
 def begin_epoch(body: Restored, change: Changes) -> Response:
-    """Says that an older backup was put in the ledger's place: a new epoch begins, and every host takes everything
-    anew."""
+    """Says that an older backup was put in the ledger's place: a new epoch begins, and every host takes
+    everything anew."""
     by = By(change.by.author, body.reason, change.by.key)
     epoch = change.service.new_epoch(by=by)
     return change.done(LedgerPosition(Wide(epoch), change.service.seq()))

@@ -21,7 +21,9 @@ def list_events(
     asked: Reads,
     cursor: Cursor = None,
     limit: Limit = 100,
-    kind: Annotated[str | None, Query(max_length=64, description="Only of this kind, see docs/events.md.")] = None,
+    kind: Annotated[
+        str | None, Query(max_length=64, description="Only of this kind, see docs/events.md.")
+    ] = None,
     customer: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's.")] = None,
 ) -> Response:
     """Everything that happened, oldest first. Amounts in `data` are decimal text, instants ms since 1970."""

@@ -33,7 +33,8 @@ router = subject("finance")
 
 _EXPORT = re.compile(r"[0-9]{1,16}(-[0-9]{1,19}){4}")
 ExportId = Annotated[
-    str, Path(max_length=128, description="`id` of the export.", examples=["0-1769904000000-1769904000000-9-2"])
+    str,
+    Path(max_length=128, description="`id` of the export.", examples=["0-1769904000000-1769904000000-9-2"]),
 ]
 
 
@@ -48,7 +49,8 @@ class Booking(Body):
     """What to book before an export."""
 
     what: Literal["leases", "accounts"] = Field(
-        description="leases: settled use that grants do not show yet; accounts: ends and refills nobody looked at."
+        description="leases: settled use that grants do not show yet; accounts: ends and refills that "
+        "nobody has looked at."
     )
     cursor: StrictStr | None = Field(default=None, max_length=CURSOR_CHARACTERS_MAX)
 
@@ -65,7 +67,8 @@ def list_pools(asked: ReadsBalances) -> Response:
 
 @router.get("/ledger/problems", **answers(Page[Problem]))
 def check_pools(asked: Reads) -> Response:
-    """Laws of conservation that a pool as a whole breaks; none where all is well. A look at the whole database."""
+    """Laws of conservation that a pool as a whole breaks; none where all is well. A look at the whole
+    database."""
     return asked.answer(Page(tuple(asked.service.check_pools()), None), Page[Problem])
 
 
@@ -92,8 +95,8 @@ def book_due(body: Booking, change: Changes) -> Response:
 
 @router.post("/exports", **answers(Export, changes=True))
 def begin_export(body: Period, change: Changes) -> Response:
-    """Takes the moment as of which a period is read. Nothing is kept of it: its pages say by its id what they are
-    of."""
+    """Takes the moment as of which a period is read. Nothing is kept of it: its pages say by its id what they
+    are of."""
     cut = change.service.finance_cut(instant_of(body.since, "since"), instant_of(body.until, "until"))
     return change.done(export_of(cut))
 
@@ -108,7 +111,9 @@ def list_movements(export: ExportId, asked: Reads, cursor: Cursor = None, limit:
 
 
 @router.get("/exports/{export:name}/usage", **answers(Page[ExportedUse]))
-def list_exported_usage(export: ExportId, asked: Reads, cursor: Cursor = None, limit: Limit = 100) -> Response:
+def list_exported_usage(
+    export: ExportId, asked: Reads, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
     """Usage records of the period, by customer."""
     rows, after = asked.service.finance_usage(
         _cut(export), None if cursor is None else place_of(cursor), limit
@@ -120,7 +125,9 @@ def list_exported_usage(export: ExportId, asked: Reads, cursor: Cursor = None, l
 def get_sums(
     export: ExportId,
     asked: Reads,
-    after: Annotated[int, Query(ge=0, le=INTEGER_MAX >> 1, description="0, then 100,000 more each time.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=INTEGER_MAX >> 1, description="0, then 100,000 more each time.")
+    ] = 0,
 ) -> Response:
     """The ledger's own sums of 100,000 postings and usage records, to compare the rows with."""
     posted, recorded = asked.service.finance_sums(_cut(export), after)

@@ -62,8 +62,8 @@ class Correction(Body):
 
 @router.post("/usage-events", **answers(Count, changes=True))
 def meter_usage(body: MeteredUses, change: Spends) -> Response:
-    """Stores use that was metered elsewhere; how many events were new. Again the same changes nothing. It burns
-    nothing."""
+    """Stores use that was metered elsewhere; how many events were new. Again the same changes nothing. It
+    burns nothing."""
     events = [
         usage_event(one.id, given_instant(one.at, "at"), one.customer, one.feature, one.units, one.subject)
         for one in body.events
@@ -78,9 +78,7 @@ def correct_usage(id: Id, body: Correction, change: Changes) -> Response:
     return change.nothing()
 
 
-@router.get(
-    "/customers/{customer:name}/features/{feature:name}/usage-events", **answers(Page[MeteredEvent])
-)
+@router.get("/customers/{customer:name}/features/{feature:name}/usage-events", **answers(Page[MeteredEvent]))
 def list_usage_events(
     customer: CustomerKey,
     feature: FeatureName,

@@ -1,5 +1,5 @@
-"""The answers of the API for its OpenAPI document, made from the answers' own classes: their fields, types and
-docstrings are the description."""
+"""The answers of the API for its OpenAPI document, made from the answers' own classes: their fields, types
+and docstrings are the description."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def model(answer: Any) -> type[BaseModel]:
     return _model(of)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # The document names a model once, so there must be one of each.
 def _model(of: Record) -> type[BaseModel]:
     told = _described(of.kind)
     made: dict[str, Any] = {
@@ -100,7 +100,6 @@ def _annotation(of: Shape) -> Any:
             return _model(of)
 
 
-@lru_cache(maxsize=256)
 def _described(kind: type[Any]) -> dict[str, str]:
     """The docstrings below a class's fields."""
     [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body

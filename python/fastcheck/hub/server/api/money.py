@@ -123,7 +123,9 @@ def get_balance_history(
     asked: Reads,
     since: Since,
     until: Until,
-    every: Annotated[str, Query(max_length=32, description="minute, hour, day, week, month or year.")] = "day",
+    every: Annotated[
+        str, Query(max_length=32, description="minute, hour, day, week, month or year.")
+    ] = "day",
 ) -> Response:
     """What became of a balance in each window (UTC) of [since, until); at most 1,000, on one page."""
     found = asked.service.balance_history(

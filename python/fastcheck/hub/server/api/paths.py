@@ -72,7 +72,8 @@ class Bounds:
                     raise HTTPException(413, f"a body has at most {most} bytes")
             return message
 
-        await self._app({**scope, "path": path}, counted, send)
+        scope["path"] = path  # In place: whoever stands in front reads there which route it was.
+        await self._app(scope, counted, send)
 
 
 def _is_json(media_type: str) -> bool:

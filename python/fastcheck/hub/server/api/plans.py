@@ -44,7 +44,8 @@ class Destined(Body):
 
     plan: Name | None = Field(description="null: to no plan.")
     version: Version | None = Field(
-        default=None, description="Default: the one they will have then, or the newest of a plan they come to."
+        default=None,
+        description="Default: the one they will have then, or the newest of a plan they come to.",
     )
     when: When = NOW
     keep_since: StrictBool = Field(default=False, description="Whether anniversaries go on as they were.")

@@ -38,8 +38,12 @@ async def _text(request: Request) -> bytes:
 Text = Annotated[bytes, Depends(_text)]
 Filename = Annotated[
     str,
-    Header(alias=FILENAME, max_length=3 * NAME_BYTES_MAX, description="How messages call it. Percent-encoded UTF-8."),
-]  # fmt: skip
+    Header(
+        alias=FILENAME,
+        max_length=3 * NAME_BYTES_MAX,
+        description="How messages call it. Percent-encoded UTF-8.",
+    ),
+]
 CustomerQuery = Annotated[
     str | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's: id or alias.")
 ]
@@ -78,8 +82,9 @@ def get_catalog(asked: ReadsBalances) -> Response:
 
 @router.put("/catalog", openapi_extra=_BODY, **answers(Changed, changes=True))
 def set_catalog(text: Text, change: Changes, filename: Filename = UNNAMED) -> Response:
-    """Puts a catalog in force on every host. Refused with every mistake, and with everything in use that it would
-    take away. `If-Match` with the entity tag of the catalog as it was read refuses where somebody was faster."""
+    """Puts a catalog in force on every host. Refused with every mistake, and with everything in use that it
+    would take away. `If-Match` with the entity tag of the catalog as it was read refuses where somebody was
+    faster."""
     named, service = _named(filename), change.service
     parsed = service.parse(text, named)
     if change.conditional:
@@ -123,31 +128,28 @@ def list_usage(
     since: Annotated[str | None, Query(max_length=64, description="From this instant on.")] = None,
     until: Annotated[str | None, Query(max_length=64, description="Before this instant.")] = None,
 ) -> Response:
-    """Usage records in the order they were stored. With filters a page may hold fewer than `limit` and still have
-    a cursor."""
+    """Usage records in the order they were stored. With filters a page may hold fewer than `limit` and still
+    have a cursor."""
     found = asked.service.list_usage(
         cursor, limit, customer, feature,
         None if since is None else given_instant(since, "since"),
         None if until is None else given_instant(until, "until"),
     )  # fmt: skip
-    records = tuple(
-        UsageRecord(*one[:5], tuple(Quantity(*part) for part in one[5])) for one in found.items
-    )
+    records = tuple(UsageRecord(*one[:5], tuple(Quantity(*part) for part in one[5])) for one in found.items)
     return asked.answer(Page(records, found.cursor), Page[UsageRecord])
 
 
-@router.get(
-    "/customers/{customer:name}/features/{feature:name}/explanation", **answers(Explanation)
-)
+@router.get("/customers/{customer:name}/features/{feature:name}/explanation", **answers(Explanation))
 def explain(customer: CustomerKey, feature: FeatureName, asked: Reads, at: At = None) -> Response:
-    """Every source of a feature for a customer, now or at an instant, which one won, and what a check answers."""
+    """Every source of a feature for a customer, now or at an instant, which one won, and what a check
+    answers."""
     return asked.answer(asked.service.explain(customer, feature, instant_of(at, "at")))
 
 
 @router.get("/customers/{customer:name}/features/{feature:name}", **answers(FeatureCheck))
 def check_feature(customer: CustomerKey, feature: FeatureName, asked: ReadsBalances) -> Response:
-    """What a check of one use of a feature answers now, by what was settled so far. A host answers the same in
-    nanoseconds; this is for who has none."""
+    """What a check of one use of a feature answers now, by what was settled so far. A host answers the same
+    in nanoseconds; this is for who has none."""
     found = asked.service.explain(customer, feature)
     return asked.answer(
         FeatureCheck(

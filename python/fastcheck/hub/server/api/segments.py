@@ -1,5 +1,5 @@
-"""Segments and the exceptions made for them. What changes for many members is done in parts: the hub goes on by
-itself, and who wants to see the end asks to continue."""
+"""Segments and the exceptions made for them. What changes for many members is done in parts: the hub goes on
+by itself, and who wants to see the end asks to continue."""
 
 from __future__ import annotations
 
@@ -76,9 +76,7 @@ def go_on_segment(segment: SegmentName, change: Changes) -> Response:
 
 
 @router.get("/segments/{segment:name}/members", **answers(Page[str]))
-def list_members(
-    segment: SegmentName, asked: Reads, cursor: Cursor = None, limit: Limit = 100
-) -> Response:
+def list_members(segment: SegmentName, asked: Reads, cursor: Cursor = None, limit: Limit = 100) -> Response:
     """The ids of a segment's members."""
     return asked.answer(asked.service.list_members(segment, cursor, limit), Page[str])
 

@@ -72,7 +72,8 @@ class Spent(Body):
 
 @router.post("/customers/{customer:name}/refunds", **answers(GrantState, changes=True))
 def make_refund_of(customer: CustomerKey, body: RefundTerms, change: Changes) -> Response:
-    """Gives used credits back as a grant of kind `refund`, never more than was used and not refunded before."""
+    """Gives used credits back as a grant of kind `refund`, never more than was used and not refunded
+    before."""
     id = change.own_id(body.id, "refund", body.event)
     request = make_refund(
         customer, body.pool, credits_of(body.amount), id=id, event=body.event,
@@ -123,7 +124,8 @@ def reserve_credits(customer: CustomerKey, body: ReservationTerms, change: Spend
 
 @router.post("/reservations/{id:name}/commit", **answers(ReservationState, changes=True))
 def commit_reservation(id: Id, body: Spent, change: Spends) -> Response:
-    """Burns what was used of a reservation and gives up the rest; again with the same amount changes nothing."""
+    """Burns what was used of a reservation and gives up the rest; again with the same amount changes
+    nothing."""
     return change.done(change.service.commit(id, credits_of(body.amount), by=change.by))
 
 
@@ -137,7 +139,5 @@ def release_reservation(id: Id, change: Spends) -> Response:
 def debit_credits(customer: CustomerKey, body: DebitTerms, change: Spends) -> Response:
     """Burns credits at the hub, all or none; `state` is `denied` where they are not all there."""
     id = change.own_id(body.id, "debit", body.event)
-    request = debit(
-        customer, body.pool, credits_of(body.amount), id=id, key=body.key, event=body.event
-    )
+    request = debit(customer, body.pool, credits_of(body.amount), id=id, key=body.key, event=body.event)
     return change.done(change.service.reserve(request, by=change.by))

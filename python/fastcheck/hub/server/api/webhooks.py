@@ -29,9 +29,11 @@ class WebhookTerms(Body):
     """Where events are sent."""
 
     url: StrictStr = Field(
-        min_length=1, max_length=URL_CHARACTERS_MAX, description="https://, or http:// to the hub's own machine.",
+        min_length=1,
+        max_length=URL_CHARACTERS_MAX,
+        description="https://, or http:// to the hub's own machine.",
         examples=["https://example.com/hook"],
-    )  # fmt: skip
+    )
     kinds: list[Annotated[StrictStr, Field(max_length=64)]] | None = Field(
         default=None, max_length=KINDS_MAX, description="Only events of these kinds; null: all.",
         examples=[["low_balance"]],
@@ -41,15 +43,16 @@ class WebhookTerms(Body):
 class Rotation(Body):
     """Another secret."""
 
-    overlap_ms: Annotated[StrictInt, Field(ge=0, le=OVERLAP_MS_MAX)] = Field(
-        default=OVERLAP_MS, description="How long the old one signs as well, 30 days at most."
-    )
+    overlap_ms: StrictInt = Field(
+        default=OVERLAP_MS, description="How long the old one signs as well, 30 days at most.",
+        json_schema_extra={"minimum": 0, "maximum": OVERLAP_MS_MAX},
+    )  # fmt: skip
 
 
 @router.post("/webhooks", **answers(WebhookState, changes=True))
 def put_webhook(body: WebhookTerms, change: Changes) -> Response:
-    """Sends events to an address, as Standard Webhooks. `secret` is in this answer and never again. Of an address
-    that is known already, changes the kinds and turns it on."""
+    """Sends events to an address, as Standard Webhooks. `secret` is in this answer and never again. Of an
+    address that is known already, changes the kinds and turns it on."""
     kinds = None if body.kinds is None else tuple(body.kinds)
     return change.done(change.service.put_webhook(body.url, kinds, by=change.by))
 
