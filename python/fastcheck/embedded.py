@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .changes import Ring
 from .clock import Clock, ManualClock
 from .errors import CatalogError, DirectoryError, FastcheckError, OwnerUnavailable, WrongType
-from .host import REQUEST_TIMEOUT_S, Host
+from .host import LOADING, REQUEST_TIMEOUT_S, Host
 from .worker import RETRY_S
 
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
@@ -85,7 +84,7 @@ class LedgerPart:
     @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know."""
-        return self.owner.notes
+        return tuple(self.owner.notes)
 
     @property
     def ring(self) -> Ring:
@@ -199,24 +198,15 @@ class EmbeddedHost(Host[LedgerPart]):
 
 
 def _load_hub() -> None:
-    """Loads the hub and its database modules, which no worker needs. A fork waits for it: a child could never
-    finish what its parent had half loaded."""
-    with _LOADING:
+    """Loads the hub and its database modules, which no worker needs."""
+    with LOADING:
         importlib.import_module("fastcheck.hub.store.sqlite")
         importlib.import_module("fastcheck.owner")
 
 
 def _load_courier() -> type[CourierThread]:
-    """Loads what sends webhooks, with its HTTP library. A fork waits for it, as above."""
-    with _LOADING:
+    """Loads what sends webhooks, with its HTTP library."""
+    with LOADING:
         from .owner.courier import CourierThread
 
         return CourierThread
-
-
-def _after_fork() -> None:
-    _LOADING.release()
-
-
-_LOADING = threading.RLock()
-os.register_at_fork(before=_LOADING.acquire, after_in_parent=_after_fork, after_in_child=_after_fork)

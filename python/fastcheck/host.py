@@ -209,10 +209,7 @@ class Host(abc.ABC, Generic[PartT]):
         while not self._wake.wait(pause_s):
             try:
                 part = self._part
-                if part is not None:
-                    pause_s = part.tick()
-                else:
-                    pause_s = 0.0 if self._own(None) else TAKEOVER_POLL_S
+                pause_s = self._try_to_own() if part is None else part.tick()
                 failed = self._alarm = ""
             except Exception as error:
                 # Once per cause: a full disk fails every round.
@@ -222,8 +219,12 @@ class Host(abc.ABC, Generic[PartT]):
                     log.warning("%s: %s", self.directory, error)
                 pause_s = FAILURE_PAUSE_S
 
+    def _try_to_own(self) -> float:
+        return 0.0 if self._own(None) else TAKEOVER_POLL_S
+
     def close(self) -> None:
-        """Ends this process's part and lets go of the directory; another process takes over. Again: nothing."""
+        """Ends this process's part and lets go of the directory; another process takes over. Again:
+        nothing."""
         with self._changing:
             if self._closed:
                 return
@@ -271,5 +272,13 @@ def _at_exit() -> None:
             host.close()
 
 
+def _after_fork() -> None:
+    LOADING.release()
+
+
+LOADING = threading.RLock()
+"""Held while modules are loaded that only an owner needs. A fork waits for it: a child could never finish what
+its parent had half loaded."""
+os.register_at_fork(before=LOADING.acquire, after_in_parent=_after_fork, after_in_child=_after_fork)
 os.register_at_fork(after_in_child=_in_child)
 atexit.register(_at_exit)

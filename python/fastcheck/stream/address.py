@@ -36,8 +36,8 @@ class HubAddress:
 
 
 def address(url: object, *, insecure: bool = False) -> HubAddress:
-    """A hub's address from a URL: wss, https, ws or http. Raises `WrongType`, `NameInvalid`; an address without
-    TLS that is not of this machine is refused, unless `insecure`."""
+    """A hub's address from a URL: wss, https, ws or http. Raises `WrongType`, `NameInvalid`; an address
+    without TLS that is not of this machine is refused, unless `insecure`."""
     if not isinstance(url, str):
         raise WrongType(f"the hub's url must be a str, not {type(url).__name__}")
     if len(url) > _URL_CHARACTERS_MAX:

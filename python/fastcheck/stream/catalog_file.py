@@ -1,7 +1,7 @@
 """The catalog of a host on demand, in a file of its own: what the rows in the arena were resolved with.
 
-``[1, sha256 of the text, filename, text]`` as msgpack, replaced as a whole. A host that holds every customer has
-its catalog in the checkpoint."""
+``[1, sha256 of the text, filename, text]`` as msgpack, replaced as a whole. A host that holds every customer
+has its catalog in the checkpoint."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The socket of the stream: one thread with one event loop, for as long as this process owns the directory.
 
-It opens the replica, connects, hands on what comes, and connects again for ever. What takes long in the native
-module runs on a worker thread, so that the loop goes on answering pings; nothing else touches the replica, which
-the `_turn` lock sees to. A slow replica is not read from faster than it applies: the socket's own buffers fill
-and the hub waits."""
+It opens the replica, connects, hands on what comes, and connects again for ever. What takes long in the
+native module runs on a worker thread, so that the loop goes on answering pings; nothing else touches the
+replica, which the `_turn` lock sees to. A slow replica is not read from faster than it applies: the socket's
+own buffers fill and the hub waits."""
 
 from __future__ import annotations
 
@@ -109,6 +109,10 @@ class Connection:
         self.open_error: FastcheckError | None = None
         """Why the directory cannot be opened."""
         self.ready = self.opened = False
+        """Of the replica, as told last."""
+        self.opening = True
+        """Whether arena and checkpoint are still being looked at."""
+        self._refused = ""
         self._ended = False
         self._lost_at = time.monotonic()
         self._last_logged = ""
@@ -210,6 +214,7 @@ class Connection:
                 await ticker
             if self._compacting is not None:
                 await asyncio.wait({self._compacting})
+            self._settled(dict.fromkeys(list(self._waiters), False))
             await self._native(self._replica.close)
 
     async def _open(self) -> bool:
@@ -223,7 +228,7 @@ class Connection:
                 self._tell(open_error=found)
                 await self._pause(REOPEN_S)
                 continue
-            self._tell(open_error=None)
+            self._tell(open_error=None, opening=False)
             return True
         return False
 
@@ -231,7 +236,8 @@ class Connection:
         """One connection, from the attempt to the end, and the wait after it."""
         self.attempts += 1
         failure = await self._once()
-        self._lost_at = self._lost_at if not self.connected else time.monotonic()
+        if self.connected:
+            self._lost_at = time.monotonic()
         if self._closing.is_set():
             return
         wait_ms = self._backoff.failed(
@@ -313,16 +319,27 @@ class Connection:
                         raise Refused(frames.MALFORMED, "a text message: frames are binary")
                     ended = await self._take(stream, message)
                 except Refused as refused:
-                    replica.forget()
+                    self._forget_where(refused.code)
                     await socket.send(stream.refuse(refused.code, refused.detail))
                     return reasons.of_refusal(refused.code, refused.detail, self.url)
                 answer = stream.answer(replica.visible)
+                if answer is not None:
+                    self._refused = ""
                 self._note_progress(stream)
             if answer is not None:
                 await socket.send(answer)
             if ended is not None:
                 return reasons.of_goodbye(ended.code, ended.detail, ended.retry_after_ms, self.url)
             await self._ask()
+
+    def _forget_where(self, code: str) -> None:
+        """After what cannot be gone on from, the next transfer is a full one; so it is where the same is
+        refused twice in a row. What the replica refused, it has judged itself."""
+        if code in (frames.GAP, frames.EPOCH, frames.DIGEST) or (
+            code != frames.REFUSED and code == self._refused
+        ):
+            self._replica.forget()
+        self._refused = code
 
     async def _take(self, stream: Stream, message: bytes) -> Ended | None:
         events = stream.receive(message, _now_ms())

@@ -1,4 +1,5 @@
-"""What a message of the hub comes to: the events that `Stream.receive` gives and a replica applies, in order."""
+"""What a message of the hub comes to: the events that `Stream.receive` gives and a replica applies, in
+order."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A host on demand: it holds the customers that were asked for, and keeps them right.
 
-The arena is at every moment what the ledger said, of the customers it holds, at the arena's number (`demand`).
-What was missed (a full transfer), or means something else (another catalog), is fetched anew as a whole while
-the last good state stays in force (`refetch`).
+The arena is at every moment what the ledger said, of the customers it holds, at the arena's number
+(`demand`). What was missed (a full transfer), or means something else (another catalog), is fetched anew as a
+whole while the last good state stays in force (`refetch`).
 
 On disk there is the catalog alone; rows outlive processes in the arena. Killed
 

@@ -3,8 +3,8 @@
 No sockets and no clock: time is an argument. Who holds the socket does
 
 - ``send(stream.hello())``;
-- for each message: ``receive`` it, apply the events in order, say ``applied`` what each made visible, and send
-  what ``answer`` gives;
+- for each message: ``receive`` it, apply the events in order, say ``applied`` what each made visible, and
+  send what ``answer`` gives;
 - now and then: ``tick``;
 - on `Refused`, from here or from what applies: send what ``refuse`` gives and hang up.
 
@@ -174,7 +174,7 @@ class Stream:
                 )
             self._fresh_told = False
             for frame in frames.decode(message, from_hub=True):
-                if self.state is State.ENDED:
+                if events and isinstance(events[-1], Ended):
                     raise Refused(frames.UNEXPECTED, "a frame after goodbye")
                 _TAKE[type(frame)](self, frame, events)
         except Refused:
@@ -209,7 +209,9 @@ class Stream:
 
     def _begin_full(self, intent: frames.Intent, events: list[Event]) -> None:
         if intent.seq_from != intent.seq_to:
-            raise Refused(frames.GAP, f"a snapshot is of one change, not {intent.seq_from} to {intent.seq_to}")
+            raise Refused(
+                frames.GAP, f"a snapshot is of one change, not {intent.seq_from} to {intent.seq_to}"
+            )
         if intent.snapshot_bytes > SNAPSHOT_BYTES_MAX:
             raise Refused(
                 frames.TOO_LARGE,

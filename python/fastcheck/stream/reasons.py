@@ -102,7 +102,7 @@ def _of_close(error: ConnectionClosed, url: str) -> Failure:
     return Failure(f"the connection to {url} was closed ({close.code}) {_plain(close.reason)}".rstrip())
 
 
-def _detail(body: bytes | None) -> str:
+def _detail(body: bytes | bytearray | None) -> str:
     """What a problem document (RFC 9457) says."""
     if not body or len(body) > _BODY_BYTES_MAX:
         return ""

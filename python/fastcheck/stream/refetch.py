@@ -1,10 +1,10 @@
 """Fetches all that a host on demand holds anew, and comes to one whole new state. No I/O, no clock.
 
 Needed where changes were missed (a full transfer) or mean something else (another catalog). What is in force
-stays so until the new state is complete: every page of held customers as of some change, and on top of them the
-changes that passed by since. Of a customer's changes the last one is what counts, and a page is no older than
-the beginning; so pages, overridden by changes, are the state at the stream's position, once the stream has come
-to the newest page."""
+stays so until the new state is complete: every page of held customers as of some change, and on top of them
+the changes that passed by since. Of a customer's changes the last one is what counts, and a page is no older
+than the beginning; so pages, overridden by changes, are the state at the stream's position, once the stream
+has come to the newest page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ LOAD_CHUNK_BYTES: Final = 1 << 20
 class Refetch:
     """One new state in the making."""
 
-    def __init__(self, position: int, ids: Iterable[str], *, changes_bytes_max: int = CHANGES_BYTES_MAX) -> None:
+    def __init__(
+        self, position: int, ids: Iterable[str], *, changes_bytes_max: int = CHANGES_BYTES_MAX
+    ) -> None:
         self._changes_bytes_max = changes_bytes_max
         self._ids: dict[str, None] = dict.fromkeys(ids)
         self._position = position

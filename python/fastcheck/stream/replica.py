@@ -4,16 +4,17 @@ For one change the shell calls, in this order: `apply` (the arena: all or nothin
 visible), `Stream.applied` (the digest), `keep` (the checkpoint's log), then it acknowledges. So nothing is
 stored that is refused, and the checkpoint is at the arena's place or before it. Killed
 
-- inside or after `apply`, before `keep`: the arena is ahead of the checkpoint by one step. The next owner goes on
-  serving the arena, and asks the hub for the changes after the checkpoint; the arena lets pass what it has.
-- where `apply` had changed the catalog: the arena's rows are of a catalog that the checkpoint does not know. They
-  are loaded anew from the checkpoint, and the change comes again.
+- inside or after `apply`, before `keep`: the arena is ahead of the checkpoint by one step. The next owner
+  goes on serving the arena, and asks the hub for the changes after the checkpoint; the arena lets pass what
+  it has.
+- where `apply` had changed the catalog: the arena's rows are of a catalog that the checkpoint does not know.
+  They are loaded anew from the checkpoint, and the change comes again.
 - between a snapshot's `apply` and `keep`: the same; of another epoch the checkpoint's rows are loaded.
 - inside `keep`: the log ends before the change, as above; a snapshot is complete or was never there.
 
-Where the checkpoint is missing or damaged, the hub is asked for a full transfer, and the arena serves on until it
-is there. Where it cannot be written (a full disk), the arena still follows the hub; after `MEND_MS` the stream
-begins anew from the checkpoint's place, so that it gets what it lacks."""
+Where the checkpoint is missing or damaged, the hub is asked for a full transfer, and the arena serves on
+until it is there. Where it cannot be written (a full disk), the arena still follows the hub; after `MEND_MS`
+the stream begins anew from the checkpoint's place, so that it gets what it lacks."""
 
 from __future__ import annotations
 
@@ -96,7 +97,9 @@ class Replica(Rows):
         try:
             catalog = self._parsed((source, filename))
         except Refused as error:
-            self._note(f"the checkpoint's catalog is refused, the hub is asked for everything: {error.detail}")
+            self._note(
+                f"the checkpoint's catalog is refused, the hub is asked for everything: {error.detail}"
+            )
             return None
         self._stored = Have(epoch, seq, digest)
         return catalog

@@ -1,4 +1,5 @@
-"""The token a host connects with: given, in a file that may be replaced at any time, or in the environment."""
+"""The token a host connects with: given, in a file that may be replaced at any time, or in the
+environment."""
 
 from __future__ import annotations
 
