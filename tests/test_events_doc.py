@@ -31,7 +31,7 @@ def test_its_table_is_what_is_told() -> None:
     rows = re.findall(r"^\| (\w+) \| [^|]+ \| ([\w, ]+) \|$", PAGE, re.MULTILINE)
     stated = {kind: tuple(fields.split(", ")) for kind, fields in rows if kind != "kind"}
     assert stated == {kind.value: FIELDS[kind] for kind in Kind}
-    assert {*stated, "missed"} == {*KINDS}
+    assert {*stated, "connected", "disconnected", "missed"} == {*KINDS}
 
 
 def test_its_attempts_are_those_made() -> None:

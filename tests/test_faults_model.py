@@ -115,7 +115,7 @@ class Everything(RuleBasedStateMachine):
         """What the owner's thread does by itself, now."""
         for one in (self.ents, self.other):
             one._set_clock(self.clock.now_ms())
-        owner = self.ents._host._owner
+        owner = self.ents._host._part.owner
         assert owner is not None
         owner.tick()
 

@@ -67,7 +67,7 @@ def epoch_of(ents: Entitlements) -> int:
 
 
 def ledger_of(ents: Entitlements) -> Store:
-    store = ents._host._store
+    store = ents._host._part.store
     assert store is not None
     return store
 

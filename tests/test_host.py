@@ -20,7 +20,7 @@ from fastcheck import errors, wire
 from fastcheck.admin import Admin
 from fastcheck.changes import Change
 from fastcheck.clock import ManualClock
-from fastcheck.embedded import Host
+from fastcheck.embedded import EmbeddedHost as Host
 from fastcheck.listener import Listener
 from fastcheck.owner_lock import OwnerLock
 from fastcheck.owner_socket import connect

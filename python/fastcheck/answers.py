@@ -359,7 +359,7 @@ class Status:
     """The last change that checks see."""
     customers: int
     as_of: int
-    """The owner's last heartbeat."""
+    """When what this host has was last known to be current: by the owner, or by the hub's clock."""
     lag_ms: int
     """How long ago that was."""
     generation: int
@@ -369,6 +369,18 @@ class Status:
     panics: int
     notes: tuple[str, ...] = ()
     """What an operator should know, such as leases whose arena was lost."""
+    epoch: int = 0
+    """Of the ledger that `seq` counts in."""
+    stale_answers: int = 0
+    """Checks that were answered by the staleness policy of their feature."""
+    connected: bool | None = None
+    """Whether the hub is heard; None: the ledger is in this directory."""
+    url: str | None = None
+    """The hub's address."""
+    reason: str = ""
+    """Why there is no stream; empty while there is one."""
+    customers_mode: str = "all"
+    """all, or on_demand: only customers that were asked for."""
 
 
 _TRAVELLERS: dict[str, type[Any]] = {

@@ -7,48 +7,53 @@ import asyncio
 import os
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from pathlib import Path
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from . import _fastcheck
+from . import _fastcheck, factories
 from .admin import Admin
 from .answers import Explanation, Status
 from .changes import KINDS, Change
-from .clock import Clock, ManualClock, SystemClock, instant_ms
-from .directory import prepare
-from .embedded import Host, read_catalog
+from .clock import Clock, ManualClock, instant_ms
+from .connected import ConnectedHost
+from .embedded import EmbeddedHost
 from .errors import NameInvalid, NotYet, WrongType
+from .factories import Common
 from .hub.requests import Instant
 from .listener import Listener
 from .wire import name
 
 Self = TypeVar("Self", bound="Entitlements")
 
-LEASE_TIMEOUT_S_MAX = 3_600.0
-SEQ_POLL_S = 0.001
-"""Between two looks whether the host has come to a change that a check waits for."""
+SEQ_POLL_S = 0.0002
+"""The first wait between two looks for a change; each further one is twice as long."""
+SEQ_POLL_S_MAX = 0.01
 
 
 class _Touch:
-    """What the native module calls at the first touch of a pool. On an event loop's thread it may be told not
-    to wait: it then notes what was asked, and the burn is repeated elsewhere."""
+    """What the native module calls at the first touch of a pool; on a host on demand, with None for the pool,
+    at that of a customer or a list of them. On an event loop's thread it may be told not to wait: it then
+    notes what was asked, and the burn is repeated elsewhere."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: EmbeddedHost | ConnectedHost) -> None:
         self._host = host
         self._local = threading.local()
 
-    def __call__(self, customer: str, pool: str) -> bool:
+    def __call__(self, customer: str | list[str], pool: str | None) -> bool:
         asked = getattr(self._local, "asked", None)
         if asked is not None:
             asked.append((customer, pool))
             return False
-        return self._host.touch(customer, pool)
+        if isinstance(customer, str):
+            return self._host.touch(customer, pool)
+        return isinstance(self._host, ConnectedHost) and self._host.touch_many(customer)
 
     def without_waiting(self, call: Callable[[], bool]) -> tuple[bool, bool]:
         """(what the call said, whether it would have waited)."""
-        self._local.asked = asked = list[tuple[str, str]]()
+        self._local.asked = asked = list[tuple[str | list[str], str | None]]()
         try:
             return call(), bool(asked)
         finally:
@@ -61,10 +66,10 @@ class Entitlements(_fastcheck.Checker):
     `check`, `consume`, `decide`, `reserve`, `estimate`, `value`, `limit`, `handle`, `ids`, `check_many` and
     `consume_many` are described at the native class they come from."""
 
-    _host: Host
+    _host: EmbeddedHost | ConnectedHost
     _listener: Listener
     _touch: _Touch
-    _admin: Admin
+    _admin: Admin  # Of a ledger in the directory; a hub's client is the host's.
     _lease_timeout_s: float
 
     @classmethod
@@ -91,7 +96,51 @@ class Entitlements(_fastcheck.Checker):
         True
         True
         """
-        return cls._made(prepare(directory, make=True), catalog, strict, lease_timeout, clock, may_own=True)
+        common = Common(strict, lease_timeout, clock)
+        return cls._over(factories.opened(directory, catalog, common), common)
+
+    @classmethod
+    def connect(
+        cls: type[Self],
+        url: str,
+        directory: str | os.PathLike[str],
+        *,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        catalog: object = None,
+        customers: str = "all",
+        customers_max: int = 100_000,
+        wait_ready_s: float = 5.0,
+        strict: bool = False,
+        lease_timeout: float = 1.0,
+        ca_file: str | os.PathLike[str] | None = None,
+        insecure: bool = False,
+        clock: Clock | None = None,
+    ) -> Self:
+        """Follows a hub: the first process of the host keeps the directory at what the hub says, the others
+        attach and take over when it dies. One stream per host, whatever the number of processes.
+
+        Starts from what is on disk, with the hub away too; `status()` says how current that is. A directory
+        that has nothing yet waits `wait_ready_s` seconds for the hub, then goes on with `catalog`, a bundled
+        one, if there is one.
+
+        `url`: wss:// or https://; without TLS only on this machine, or with `insecure`. `token`: or
+        `token_file`, read anew for every attempt, or the environment's FASTCHECK_TOKEN; it needs the scope
+        `stream`. `customers`: "all", or "on_demand" to fetch each at its first touch and hold at most
+        `customers_max`. `lease_timeout`: seconds that the first touch of a customer may take. `ca_file`:
+        certificates of the hub's authority. `strict`, `clock`: as in `open`.
+
+        What is countable is denied as `no_lease`: there are no leases across a fleet yet.
+
+        Raises `HubUnavailable`, `Forbidden` or `NotYet` where there is nothing to answer from,
+        `DirectoryError` for a directory with a ledger of its own or of another hub, `NameInvalid`,
+        `WrongType`, `CatalogError`, `ArenaError`, `OwnerUnavailable`."""
+        common = Common(strict, lease_timeout, clock)
+        host = factories.connected(
+            url, directory, common, token=token, token_file=token_file, catalog=catalog, customers=customers,
+            customers_max=customers_max, wait_ready_s=wait_ready_s, ca_file=ca_file, insecure=insecure,
+        )  # fmt: skip
+        return cls._over(host, common)
 
     @classmethod
     def attach(
@@ -108,64 +157,39 @@ class Entitlements(_fastcheck.Checker):
         ...     worker.consume("acme", "gpt-4o", 12)
         True
         """
-        return cls._made(prepare(directory, make=False), None, strict, lease_timeout, clock, may_own=False)
+        common = Common(strict, lease_timeout, clock)
+        return cls._over(factories.attached(directory, common), common)
 
     @classmethod
-    def _made(
-        cls: type[Self],
-        path: Path,
-        catalog: object,
-        strict: bool,
-        lease_timeout: float,
-        clock: Clock | None,
-        *,
-        may_own: bool,
-    ) -> Self:
-        if isinstance(lease_timeout, bool) or not isinstance(lease_timeout, (int, float)):
-            raise WrongType(f"lease_timeout must be a number of seconds, not {type(lease_timeout).__name__}")
-        if not 0 <= lease_timeout <= LEASE_TIMEOUT_S_MAX:
-            raise WrongType(f"lease_timeout must lie between 0 and {LEASE_TIMEOUT_S_MAX:g} seconds")
-        given = read_catalog(catalog, _fastcheck.Catalog.parse)
-        host = Host(
-            path,
-            parse=_fastcheck.Catalog.parse,
-            make_arena=_make_arena,
-            clock=clock or SystemClock(),
-            lease_timeout_s=lease_timeout,
-            may_own=may_own,
-        )
-        host.start(given)
+    def _over(cls: type[Self], host: EmbeddedHost | ConnectedHost, common: Common) -> Self:
+        """The checker of a host that has begun."""
+        manual = isinstance(common.clock, ManualClock)
         try:
             touch = _Touch(host)
-            self = cls(
-                str(path),
-                touch,
-                strict=strict,
-                manual_clock=isinstance(clock, ManualClock),
-            )
-            if isinstance(clock, ManualClock):
-                self._set_clock(clock.now_ms())
+            self = cls(str(host.directory), touch, strict=common.strict, manual_clock=manual)
+            if isinstance(common.clock, ManualClock):
+                self._set_clock(common.clock.now_ms())
         except BaseException:
             host.close()
             raise
         self._host = host
         self._touch = touch
-        self._lease_timeout_s = float(lease_timeout)
         self._listener = Listener(host)
-        self._admin = Admin(host.call, lambda: host.role == "owner")
+        self._lease_timeout_s = common.lease_timeout
+        if isinstance(host, ConnectedHost):
+            of_self = weakref.ref(self)
+
+            def position() -> tuple[int, int]:
+                checker = of_self()
+                return (0, 0) if checker is None else checker._seq()
+
+            host.position = position
+        else:
+            self._admin = Admin(host.call, lambda: host.role == "owner")
         return self
 
-    def _wait_seq(self, min_seq: int, /) -> None:
-        """Waits until this host has come to change `min_seq`; the native methods call it for their `min_seq`.
-        Raises `NotYet` after `lease_timeout`."""
-        deadline = time.monotonic() + self._lease_timeout_s
-        while (seq := self._seq()[1]) < min_seq:
-            if time.monotonic() >= deadline:
-                raise NotYet(f"this host is at change {seq}, not yet at {min_seq}: ask again, or wait longer")
-            time.sleep(SEQ_POLL_S)
-
     def __repr__(self) -> str:
-        host: Host | None = getattr(self, "_host", None)
+        host: EmbeddedHost | ConnectedHost | None = getattr(self, "_host", None)
         if host is None:
             return super().__repr__()
         role = None if self.closed else host.role
@@ -173,12 +197,14 @@ class Entitlements(_fastcheck.Checker):
 
     @property
     def admin(self) -> Admin:
-        """What administrators do: customers, overrides, grants, balances, the catalog, the audit log.
+        """What administrators do: customers, overrides, grants, balances, the catalog, the audit log. Of a
+        directory that follows a hub, this is a client of the hub (`pip install 'fastcheck[client]'`).
 
         >>> ents.admin.balance("acme", "ai_credits").remaining
         50000
         """
-        return self._admin
+        host = self._host
+        return host.admin() if isinstance(host, ConnectedHost) else self._admin
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won. `print`
@@ -191,9 +217,14 @@ class Entitlements(_fastcheck.Checker):
         (True, 'plan', ['pro@1', ''])
         """
         moment = None if at is None else instant_ms(at, "at")
-        found: Explanation = self._host.call(
-            "explain", name(customer, "customer"), name(feature, "feature"), moment
-        )
+        names = name(customer, "customer"), name(feature, "feature")
+        host = self._host
+        found: Explanation
+        if isinstance(host, ConnectedHost):
+            hub: Any = host.admin()
+            found = hub.explain(*names, moment)
+        else:
+            found = host.call("explain", *names, moment)
         return found
 
     def status(self) -> Status:
@@ -204,18 +235,87 @@ class Entitlements(_fastcheck.Checker):
         ('owner', 2, 0)
         """
         native = self._status()
+        host = self._host
         as_of = int(native.get("heartbeat_at_ms") or 0)
-        return Status(
-            self._host.role, str(self._host.directory), native.get("owner_pid"), int(native.get("seq") or 0),
+        found = Status(
+            host.role, str(host.directory), native.get("owner_pid"), int(native.get("seq") or 0),
             int(native.get("customers") or 0), as_of, max(0, time.time_ns() // 1_000_000 - as_of),
             int(native.get("generation") or 0), int(native.get("unknown_names") or 0),
-            int(native.get("journal_dropped") or 0), int(native.get("panics") or 0), self._host.notes,
+            int(native.get("journal_dropped") or 0), int(native.get("panics") or 0), host.notes,
+            epoch=int(native.get("epoch") or 0), stale_answers=int(native.get("stale_answers") or 0),
         )  # fmt: skip
+        if not isinstance(host, ConnectedHost):
+            return found
+        link = host.link()
+        return replace(
+            found,
+            connected=native.get("link") == _LINK_CONNECTED,
+            url=host.settings.address.http,
+            reason="the owner of the directory does not answer" if link is None else link.reason,
+            customers_mode=host.settings.marker.mode,
+        )
+
+    def wait_ready(self, timeout_s: float | None = None) -> Status:
+        """Waits until a hub has filled this host once; None: as long as it takes. At once where it has, or
+        where the ledger is in the directory. Raises `NotYet` with the reason.
+
+        >>> ents.wait_ready(timeout_s=5).role
+        'owner'
+        """
+        host = self._host
+        if isinstance(host, ConnectedHost):
+            host.wait_ready(timeout_s)
+        return self.status()
+
+    async def ready(self, timeout_s: float | None = None) -> Status:
+        """`wait_ready` that blocks no event loop.
+
+        >>> asyncio.run(ents.ready()).role
+        'owner'
+        """
+        return await asyncio.get_running_loop().run_in_executor(None, self.wait_ready, timeout_s)
+
+    def wait_seq(self, seq: int, timeout_s: float = 5.0) -> int:
+        """Waits until checks see a change, by its number (`admin.last_seq` of a hub's client): read your own
+        write. The number they see. Raises `NotYet`.
+
+        >>> ents.wait_seq(ents.status().seq) >= ents.status().seq
+        True
+        """
+        end = time.monotonic() + timeout_s
+        wait_s = SEQ_POLL_S
+        while (at := self._seq()[1]) < seq:
+            if time.monotonic() >= end:
+                raise NotYet(
+                    f"this host is at change {at}, not at {seq}, after {timeout_s:g} s: see status() for why"
+                )
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, SEQ_POLL_S_MAX)
+        return at
+
+    def _wait_seq(self, min_seq: int, /) -> None:
+        """Waits until this host has come to change `min_seq`; the native methods call it for their `min_seq`.
+        Raises `NotYet` after `lease_timeout`."""
+        self.wait_seq(min_seq, self._lease_timeout_s)
+
+    async def reached(self, seq: int, timeout_s: float = 5.0) -> int:
+        """`wait_seq` that blocks no event loop.
+
+        >>> asyncio.run(ents.reached(1)) >= 1
+        True
+        """
+        end = time.monotonic() + timeout_s
+        wait_s = SEQ_POLL_S
+        while self._seq()[1] < seq and time.monotonic() < end:
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, SEQ_POLL_S_MAX)
+        return self.wait_seq(seq, 0.0)
 
     def on(self, kind: str, callback: Callable[[Change], object]) -> Callable[[], None]:
         """Calls back on a thread of its own for each change of a kind: low_balance, limit_reached,
         tier_crossed, trial_ending, override_ending, grant_expiring, topped_up, top_up_capped,
-        customer_changed, customer_deleted, catalog_changed. Call what it returns to end that.
+        customer_changed, customer_deleted, catalog_changed, connected, disconnected. Call what it returns to
+        end that.
 
         >>> end = ents.on("low_balance", lambda change: print(change.customer, change.pool))
         >>> end()
@@ -270,7 +370,8 @@ class Entitlements(_fastcheck.Checker):
 
     async def prewarm(self, wanted: Iterable[str | tuple[str, str]]) -> int:
         """Lends ahead, so that no check or burn has to ask: customers, or (customer, feature) pairs. How many
-        leases were opened. Raises `UnknownCustomer`, `UnknownFeature`.
+        leases were opened; on a host on demand, how many customers were fetched. Raises `UnknownCustomer`,
+        `UnknownFeature`.
 
         >>> asyncio.run(ents.prewarm([("acme", "gpt-4o"), ("tiny", "api_calls")]))
         2
@@ -303,8 +404,8 @@ class Entitlements(_fastcheck.Checker):
         self.close()
 
 
-def _make_arena(directory: str, catalog: Any, now_ms: int) -> _fastcheck.Owner:
-    return _fastcheck.Owner(directory, catalog, now_ms)
+_LINK_CONNECTED = 1
+"""What the arena says where the hub is heard."""
 
 
 def _pair(wanted: object) -> tuple[str, str | None]:

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 
 use crate::check::Cells;
-use crate::control::Field;
 use crate::customer::{self, Customer};
 use crate::error::{Corrupt, Error, Result};
 use crate::key::{Key, hash_bytes};

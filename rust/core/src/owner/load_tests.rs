@@ -13,6 +13,7 @@ fn open(dir: &Path) -> Owner {
         random: 0x5eed,
         pid: 1,
         now_ms: NOW_MS as u64,
+        steady_ms: 1,
     };
     Owner::open(dir, plain_catalog(), 11, env).unwrap()
 }
