@@ -142,6 +142,7 @@ class Host:
                     if at == replica.visible:  # Else the arena is ahead, and nothing was compared.
                         self.drifted = False
                 replica.keep(event)
+            answer = stream.answer(replica.visible)
         except Refused as refused:
             self.refusals += 1
             if refused.code in (frames.GAP, frames.EPOCH, frames.DIGEST) or (
@@ -152,7 +153,6 @@ class Host:
             link.to_hub.put(stream.refuse(refused.code, refused.detail), link.hub.rough)
             self.cut()
             return
-        answer = stream.answer(replica.visible)
         if answer is not None:
             self.refused = ""
             link.to_hub.put(answer, link.hub.rough)

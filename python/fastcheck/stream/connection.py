@@ -318,11 +318,11 @@ class Connection:
                     if isinstance(message, str):
                         raise Refused(frames.MALFORMED, "a text message: frames are binary")
                     ended = await self._take(stream, message)
+                    answer = stream.answer(replica.visible)
                 except Refused as refused:
                     self._forget_where(refused.code)
                     await socket.send(stream.refuse(refused.code, refused.detail))
                     return reasons.of_refusal(refused.code, refused.detail, self.url)
-                answer = stream.answer(replica.visible)
                 if answer is not None:
                     self._refused = ""
                 self._note_progress(stream)

@@ -115,9 +115,12 @@ class Stream:
             )
 
     def answer(self, visible: Have) -> bytes | None:
-        """The acknowledgement of the message received last; None where it asks for none."""
+        """The acknowledgement of the message received last; None where it asks for none. A heartbeat asks for
+        one, so what is visible is compared with the hub's digest then, too. Raises `Refused`."""
         if not self._owes_answer or self.state is State.ENDED:
             return None
+        if self._announced and self._announced[0].seq == visible.seq:
+            self.applied(visible)
         self._owes_answer = False
         return frames.encode(frames.Ack(visible.seq, visible.digest))
 
