@@ -1,5 +1,5 @@
-"""A ledger file with many customers, made quickly: the first by the service, the others copies of its row with
-numbers and ids of their own."""
+"""A ledger file with many customers, made quickly: the first by the service, the others copies of its row
+with numbers and ids of their own."""
 
 from __future__ import annotations
 
