@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire import pack_record, unpack, unpack_record
 from postgres import PrivatePostgres
+from sqlalchemy import Connection
 from test_store_suite import at_once
 
 ALL = 1 << 40
@@ -375,6 +377,28 @@ def test_a_scan_of_a_file_that_is_gone_says_so(tmp_path: Path, clock: ManualCloc
     (tmp_path / "elsewhere.db").rename(tmp_path / "ledger.db")
     assert summed(scanned(hub)[2]) == hub.position().digest
     store.close()
+
+
+def test_a_scan_that_meets_damage_ends_the_use_of_the_file(store: SqliteStore) -> None:
+    def meets(connection: Connection) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with pytest.raises(errors.DirectoryError, match="restore a backup"):
+        store.scan(meets)
+    with pytest.raises(errors.DirectoryError, match="restore a backup"):
+        store.run(lambda connection: None)
+
+
+def test_what_a_snapshot_fails_with_is_not_the_ledgers(store: SqliteStore, clock: ManualClock) -> None:
+    hub = hub_over(store, clock)
+
+    def full(at: Position, catalog: StoredCatalog, chunks: Iterator[bytes]) -> None:
+        raise OSError(28, "No space left on device", "/elsewhere")
+
+    with pytest.raises(OSError, match="elsewhere") as caught:
+        hub.scan(full)
+    assert not isinstance(caught.value, errors.DirectoryError)
+    hub.put_customers([put_customer("acme", plan="pro")])
 
 
 # Single customers.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from .changes import Change
 from .clock import Clock, ManualClock
 from .errors import CatalogError, Closed, DirectoryError, FastcheckError, OwnerUnavailable, WrongType
-from .owner_lock import OwnerLock
+from .owner_lock import HUB, OwnerLock
 from .owner_socket import OwnerSocket
 from .worker import RETRY_S, OwnerClient
 
@@ -151,6 +151,11 @@ class Host:
                 except OSError as error:
                     if isinstance(error, FastcheckError):
                         raise
+                    if self._lock.holder() == HUB:
+                        raise DirectoryError(
+                            self.directory, "is a hub's, which is running",
+                            "follow the hub with Entitlements.connect in another directory, or stop it first",
+                        ) from error  # fmt: skip
                     # An owner that has just begun, or has just died.
                     if time.monotonic() > deadline or not self._may_own:
                         raise OwnerUnavailable(
