@@ -48,13 +48,10 @@ class Rounds:
         now = self._clock.now_ms() if now is None else now
         if self._service.load_catalog() is None:
             return now + LOOK_MS  # Nobody has anything yet.
-        if not self._begun:
-            self._service.end_embedded_leases()
-            self._begun = True
         steps: tuple[tuple[str, Callable[[int], bool]], ...] = (
-            ("moves", self._moves), ("segments", self._segments), ("accounts", self._accounts),
-            ("notices", self._notices), ("top-ups", self._top_ups), ("changes", self._changes),
-            ("webhooks", self._webhooks), ("refusals", self._refusals),
+            ("leases", self._leases), ("moves", self._moves), ("segments", self._segments),
+            ("accounts", self._accounts), ("notices", self._notices), ("top-ups", self._top_ups),
+            ("changes", self._changes), ("webhooks", self._webhooks), ("refusals", self._refusals),
         )  # fmt: skip
         left = False
         for name, step in steps:
@@ -77,6 +74,13 @@ class Rounds:
             return False
         self._failures.pop(name, None)
         return left
+
+    def _leases(self, now: int) -> bool:
+        """What an embedded owner lent before there was a hub; once: no owner comes while a hub runs."""
+        if not self._begun:
+            self._service.end_embedded_leases()
+            self._begun = True
+        return False
 
     def _moves(self, now: int) -> bool:
         due = self._service.due_moves(now, MOVES_PER_ROUND)
