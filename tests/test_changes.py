@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
+import psycopg
 import pytest
 from conftest import MAY_2024_MS
 from fake_catalog import FakeCatalog, parse
@@ -28,6 +31,7 @@ from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire import pack_record, unpack, unpack_record
 from postgres import PrivatePostgres
+from sqlalchemy import Connection
 from test_store_suite import at_once
 
 ALL = 1 << 40
@@ -252,6 +256,37 @@ def test_a_hub_takes_over_what_an_embedded_owner_wrote(any_store: Store, clock: 
     assert hub.position().digest == summed(b"".join(stored(hub).values()))
 
 
+@pytest.mark.parametrize("kind", ["file", "postgres"])
+def test_a_ledger_from_before_there_was_a_log_is_streamed(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
+) -> None:
+    url = request.getfixturevalue("postgres_schema_url") if kind == "postgres" else ""
+
+    def opened() -> Store:
+        return PostgresStore(url) if url else SqliteStore(tmp_path / "ledger.db")
+
+    def back_to_0001(connection: Connection) -> None:
+        for statement in (
+            "DROP TABLE changes", "DROP TABLE tokens", "UPDATE alembic_version SET version_num = '0001'",
+            "DELETE FROM meta WHERE key IN ('digest', 'digest_seq', 'changes_from', 'changes_bytes')",
+        ):  # fmt: skip
+            connection.exec_driver_sql(statement)
+
+    store = opened()
+    owner, catalog = Service(store, clock, parse), FakeCatalog()
+    owner.set_catalog(catalog, catalog.source(), "catalog.json")
+    owner.put_customers([put_customer(f"c{one}", plan="pro") for one in range(3)])
+    store.run(back_to_0001)
+    store.close()
+    store = opened()
+    hub = Service(store, clock, parse, streams=True)
+    at = hub.position()
+    assert (at.seq, at.digest) == (2, summed(b"".join(stored(hub).values())))
+    assert hub.changes(0, ALL).first_kept == 3
+    assert hub.list_tokens().items == ()
+    store.close()
+
+
 @pytest.mark.parametrize("looks_first", [True, False])
 def test_a_digest_is_mended_where_somebody_wrote_meanwhile_without_logging(
     looks_first: bool, hub: Service, any_store: Store, clock: ManualClock
@@ -377,6 +412,28 @@ def test_a_scan_of_a_file_that_is_gone_says_so(tmp_path: Path, clock: ManualCloc
     store.close()
 
 
+def test_a_scan_that_meets_damage_ends_the_use_of_the_file(store: SqliteStore) -> None:
+    def meets(connection: Connection) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with pytest.raises(errors.DirectoryError, match="restore a backup"):
+        store.scan(meets)
+    with pytest.raises(errors.DirectoryError, match="restore a backup"):
+        store.run(lambda connection: None)
+
+
+def test_what_a_snapshot_fails_with_is_not_the_ledgers(store: SqliteStore, clock: ManualClock) -> None:
+    hub = hub_over(store, clock)
+
+    def full(at: Position, catalog: StoredCatalog, chunks: Iterator[bytes]) -> None:
+        raise OSError(28, "No space left on device", "/elsewhere")
+
+    with pytest.raises(OSError, match="elsewhere") as caught:
+        hub.scan(full)
+    assert not isinstance(caught.value, errors.DirectoryError)
+    hub.put_customers([put_customer("acme", plan="pro")])
+
+
 # Single customers.
 
 
@@ -440,56 +497,49 @@ def random_change(hub: Service, chance: random.Random, key: str) -> None:
         hub.put_customers([put_customer(id, plan="pro", aliases=[key])])
 
 
+KILLS = 15
+KILLS_TRIED_MAX = 2_000
+"""A kill may fall between two changes of every thread, and then meets nobody."""
+_VICTIM = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastcheck' "
+    "AND backend_xid IS NOT NULL ORDER BY random() LIMIT 1"
+)
+
+
 def test_killed_connections_leave_no_gap_and_an_exact_digest(
     postgres: PrivatePostgres, postgres_schema_url: str, clock: ManualClock
 ) -> None:
-    """Backends are killed at any point of a transaction, the commit included."""
+    """Connections are killed at any point of a transaction that has written, its commit included."""
     store = PostgresStore(postgres_schema_url, connections=6)
     hub = hub_over(store, clock)
-    over = threading.Event()
-    unknown: list[int] = []
-    kills = 0
+    over, moved = threading.Event(), threading.Event()
+    hub.committed = lambda seq: moved.set()
 
     def works(thread: int) -> None:
         chance, step = random.Random(thread), 0
         while not over.is_set():
             step += 1
-            try:
+            with contextlib.suppress(errors.UnknownCustomer, errors.OutcomeUnknown, errors.StoreError):
                 random_change(hub, chance, f"t{thread}-{step}")
-            except errors.UnknownCustomer:
-                pass
-            except (errors.OutcomeUnknown, errors.StoreError):
-                unknown.append(thread)
 
-    threads = [threading.Thread(target=works, args=(place,)) for place in range(4)]
-    for one in threads:
-        one.start()
-    try:
-        victim = (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastcheck' "
-            "AND state <> 'idle' ORDER BY random() LIMIT 1"
-        )
-        last = hub.seq()
-        while kills < 15:
-            postgres.execute(victim)
-            kills += 1
-            while (now := stubborn_seq(hub)) < last + 3:
-                pass  # Until changes go through again, each kill after some.
-            last = now
-    finally:
-        over.set()
-        for one in threads:
-            one.join(60)
+    killed = tried = 0
+    with ThreadPoolExecutor(4) as pool, psycopg.connect(postgres.dsn(), autocommit=True) as admin:
+        working = [pool.submit(works, thread) for thread in range(4)]
+        try:
+            while killed < KILLS and tried < KILLS_TRIED_MAX:
+                tried += 1
+                found = len(admin.execute(_VICTIM).fetchall())
+                killed += found
+                if found:
+                    moved.clear()
+                    assert moved.wait(30), "changes go on after a kill"
+        finally:
+            over.set()
+        for one in working:
+            one.result(60)
+    assert killed == KILLS
     check_whole(hub)
     store.close()
-
-
-def stubborn_seq(hub: Service) -> int:
-    while True:
-        try:
-            return hub.seq()
-        except errors.StoreError:
-            continue
 
 
 # Digests.

@@ -15,6 +15,7 @@ from .changes import Ring
 from .clock import Clock, ManualClock
 from .errors import CatalogError, DirectoryError, FastcheckError, OwnerUnavailable, WrongType
 from .host import LOADING, REQUEST_TIMEOUT_S, Host
+from .owner_lock import HUB
 from .worker import RETRY_S
 
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
@@ -155,6 +156,11 @@ class EmbeddedHost(Host[LedgerPart]):
                 except OSError as error:
                     if isinstance(error, FastcheckError):
                         raise
+                    if self._lock.holder() == HUB:
+                        raise DirectoryError(
+                            self.directory, "is a hub's, which is running",
+                            "follow the hub with Entitlements.connect in another directory, or stop it first",
+                        ) from error  # fmt: skip
                     # An owner that has just begun, or has just died.
                     if time.monotonic() > deadline or not self._may_own:
                         raise OwnerUnavailable(

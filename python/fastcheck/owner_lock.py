@@ -15,15 +15,21 @@ import weakref
 
 from .errors import DirectoryError
 
-_F_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)  # Python 3.8 and later name it on Linux only
+_F_OFD_GETLK = getattr(fcntl, "F_OFD_GETLK", 36)  # Python 3.8 and later name them on Linux only
+_F_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)
 _FLOCK = struct.Struct("hhqqi4x")  # type, whence, start, length, pid: struct flock on 64-bit Linux
+
+HUB = "hub"
+"""Who holds the lock where it is no embedded owner; the whole content of the file."""
 
 
 class OwnerLock:
     """The lock of one directory, held or not."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, holder: str = "") -> None:
+        """`holder`: what others are told of who has it."""
         self.path = path
+        self._holder = holder
         self._fd: int | None = None
         _LOCKS.add(self)
 
@@ -51,8 +57,25 @@ class OwnerLock:
             raise DirectoryError(
                 self.path, f"cannot be locked: {error.strerror}", "use a local file system"
             ) from error
+        with contextlib.suppress(OSError):  # On a full disk others are told less.
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, self._holder.encode(), 0)
         self._fd = fd
         return True
+
+    def holder(self) -> str:
+        """What is told of who else has it; "" where nobody has, or an embedded owner."""
+        with contextlib.suppress(OSError, ValueError):
+            fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                # Read first: what a holder that was killed left there counts for nothing.
+                told = os.pread(fd, 16, 0).decode("ascii")
+                asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                kind = _FLOCK.unpack(fcntl.fcntl(fd, _F_OFD_GETLK, asked))[0]
+                return "" if kind == fcntl.F_UNLCK else told
+            finally:
+                os.close(fd)
+        return ""
 
     def release(self) -> None:
         """Gives the lock up. Again: nothing."""

@@ -116,14 +116,14 @@ def carry_out(call: Call, ids: Sequence[str], finals: Sequence[Totals] = ()) -> 
 
 def give_up(call: Call, id: str, why: str) -> None:
     """Cancels a due move that cannot be done."""
-    move = call.books.move(id)
+    move = _held(call, id)
     if move is not None and _pending(move):
         call.books.put_moves([_cancelled(call, move, call.books.customer(move.number).record.id, why)])
 
 
 def cancel(call: Call, id: str) -> Move:
     """Cancels a move ahead; again: no change. Raises `UnknownMove`, `Conflict` for one that is done."""
-    move = call.books.move(id)
+    move = _held(call, id)
     if move is None:
         raise UnknownMove(f"there is no move {id!r:.80}: see list_moves")
     if move.done_at is not None:
@@ -273,6 +273,15 @@ def _check_from(record: CustomerRecord, move: StoredMove) -> None:
         raise RecordError("the customer was deleted")
     if move.from_plan is not None and (record.plan, record.version) != (move.from_plan, move.from_version):
         raise RecordError(f"the customer is not on {move.from_plan} version {move.from_version} any more")
+
+
+def _held(call: Call, id: str) -> StoredMove | None:
+    """A move, which nobody else does or cancels until the transaction ends."""
+    move = call.books.move(id)
+    if move is None:
+        return None
+    call.books.lock([move.number])
+    return call.books.move(id)
 
 
 def _pending(move: StoredMove) -> bool:

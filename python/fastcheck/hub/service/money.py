@@ -15,6 +15,9 @@ from ..requests import ANYBODY, By, MakeGrant, span
 from ..store.books import Lease, Told
 from .core import Core
 
+LEASES_PER_END = 512
+"""Leases closed in one transaction."""
+
 
 class Money(Core):
     """What customers may spend, and what hosts were lent of it."""
@@ -96,6 +99,20 @@ class Money(Core):
         """Books units that a hold gave back after its lease was closed; `key` is the hold's own, and booking
         it again changes nothing. Answers like `Accounts.raise_lease`."""
         return self._run(lambda call: leases.give_back(call, key, number, pool, lease, given, totals))
+
+    def end_embedded_leases(self) -> int:
+        """Closes what was lent to an embedded owner, at what was settled; how many. For a hub on a ledger
+        that was an owner's: nobody settles them any more. What was used beyond that is in the cells of the
+        directory, and is booked when an owner opens it again."""
+        ended = 0
+        while True:
+            part = self._read(lambda call: call.books.open_leases_at("", LEASES_PER_END))
+            if not part:
+                return ended
+            self.settle(
+                [Totals(one.number, one.pool, one.lease, one.spent, one.returned, True) for one in part]
+            )
+            ended += len(part)
 
     def open_leases(self) -> list[Lease]:
         """Every lease that is out."""

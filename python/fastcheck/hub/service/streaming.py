@@ -24,8 +24,12 @@ KEYS_PER_FIND_MAX: Final = 256
 CHANGES_KEPT_BYTES: Final = 256 << 20
 """Bytes of the log. A host that was away for longer is sent a snapshot."""
 CHANGES_KEPT_MS: Final = DAY_MS
+"""Longer than a deployment or a night: a host that was away for less is sent what it missed, however little
+that is, and not everything."""
 CHANGES_PER_PRUNING: Final = 4_096
 """Changes dropped at once: bounds the transaction."""
+MENDED_MAX: Final = 8
+"""How often a read finds that somebody wrote without logging, before it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +180,6 @@ class Streaming(Core):
                 return answer
             self.begin_streaming()
         raise Conflict("another program goes on writing this ledger without logging: stop it, then ask again")
-
-
-MENDED_MAX: Final = 8
-"""How often a read finds that somebody wrote without logging, before it gives up."""
 
 
 def _is_true(state: LogState) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:  # Only the process that owns a ledger loads SQLAlchemy.
     from sqlalchemy import Connection
 
+    from .election import Elected
     from .pending import Pending
 
 Answer = TypeVar("Answer")
@@ -44,6 +45,10 @@ class Store(Protocol):
     def scan(self, job: Job[Answer]) -> Answer:
         """As `read`, in the thread that asks and for as long as it takes: others go on writing meanwhile,
         where the ledger is not in memory alone."""
+        ...
+
+    def elect(self, name: str) -> Elected:
+        """A candidate for what one of the hubs of this ledger does: `held()` says whether it is this one."""
         ...
 
     def close(self) -> None:

@@ -18,10 +18,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy import exc as failures
+from sqlalchemy.pool import NullPool
 
 from ...errors import Closed, FastcheckError, OutcomeUnknown, StoreError
 from . import Again, Job, migrate
+from .election import Elected
 from .pending import Pending
+from .postgres_election import PostgresElected
 
 Answer = TypeVar("Answer")
 
@@ -42,6 +45,10 @@ PAUSE_S = 0.02
 """Before the second attempt, at most; twice as long before each further one."""
 LOST_PAUSE_S = 0.1
 """The same after a lost connection, long enough for a server to start again."""
+
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Of connections on which nothing is asked for long: within a minute it is noticed that the server went away
+without a word."""
 
 _SETTINGS = {
     "synchronous_commit": "on",
@@ -91,6 +98,15 @@ class PostgresStore:
         """As `read`. It keeps one of the connections busy; what is fetched is bounded where the job asks for
         `stream_results`."""
         return self.read(job)
+
+    def elect(self, name: str) -> Elected:
+        """As `Store.elect`, over a connection of its own that is not one of the pool's."""
+        self._check_open()
+        arguments = {**KEEPALIVE, **connect_arguments(self._engine.url)}
+        engine = create_engine(
+            self._engine.url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=arguments
+        )
+        return PostgresElected(engine, name)
 
     def submit(self, job: Job[Answer]) -> Pending[Answer]:
         """Runs a job in a thread of the store's."""

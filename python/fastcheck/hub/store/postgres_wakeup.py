@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from .postgres import connect_arguments, psycopg_url
+from .postgres import KEEPALIVE, connect_arguments, psycopg_url
 
 if TYPE_CHECKING:
     import psycopg
@@ -31,8 +31,6 @@ CHANNEL: Final = "fastcheck_changes"
 PAUSE_S: Final = 0.1
 """Before the second attempt to connect, at most; twice as long before each further one."""
 PAUSE_S_MAX: Final = 5.0
-KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""It is noticed within a minute that the server went away without a word; else nobody would ask it."""
 
 
 class HubNews:

@@ -33,6 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from ...errors import Closed, DirectoryError
 from . import Job, migrate
+from .election import Alone, Elected
 from .pending import Pending
 from .soundness import (
     LOOKED_THROUGH_BYTES_MAX,
@@ -138,8 +139,15 @@ class SqliteStore:
                 return job(connection)
             finally:
                 connection.close()
-        except (OSError, DBAPIError, sqlite3.Error) as error:
+        except (DBAPIError, sqlite3.Error) as error:
+            found = str(error.orig if isinstance(error, DBAPIError) else error)
+            if is_damage(found):
+                self._damage = self._damage or found
             raise self._explained(error) from error
+
+    def elect(self, name: str) -> Elected:
+        """As `Store.elect`: a file has one hub, which is elected for everything."""
+        return Alone()
 
     def inspected(self) -> None:
         """Waits until every page was read. Raises as `check`."""

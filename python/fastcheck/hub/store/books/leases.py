@@ -57,6 +57,7 @@ _of_account = (
 _LEASE = _all.where(*_of_account, leases.c.lease == bindparam("count"))
 _LAST = _all.where(*_of_account).order_by(leases.c.lease.desc()).limit(1)
 _OPEN = _all.where(leases.c.open == true()).order_by(leases.c.number, leases.c.pool, leases.c.host)
+_SOME_OPEN = _OPEN.where(leases.c.host == bindparam("at_host")).limit(bindparam("most"))
 _OF_NUMBERS = _all.where(
     leases.c.number.in_(bindparam("numbers", expanding=True)), leases.c.host == bindparam("at_host")
 )
@@ -107,6 +108,10 @@ class Leases(Subject):
     def open_leases(self) -> Iterator[Lease]:
         """Every open lease."""
         return (Lease(*row) for row in self._db.execute(_OPEN))
+
+    def open_leases_at(self, host: str, limit: int) -> list[Lease]:
+        """Some open leases of a host."""
+        return [Lease(*row) for row in self._db.execute(_SOME_OPEN, {"at_host": host, "most": limit})]
 
     def put_lease(self, lease: Lease) -> None:
         """Writes a lease."""
