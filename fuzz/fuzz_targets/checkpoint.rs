@@ -4,6 +4,7 @@
 
 #![no_main]
 
+#[allow(dead_code)] // It is also that of the targets with an arena.
 mod common;
 
 use std::path::Path;
