@@ -197,7 +197,7 @@ class SnapshotWriter:
         catalog in force, at most 16 MiB. Raises `DirectoryError`, `RecordError` for a catalog over its bounds."""
     def add(self, records: bytes) -> None:
         """Adds customers' records, one after the other, all of them or none; those flagged deleted are left out. Raises
-        `RecordError` for bytes that are no records, `DirectoryError`, `Closed`."""
+        `RecordError` for bytes that are no records and for a record of more than 8 MiB, `DirectoryError`, `Closed`."""
     def finish(self) -> tuple[int, int]:
         """(customers, bytes of the file): ends it, syncs it, and gives it its name in one step. Raises `LedgerError` that
         says both sums if the records do not come to the digest, `DirectoryError`, `Closed`; there is no file then."""
@@ -212,7 +212,7 @@ class Checkpoint:
     generation before (docs/format/checkpoint.md).
 
     One process uses a directory at a time; all of its threads may share one object. A call waits for another thread's only as
-    long as that writes; a `compact` keeps nobody waiting. All methods raise `DirectoryError` where the disk refuses: what was
+    long as that writes; a `compact` keeps others waiting only while it puts its result in place. All methods raise `DirectoryError` where the disk refuses: what was
     in force before the call stays in force.
 
     >>> from fastcheck._fastcheck import Checkpoint, SnapshotWriter, digest
@@ -258,7 +258,7 @@ class Checkpoint:
         unless every byte is there, `ArenaError` if its header says anything else than these arguments or if it is damaged;
         the transfer is dropped then. Its content is read here unless `Owner.load_received` did."""
     def abandon(self) -> None:
-        """Drops the transfer, if there is one."""
+        """Drops what is not complete: the transfer, and a catalog that no `append` followed. For when a connection ends."""
     def append(self, records: bytes, epoch: int, seq: int, digest: int) -> None:
         """Appends a change: its records (none is fine), and what everything comes to after it. It is written to the file when
         this returns, so a kill loses nothing; a loss of power loses what came after the last `sync`.
