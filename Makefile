@@ -76,8 +76,8 @@ bench-large: build postgres ## a million customers in PostgreSQL; takes minutes 
 	$(BIN)/python -m benches.ledger_large --docs docs
 
 FUZZ_SECONDS ?= 600
-fuzz:            ## fuzzes catalog, snapshot and arena, FUZZ_SECONDS each (needs nightly and cargo-fuzz)
-	for target in catalog snapshot arena; do \
+fuzz:            ## fuzzes catalog, snapshot, checkpoint and arena, FUZZ_SECONDS each (needs nightly and cargo-fuzz)
+	for target in catalog snapshot checkpoint arena; do \
 		cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 import pytest
 from fastcheck import Entitlements, errors
-from fastcheck._fastcheck import Catalog
+from fastcheck._fastcheck import Catalog, Checkpoint, SnapshotWriter, digest
 from fastcheck.wire import ADDONS_MAX, ALIASES_MAX, CustomerRecord, Trial, pack_record
 
 ROOT = Path(__file__).parent.parent
@@ -230,6 +230,47 @@ def test_a_journal_record_is_laid_out_as_stated(ents: Entitlements) -> None:
     texts = file.data[(at + 4) * WORD :]
     assert texts[: 3 * WORD] == b"req_8f2\0" + b"acme\0\0\0\0" + b"gpt-4o\0\0"
     assert (file.word(at + 7), file.word(at + 8)) == (0, 12), "the unnamed quantity, twelve of it"
+
+
+def test_a_snapshot_and_a_log_are_laid_out_as_stated(tmp_path: Path) -> None:
+    record = pack_record(CustomerRecord(7, "acme", plan="pro", version=1))
+    at = (3, 40, digest(record)[0])
+    writer = SnapshotWriter(str(tmp_path / "s.fcs"), *at, "catalog.yaml", b"{fastcheck: 1}")
+    writer.add(record)
+    writer.finish()
+    base = File(tmp_path / "s.fcs", "snapshot.md")
+    catalog = msgpack.packb(["catalog.yaml", b"{fastcheck: 1}"])
+    assert base.text("magic") == b"FCSNAP01"
+    assert (base["layout"], base["epoch"], base["seq"], base["digest"]) == (1, *at)
+    assert (base["customers"], base["raw_bytes"]) == (1, len(catalog) + len(record))
+    assert base["catalog_bytes"] == len(catalog)
+    zstd_frame = base.data[(base.names["hash"] + 1) * WORD :]
+    assert zstd_frame[:4] == b"\x28\xb5\x2f\xfd"
+    assert zstd_frame[4] & 4, "the flag of the content's checksum"
+
+    checkpoint = Checkpoint(str(tmp_path / "checkpoint"))
+    checkpoint.begin(len(base.data))
+    checkpoint.piece(0, base.data)
+    checkpoint.complete(*at)
+    gone = pack_record(CustomerRecord(7, "acme", deleted=True))
+    checkpoint.append_catalog(b"{}", "other.yaml")
+    checkpoint.append(gone, 3, 41, 0)
+    assert (tmp_path / "checkpoint" / "base-1.fcs").read_bytes() == base.data
+    log = File(tmp_path / "checkpoint" / "log-1", "checkpoint.md")
+    assert log.text("magic") == b"FCCLOG01"
+    assert (log["layout"], log["number"], log["epoch"], log["seq"], log["digest"]) == (1, 1, *at)
+    blocks, place = [], (log.names["hash"] + 1) * WORD
+    while place < len(log.data):
+        size, kind = struct.unpack_from("<II", log.data, place)
+        blocks.append((kind, log.data[place + 16 : place + 16 + size]))
+        place += 16 + size
+    [kinds] = [table for table in tables("checkpoint.md") if table[0] == ["kind", "payload"]]
+    [records, text, commit] = [int(row[0].split()[0]) for row in kinds[1:]]
+    assert blocks == [
+        (records, gone),
+        (text, msgpack.packb(["other.yaml", b"{}"])),
+        (commit, struct.pack("<QQQ", 3, 41, 0)),
+    ]
 
 
 def test_a_record_has_the_positions_stated() -> None:

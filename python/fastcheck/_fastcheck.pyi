@@ -1,7 +1,7 @@
 """The native module: the arena, the resolver, the burn. Python moves bytes, this understands them.
 
 `Checker` is the base of `fastcheck.Entitlements`; `Catalog`, `Decision`, `Estimate`, `Handle`, `Reservation` and `Settlement`
-are re-exported by `fastcheck`. `Owner` is for the runtime alone.
+are re-exported by `fastcheck`. `Owner`, `Checkpoint` and `SnapshotWriter` are for the runtime alone.
 
 The examples below run as tests. In them `ents` is an open `Entitlements` on `examples/quickstart/catalog.yaml`, where customer
 "acme" has plan `pro` and 50,000 `ai_credits`, and customer "tiny" has plan `free`.
@@ -20,16 +20,19 @@ __version__: str
 __all__ = [
     "Catalog",
     "Checker",
+    "Checkpoint",
     "Decision",
     "Estimate",
     "Handle",
     "Owner",
     "Reservation",
     "Settlement",
+    "SnapshotWriter",
     "__version__",
     "arena_boot",
     "digest",
     "install",
+    "snapshot_info",
 ]
 
 _Credits: TypeAlias = int | Decimal
@@ -111,12 +114,32 @@ class Owner:
     def seq(self) -> int:
         """Up to which sequence number the rows are current."""
     @property
+    def epoch(self) -> int:
+        """The ledger's epoch that the rows are of; 1 in a directory that is its own ledger, 0 before anything is loaded."""
+    @property
+    def digest(self) -> int:
+        """Sum (mod 2^64) of the hashes of the records that the rows were made from."""
+    @property
+    def arena(self) -> int:
+        """The arena's random id: another one after its files were made anew."""
+    @property
     def customers(self) -> int:
         """How many customers have rows."""
-    def load(self, records: Iterable[bytes], seq: int, now_ms: int) -> int:
-        """Replaces all rows (new generation) by these chunks of records; nothing is visible before the end."""
-    def put(self, records: bytes, seq: int, now_ms: int) -> int:
-        """Upserts records, all or nothing; a record flagged deleted removes its customer. Returns how many."""
+    def load(self, records: Iterable[bytes], seq: int, now_ms: int, *, epoch: int = 1) -> int:
+        """Replaces all rows (new generation) by these chunks of records; nothing is visible before the end. Returns how many
+        customers there are. Raises `RecordError` with the former rows in force."""
+    def load_checkpoint(self, checkpoint: Checkpoint, now_ms: int) -> int:
+        """Replaces all rows by what the checkpoint has in force: base and log, streamed from disk. Epoch, seq and digest are
+        the checkpoint's. Returns how many customers there are.
+
+        The catalog must be the checkpoint's (`Checkpoint.recover`). Raises `Conflict` if the checkpoint has nothing,
+        `ArenaError` if its files are not as they must be, `RecordError` for a record that the catalog refuses; the former
+        rows are in force then."""
+    def load_received(self, checkpoint: Checkpoint, now_ms: int) -> int:
+        """The same from a snapshot that is received but not completed, so that a bad one is refused before it counts."""
+    def put(self, records: bytes, seq: int, now_ms: int, *, epoch: int = 1) -> int:
+        """Upserts records, all or nothing; a record flagged deleted removes its customer. Returns how many. Raises
+        `RecordError` before anything is visible, also for more than 256 MiB at once."""
     def open_cell(
         self, number: int, pool: str, lease: int, granted: int, valid_until_ms: int | None, full: bool
     ) -> None:
@@ -155,6 +178,120 @@ class Owner:
         """With a hub: what is here was current at `as_of_ms` since 1970, heard at `steady_ms` as for `heartbeat`."""
     def close(self) -> None:
         """Lets go of the files. Leases stay open: other processes go on spending."""
+
+@final
+class SnapshotWriter:
+    """Writes a snapshot's file: all customers as of one change of the ledger (docs/format/snapshot.md).
+
+    Any thread may use it, one call at a time has effect. Until `finish` there is only a temporary file beside `path`; it is
+    removed when the writer is dropped. After a `DirectoryError` it is of no use any more.
+
+    >>> from fastcheck._fastcheck import SnapshotWriter, digest, snapshot_info
+    >>> from fastcheck.wire import CustomerRecord, pack_record
+    >>> records = pack_record(CustomerRecord(1, "acme", plan="pro", version=1))
+    >>> writer = SnapshotWriter("acme.fcs", 1, 7, digest(records)[0], "catalog.yaml", b"{fastcheck: 1}")
+    >>> writer.add(records)
+    >>> customers, file_bytes = writer.finish()
+    >>> customers, snapshot_info("acme.fcs")[:2]
+    (1, (1, 7))
+    """
+
+    def __new__(
+        cls, path: str, epoch: int, seq: int, digest: int, filename: str, source: bytes
+    ) -> SnapshotWriter:
+        """Begins the file. `digest`: what the records to come must sum up to (see `digest`). `filename`, `source`: the
+        catalog in force, at most 16 MiB. Raises `DirectoryError`, `RecordError` for a catalog over its bounds."""
+    def add(self, records: bytes) -> None:
+        """Adds customers' records, one after the other, all of them or none; those flagged deleted are left out. Raises
+        `RecordError` for bytes that are no records and for a record of more than 8 MiB, `DirectoryError`, `Closed`."""
+    def finish(self) -> tuple[int, int]:
+        """(customers, bytes of the file): ends it, syncs it, and gives it its name in one step. Raises `LedgerError` that
+        says both sums if the records do not come to the digest, `DirectoryError`, `Closed`; there is no file then."""
+
+def snapshot_info(path: str) -> tuple[int, int, int, int, int]:
+    """(epoch, seq, digest, customers, raw bytes): what the header of a snapshot's file says, checked. The body is not read.
+    Raises `ArenaError` if it is no snapshot, `DirectoryError` if it cannot be read."""
+
+@final
+class Checkpoint:
+    """A host's durable copy of what it knows: the newest snapshot as it was received, a log of what changed since, and the
+    generation before (docs/format/checkpoint.md).
+
+    One process uses a directory at a time; all of its threads may share one object. A call waits for another thread's only as
+    long as that writes; a `compact` keeps others waiting only while it puts its result in place. All methods raise `DirectoryError` where the disk refuses: what was
+    in force before the call stays in force.
+
+    >>> from fastcheck._fastcheck import Checkpoint, SnapshotWriter, digest
+    >>> from fastcheck.wire import CustomerRecord, pack_record
+    >>> records = pack_record(CustomerRecord(1, "acme", plan="pro", version=1))
+    >>> at = (1, 7, digest(records)[0])
+    >>> writer = SnapshotWriter("acme.fcs", *at, "catalog.yaml", b"{fastcheck: 1}")
+    >>> writer.add(records)
+    >>> _, size = writer.finish()
+    >>> checkpoint = Checkpoint("checkpoint")
+    >>> checkpoint.recover() is None
+    True
+    >>> checkpoint.begin(size)
+    >>> with open("acme.fcs", "rb") as file:
+    ...     checkpoint.piece(0, file.read())
+    >>> checkpoint.complete(*at)
+    >>> gone = pack_record(CustomerRecord(1, "acme", deleted=True))
+    >>> checkpoint.append(gone, 1, 8, 0)
+    >>> Checkpoint("checkpoint").recover()
+    (1, 8, 0, b'{fastcheck: 1}', 'catalog.yaml')
+    """
+
+    def __new__(cls, directory: str) -> Checkpoint:
+        """Uses the directory, and makes it (mode 0700) if it is not there. Reads nothing yet."""
+    def recover(self) -> tuple[int, int, int, bytes, str] | None:
+        """(epoch, seq, digest, catalog's text, its filename) of the newest generation that is whole, from where it goes on;
+        None where there is none. Call it first.
+
+        Reads and checks all of it. Of the log everything up to the last whole commit counts, what follows is cut off. A
+        damaged generation is set aside as `*.damaged` and the one before is used, with all of its log."""
+    def begin(self, file_bytes: int) -> None:
+        """Begins to receive a snapshot's file of this size, at most 64 GiB. One that was under way is dropped."""
+    def piece(self, offset: int, data: bytes) -> None:
+        """The next bytes of it. Raises `Conflict` if `offset` is not where the last piece ended, or if it goes beyond the size
+        announced; the transfer is dropped after any error."""
+    def received_info(self) -> tuple[int, int, int, int, int]:
+        """As `snapshot_info`, of the file received. Raises `Conflict` unless every byte is there, `ArenaError` if it is no
+        snapshot."""
+    def received_catalog(self) -> tuple[bytes, str]:
+        """(text, filename) of the catalog in the file received, to parse it before it counts. Raises as `received_info`."""
+    def complete(self, epoch: int, seq: int, digest: int) -> None:
+        """Makes the file received the newest generation, with an empty log; it is on disk when this returns. Raises `Conflict`
+        unless every byte is there, `ArenaError` if its header says anything else than these arguments or if it is damaged;
+        the transfer is dropped then. Its content is read here unless `Owner.load_received` did."""
+    def abandon(self) -> None:
+        """Drops what is not complete: the transfer, and a catalog that no `append` followed. For when a connection ends."""
+    def append(self, records: bytes, epoch: int, seq: int, digest: int) -> None:
+        """Appends a change: its records (none is fine), and what everything comes to after it. It is written to the file when
+        this returns, so a kill loses nothing; a loss of power loses what came after the last `sync`.
+
+        A change up to `seq` of the same epoch that the log has already is not written again. Raises `Conflict` if it does not
+        follow the last one without a gap, `RecordError` for bytes that are no records; nothing is written then. The digest is
+        compared when the checkpoint is read: who appends knows it to be right."""
+    def append_catalog(self, source: bytes, filename: str) -> None:
+        """The catalog in force from the next `append` on. Kept in memory until then. Raises `RecordError` over 16 MiB."""
+    def retract(self) -> None:
+        """Takes the last change appended out of the log, once: for a change that the rows refuse. Raises `Conflict` if there
+        is none."""
+    def sync(self) -> None:
+        """Makes durable against a loss of power what was appended. Appends of other threads go on meanwhile."""
+    def compact(self) -> None:
+        """Merges base and log into a new generation: of each customer the newest record, without deleted ones, and the newest
+        catalog. Streams; it keeps one number for each customer in the log in memory (about 25 bytes).
+
+        Changes that are appended meanwhile, by other threads, go to both logs. Does nothing if a snapshot is completed meanwhile.
+        Raises `Conflict` if there is nothing in force or a change is retracted meanwhile, `ArenaError` if the files are
+        damaged."""
+    @property
+    def log_bytes(self) -> int:
+        """Bytes of the log; 0 where there is nothing in force."""
+    @property
+    def base_bytes(self) -> int:
+        """Bytes of the base; 0 where there is nothing in force."""
 
 @disjoint_base
 class Checker:

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use fastcheck_core::error::{Error, Result};
 
-use crate::bounds::{CHANGE_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_BLOCK_BYTES};
+use crate::bounds::{CHANGE_BYTES_MAX, RECORDS_BLOCK_BYTES};
 use crate::catalog_text::CatalogText;
 use crate::compaction::Mirror;
 use crate::disk::{self, failed};
@@ -81,7 +81,7 @@ impl Checkpoint {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // A thread that panicked leaves every field whole: each is set by one assignment.
+        // What a change sets, it sets after all that can fail: a thread that panicked left the state before or after it.
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
@@ -169,9 +169,11 @@ impl Checkpoint {
         taken
     }
 
-    /// Drops the snapshot that is being received, if there is one.
+    /// Drops what is not complete: the snapshot that is being received, a catalog that no change followed.
     pub fn abandon(&self) {
-        self.state().transfer = None;
+        let mut state = self.state();
+        state.transfer = None;
+        state.pending = None;
     }
 
     /// The snapshot that is received, but not completed.
@@ -269,6 +271,7 @@ impl Checkpoint {
         } = &mut *state;
         let current = current.as_mut().ok_or_else(nothing)?;
         if current.at.epoch == at.epoch && at.seq < current.at.seq || current.at == at {
+            *pending = None; // It came with this change: what is in force is this one or a newer one.
             return Ok(());
         }
         if current.at.epoch != at.epoch || current.at.seq.checked_add(1) != Some(at.seq) {
@@ -405,12 +408,6 @@ fn in_blocks(records: &[u8]) -> Result<Vec<&[u8]>> {
     let (mut start, mut end) = (0, 0);
     each_in(records, &mut |record| {
         let bytes = record.bytes.len();
-        if bytes > RECORD_BYTES_MAX {
-            return Err(Error::Invalid(format!(
-                "the record of customer {} has {bytes} bytes, at most {RECORD_BYTES_MAX} are taken",
-                record.customer.number
-            )));
-        }
         if end > start && end - start + bytes > RECORDS_BLOCK_BYTES {
             blocks.push(&records[start..end]);
             start = end;

@@ -19,16 +19,27 @@ pub struct Record<'a> {
     pub hash: u64,
 }
 
+fn record<'a>(customer: Customer<'a>, bytes: &'a [u8]) -> Result<Record<'a>> {
+    if bytes.len() > RECORD_BYTES_MAX {
+        return Err(Error::Invalid(format!(
+            "the record of customer {} has {} bytes, at most {RECORD_BYTES_MAX} are taken",
+            customer.number,
+            bytes.len()
+        )));
+    }
+    Ok(Record {
+        customer,
+        bytes,
+        hash: hash_bytes(bytes),
+    })
+}
+
 /// Hands on every record of a run of bytes, in order; those flagged deleted too.
 pub fn each_in(mut bytes: &[u8], each: &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()> {
     while !bytes.is_empty() {
         let (customer, own, rest) = customer::decode(bytes)?;
         bytes = rest;
-        each(Record {
-            customer,
-            bytes: own,
-            hash: hash_bytes(own),
-        })?;
+        each(record(customer, own)?)?;
     }
     Ok(())
 }
@@ -53,11 +64,7 @@ pub fn each_of(
             match customer::decode(rest) {
                 Ok((customer, bytes, tail)) => {
                     rest = tail;
-                    each(Record {
-                        customer,
-                        bytes,
-                        hash: hash_bytes(bytes),
-                    })?;
+                    each(record(customer, bytes)?)?;
                 }
                 // Perhaps only its end is missing; a record that is whole decodes the same with more after it.
                 Err(_) if read == want && rest.len() < RECORD_BYTES_MAX => break,

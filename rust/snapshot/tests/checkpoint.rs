@@ -97,6 +97,32 @@ fn a_catalog_counts_from_the_next_commit() {
 }
 
 #[test]
+fn a_catalog_whose_change_did_not_come_is_forgotten() {
+    let dir = tempdir().unwrap();
+    let mut here = customers(1..=1, 1);
+    let checkpoint = checkpoint(dir.path(), 1, &here);
+    checkpoint.append_catalog(catalog("second")).unwrap();
+    change(&checkpoint, &mut here, 2, 1, 2);
+    // The connection ends before the commit.
+    checkpoint.append_catalog(catalog("lost")).unwrap();
+    checkpoint.abandon();
+    change(&checkpoint, &mut here, 3, 1, 3);
+    // A change comes again that the log has already, with the catalog of then.
+    checkpoint.append_catalog(catalog("first")).unwrap();
+    checkpoint
+        .append(
+            &[],
+            Mark {
+                seq: 1,
+                ..mark(1, &here)
+            },
+        )
+        .unwrap();
+    change(&checkpoint, &mut here, 4, 1, 4);
+    assert_eq!(recovered(dir.path()).unwrap().catalog, catalog("second"));
+}
+
+#[test]
 fn changes_follow_one_another_or_are_refused() {
     let dir = tempdir().unwrap();
     let mut here = customers(1..=1, 1);
@@ -168,6 +194,11 @@ fn records_that_are_none_or_too_many_are_refused_with_nothing_written() {
     let half = [plain(1, 2), plain(2, 1)[..5].to_vec()].concat();
     assert!(matches!(
         checkpoint.append(&half, at),
+        Err(Error::Invalid(_))
+    ));
+    let long = too_long(1);
+    assert!(matches!(
+        checkpoint.append(&long, at),
         Err(Error::Invalid(_))
     ));
     let many = vec![0; CHANGE_BYTES_MAX + 1];

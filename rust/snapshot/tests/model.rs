@@ -49,7 +49,7 @@ fn harm() -> impl Strategy<Value = Harm> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn what_is_recovered_once_was(steps in prop::collection::vec(step(), 0..25), harm in harm()) {

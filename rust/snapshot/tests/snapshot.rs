@@ -114,7 +114,9 @@ fn a_record_that_is_none_adds_nothing_and_the_writer_goes_on() {
     let here = customers([1], 1);
     let mut writer = SnapshotWriter::create(&path, mark(1, &here), &catalog("")).unwrap();
     let half = [plain(9, 1), plain(8, 1)[..5].to_vec()].concat();
-    assert!(matches!(writer.add(&half), Err(Error::Invalid(_))));
+    for bad in [half, too_long(9)] {
+        assert!(matches!(writer.add(&bad), Err(Error::Invalid(_))));
+    }
     writer.add(&plain(1, 1)).unwrap();
     writer.finish().unwrap();
     assert_eq!(read(&path).unwrap(), here);
@@ -246,7 +248,12 @@ fn a_depth_bomb_and_a_bomb_of_zeros_are_refused() {
     deep[0] = 0x9b;
     deep.extend(std::iter::repeat_n(0x91, 100_000));
     let zeros = vec![0; 64 << 20];
-    for (bomb, what) in [(deep, "nested too deep"), (zeros, "not well-formed")] {
+    let bombs = [
+        (deep, "nested too deep"),
+        (zeros, "not well-formed"),
+        (too_long(1), "cut short"),
+    ];
+    for (bomb, what) in bombs {
         let body = [&part[..], &bomb].concat();
         let path = crafted(
             dir.path(),

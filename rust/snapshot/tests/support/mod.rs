@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fastcheck_core::error::Result;
 use fastcheck_core::key::hash_bytes;
+use fastcheck_snapshot::bounds::RECORD_BYTES_MAX;
 use fastcheck_snapshot::catalog_text::CatalogText;
 use fastcheck_snapshot::{Checkpoint, Mark, SnapshotWriter, View};
 
@@ -35,6 +36,14 @@ pub fn record(number: u32, deleted: bool, version: u32, alias: Option<&str>) -> 
 
 pub fn plain(number: u32, version: u32) -> Vec<u8> {
     record(number, false, version, None)
+}
+
+/// A record with a field of a newer hub that makes it longer than a record may be.
+pub fn too_long(number: u32) -> Vec<u8> {
+    let mut out = plain(number, 1);
+    out[0] = 0x9b;
+    rmp::encode::write_bin(&mut out, &vec![0; RECORD_BYTES_MAX]).unwrap();
+    out
 }
 
 pub fn catalog(text: &str) -> CatalogText {
