@@ -89,7 +89,7 @@ class MemoryLedger:
     log: list[LoggedChange] = field(default_factory=list)
     catalog: StoredCatalog | None = None
     tokens: dict[str, TokenState] = field(default_factory=dict)
-    denied: list[tuple[str, str, str]] = field(default_factory=list)
+    denied: list[tuple[str, str, str, str]] = field(default_factory=list)
     committed: Callable[[int], None] | None = None
     failing: bool = False
     reads: int = 0
@@ -190,12 +190,13 @@ class MemoryLedger:
             raise Forbidden("the token is of another environment")
         return found
 
-    def token_states(self, ids: Sequence[str]) -> list[TokenState]:
+    def token_states(self, ids: Sequence[str]) -> dict[str, TokenState]:
         self._reading()
-        return [state for state in self.tokens.values() if state.id in ids]
+        return {state.id: state for state in self.tokens.values() if state.id in ids}
 
-    def audit_denied(self, who: str, what: str, reason: str) -> None:
-        self.denied.append((who, what, reason))
+    def audit_denied(self, *, source: str, author: str, subject: str, reason: str) -> bool:
+        self.denied.append((source, author, subject, reason))
+        return True
 
 
 class PlainWriter:

@@ -1,4 +1,4 @@
-"""A hub's server over a ledger in memory, in a thread of the test's own process; and a host to speak to it."""
+"""A hub's server over a ledger in memory, in a thread of the test's own process; a host to speak to it."""
 
 from __future__ import annotations
 

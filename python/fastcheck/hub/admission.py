@@ -20,7 +20,7 @@ COST_BYTES_MAX: Final = 64 << 20
 WAITING_MAX: Final = 1_024
 WAIT_MS_MAX: Final = 8_000
 """Nobody is let into a line in which they would wait longer: a host hears nothing meanwhile."""
-FIRST_GUESS_MS: Final = 200.0
+FIRST_GUESS_MS: Final = 50.0
 """How long a place is held, before any was given back."""
 _WEIGHT: Final = 0.1
 

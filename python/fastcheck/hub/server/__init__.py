@@ -1,1 +1,1 @@
-"""The hub's process: sockets, files, threads. What is decided is decided in `hub/`, without them."""
+"""The hub over HTTP and WebSocket."""

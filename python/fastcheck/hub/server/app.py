@@ -149,8 +149,8 @@ class Hub:
         self._readers.shutdown(wait=False)
 
 
-def make_app(hub: Hub) -> FastAPI:
-    """The application. It starts the hub, and stops it."""
+def make_app(hub: Hub, install: Callable[[FastAPI], None] = lambda app: None) -> FastAPI:
+    """The application. It starts the hub, and stops it. `install` adds the API."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -170,9 +170,10 @@ def make_app(hub: Hub) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.hub = hub
-    app.state.service = hub.service
-    app.state.authenticator = hub.authenticator
+    app.state.principal_of = hub.authenticator.principal_of
+    app.state.note_refusal = hub.authenticator.note_refusal
     app.include_router(health.router)
     app.include_router(snapshots.router)
-    app.add_middleware(Access, metrics=hub.metrics)
+    install(app)
+    app.add_middleware(Access, metrics=hub.metrics)  # The outermost: it sees every request.
     return app

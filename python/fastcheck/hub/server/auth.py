@@ -9,7 +9,8 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
@@ -17,7 +18,7 @@ from fastapi import HTTPException, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from ...errors import Forbidden, RateLimited
+from ...errors import FastcheckError, Forbidden, RateLimited
 from ..rate import Buckets
 
 FRESH_S: Final = 1.0
@@ -29,6 +30,10 @@ TOKEN_BYTES_MAX: Final = 512
 PER_S: Final = 500.0
 """Requests a second of a token that says nothing else."""
 BURST_S: Final = 2.0
+STATES_MAX: Final = 500
+"""Tokens asked for in one read."""
+ADMIN: Final = "admin"
+"""The scope that may do everything over HTTP."""
 
 
 class TokenState(Protocol):
@@ -58,12 +63,13 @@ class Tokens(Protocol):
         """The token with this text. Raises `Forbidden`, whose message names the reason and not the text."""
         ...
 
-    def token_states(self, ids: Sequence[str]) -> Sequence[TokenState]:
-        """The tokens with these ids, in one read; unknown ids are left out."""
+    def token_states(self, ids: Sequence[str]) -> Mapping[str, TokenState]:
+        """Id → token, in one read, at most `STATES_MAX`; unknown ids are left out."""
         ...
 
-    def audit_denied(self, who: str, what: str, reason: str) -> None:
-        """Notes a denied attempt. `who`: the token's id; "" where there is none."""
+    def audit_denied(self, *, source: str, author: str, subject: str, reason: str) -> bool:
+        """Notes a denied attempt, within bounds for each `source`. `author`: the token's id; "" where there
+        is none."""
         ...
 
 
@@ -158,13 +164,8 @@ class Authenticator:
             raise Unauthorized(over)
         return state
 
-    def admit(self, state: TokenState, scope: str) -> Principal:
-        """Lets the token do something of a scope, once. Raises `Forbidden`, `RateLimited`."""
-        if scope not in state.scopes:
-            raise Forbidden(
-                f"the token {state.name!r:.80} has the scopes {', '.join(sorted(state.scopes)) or 'none'}: "
-                f"this needs {scope}"
-            )
+    def spend(self, state: TokenState) -> Principal:
+        """Counts one request of the token. Raises `RateLimited`."""
         rate = PER_S if state.rate_per_s is None else state.rate_per_s
         with self._lock:
             wait_s = self._buckets.take(state.id, rate, self._clock_s())
@@ -176,17 +177,46 @@ class Authenticator:
             )
         return Principal(state.id, state.name, frozenset(state.scopes))
 
-    def refused(self, error: Forbidden | RateLimited, who: str, what: str) -> None:
-        """Counts a refusal, and notes it in the audit log unless it is about how often; may block."""
+    def refused(self, error: Forbidden | RateLimited, source: str, who: str, what: str) -> None:
+        """Counts a refusal, and notes it in the audit log unless it is about how often; may block.
+        `source`: the caller's address; `who`: the token's id, "" where there is none; `what`: was asked."""
         if isinstance(error, RateLimited):
             self._denied("rate")
             return
         self._denied("token" if isinstance(error, Unauthorized) else "scope")
-        self._tokens.audit_denied(who, what, str(error))
+        self._tokens.audit_denied(source=source, author=who, subject=what, reason=str(error))
+
+    async def principal_of(self, request: Request) -> Principal:
+        """Who makes this request, which counts as one. Raises `HTTPException` (401), `RateLimited`, and
+        `StoreError` and its like."""
+        who = ""
+        try:
+            text = self.bearer(request.headers.get("authorization"))
+            state = self.remembered(text)
+            if state is None:
+                state = await run_in_threadpool(self.look_up, text)
+            who = state.id
+            principal = self.spend(state)
+        except (Forbidden, RateLimited) as error:
+            await self.note_refusal(request, error, who)
+            if isinstance(error, Forbidden):
+                raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from error
+            raise
+        request.state.principal = principal
+        return principal
+
+    async def note_refusal(self, request: Request, error: Forbidden | RateLimited, who: str) -> None:
+        """`refused`, for a request."""
+        source = "" if request.client is None else request.client.host
+        what = f"{request.method} {request.url.path}"
+        with suppress(FastcheckError):  # A refusal stands whether it can be written down or not.
+            await run_in_threadpool(self.refused, error, source, who, what)
 
     def over(self, ids: Sequence[str]) -> dict[str, str]:
         """Of tokens in use, those that are not in force any more, and why; may block."""
-        found = {state.id: state for state in self._tokens.token_states(ids)}
+        found: dict[str, TokenState] = {}
+        for begin in range(0, len(ids), STATES_MAX):
+            found.update(self._tokens.token_states(ids[begin : begin + STATES_MAX]))
         now = self._now_ms()
         reasons = {id: "the token was removed" if id not in found else why_over(found[id], now) for id in ids}
         return {id: why for id, why in reasons.items() if why}
@@ -210,30 +240,28 @@ _bearer = HTTPBearer(
 )
 
 
-def allowed(scope: str) -> Callable[..., Awaitable[Principal]]:
-    """A dependency: the request's token has this scope, and may ask so often. Raises `HTTPException` (401),
-    `Forbidden` (403) and `RateLimited` (429)."""
+def allowed(*scopes: str) -> Callable[..., Awaitable[Principal]]:
+    """A dependency that yields who asks. Raises `HTTPException` (401) where no token is in force,
+    `RateLimited`, and `Forbidden` (403) where the token has none of the scopes, nor `admin`.
 
-    async def principal(
+    The application says who asks by `app.state.principal_of`, and notes a refusal by
+    `app.state.note_refusal`, if it has one: `Authenticator` offers both."""
+
+    async def dependency(
         request: Request,
         _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
     ) -> Principal:
-        authenticator: Authenticator = request.app.state.authenticator
-        who = ""
-        try:
-            text = authenticator.bearer(request.headers.get("authorization"))
-            state = authenticator.remembered(text)
-            if state is None:
-                state = await run_in_threadpool(authenticator.look_up, text)
-            who = state.id
-            found = authenticator.admit(state, scope)
-        except (Forbidden, RateLimited) as error:
-            what = f"{request.method} {request.url.path}"
-            await run_in_threadpool(authenticator.refused, error, who, what)
-            if isinstance(error, Unauthorized):
-                raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from error
-            raise
-        request.state.principal = found
-        return found
+        state = request.app.state
+        principal: Principal = await state.principal_of(request)
+        if ADMIN in principal.scopes or principal.scopes.intersection(scopes):
+            return principal
+        error = Forbidden(
+            f"the token {principal.name!r:.80} has the scopes {', '.join(sorted(principal.scopes))}: "
+            f"this needs {' or '.join(scopes)}"
+        )
+        note = getattr(state, "note_refusal", None)
+        if note is not None:
+            await note(request, error, principal.id)
+        raise error
 
-    return principal
+    return dependency

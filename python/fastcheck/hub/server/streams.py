@@ -21,7 +21,7 @@ from ..rate import Buckets, Turns
 from ..ring import Ring
 from ..session import Session, Times
 from .auth import Authenticator, TokenState
-from .handshake import SCOPE, Refusal, unavailable
+from .handshake import PATH, SCOPE, Refusal, unavailable
 from .ledger import Ledger
 from .metrics import Metrics
 from .spool import Spool
@@ -123,12 +123,15 @@ class Streams:
     def admit(self, state: TokenState) -> None:
         """Whether a token may open a stream. Raises `Forbidden`, `RateLimited`."""
         if SCOPE not in state.scopes:
-            self.authenticator.admit(state, SCOPE)
+            raise Forbidden(
+                f"the token {state.name!r:.80} has the scopes {', '.join(sorted(state.scopes))}: "
+                f"a stream needs {SCOPE}"
+            )
+        self.authenticator.spend(state)
 
     def denied(self, error: Forbidden | RateLimited, token: str, peer: str) -> None:
         """Counts and notes a refused handshake."""
-        what = f"GET /v1/stream from {peer}" if peer else "GET /v1/stream"
-        future = self.read(partial(self.authenticator.refused, error, token, what))
+        future = self.read(partial(self.authenticator.refused, error, peer, token, f"GET {PATH}"))
         future.add_done_callback(_logged)
 
     def new_session(self, stream: Stream) -> Session:
