@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI, Request
 from fastcheck import _fastcheck
-from fastcheck.clock import Clock
+from fastcheck.clock import Clock, SystemClock
 from fastcheck.hub.server import api
 from fastcheck.hub.server.auth import Principal
 from fastcheck.hub.server.problems import unauthenticated
 from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
+from fastcheck.hub.store.sqlite import SqliteStore
+from stand_in_tokens import ServiceWithTokens
 
 URL = "http://127.0.0.1:8700"
 TOKENS = {
@@ -51,14 +54,24 @@ addons:
 
 def make_service(store: Store, clock: Clock) -> Service:
     """A service with the native catalog."""
-    return Service(store, clock, _fastcheck.Catalog.parse)
+    kind: type[Service] = Service if hasattr(Service, "make_token") else ServiceWithTokens
+    return kind(store, clock, _fastcheck.Catalog.parse)
 
 
 def make_app(service: Service, clock: Clock) -> FastAPI:
-    """An application with nothing but the API."""
+    """An application with nothing but the API. There is one, which is given another service: to make its
+    endpoints takes longer than most tests."""
+    app = _app()
+    app.state.principal_of, app.state.service, app.state.clock = principal_of, service, clock
+    return app
+
+
+@cache
+def _app() -> FastAPI:
     app = FastAPI(title="fastcheck hub", version="1")
-    app.state.principal_of = principal_of
-    api.install(app, service, clock)
+    store = SqliteStore.in_memory()
+    api.install(app, make_service(store, SystemClock()))
+    store.close()
     return app
 
 

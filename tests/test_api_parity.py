@@ -1,5 +1,6 @@
 """`HubClient` answers as `ents.admin` does, method by method: the same scenario runs against a directory
-and against a hub, and every answer is compared. What is made by chance (ids, secrets) is numbered by its order."""
+and against a hub, and every answer is compared. What is made by chance (ids, secrets) is numbered by its
+order."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ Key = Annotated[
         alias=IDEMPOTENCY_KEY,
         min_length=1,
         max_length=3 * NAME_BYTES_MAX,
-        description="With a key the change is made once, however often it is asked for; the same request under "
-        "it is answered as the first was, another is a conflict. Kept for 30 days. Percent-encoded "
+        description="With a key the change is made once, however often it is asked for; the same request "
+        "under it is answered as the first was, another is a conflict. Kept for 30 days. Percent-encoded "
         "UTF-8.",
     ),
 ]

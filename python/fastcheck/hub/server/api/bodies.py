@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ....clock import INSTANT_MS_MAX, instant_ms
-from ....errors import InstantError, WrongType
+from ....errors import AmountError, InstantError, NameInvalid, WrongType
 from ....rest.codec import AMOUNT_PATTERN
-from ....wire import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX
+from ....wire import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX, name
 
 CURSOR_CHARACTERS_MAX = 2_048
 """Of a cursor: it may hold a name, encoded."""
@@ -28,19 +28,37 @@ class Body(BaseModel):
 
 # In paths and queries.
 
+
+def _storable(text: str) -> str:
+    """Text that every database takes."""
+    return name(text, "it")
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise NameInvalid("it holds a NUL: remove it")
+    return text
+
+
+PathText = Annotated[str, AfterValidator(_storable)]
+QueryText = Annotated[str, AfterValidator(_without_nul)]
+"""May be empty: the service says what that means."""
+
 CustomerKey = Annotated[
-    str, Path(max_length=NAME_BYTES_MAX, description="The customer's id or alias.", examples=["acme"])
+    PathText, Path(max_length=NAME_BYTES_MAX, description="The customer's id or alias.", examples=["acme"])
 ]
 FeatureName = Annotated[
-    str, Path(max_length=NAME_BYTES_MAX, description="A feature of the catalog.", examples=["export"])
+    PathText, Path(max_length=NAME_BYTES_MAX, description="A feature of the catalog.", examples=["export"])
 ]
 PoolName = Annotated[
-    str, Path(max_length=NAME_BYTES_MAX, description="A pool of the catalog.", examples=["ai_credits"])
+    PathText, Path(max_length=NAME_BYTES_MAX, description="A pool of the catalog.", examples=["ai_credits"])
 ]
-SegmentName = Annotated[str, Path(max_length=NAME_BYTES_MAX, description="A segment.", examples=["beta"])]
-Id = Annotated[str, Path(max_length=NAME_BYTES_MAX, description="Its id.", examples=["order_17"])]
+SegmentName = Annotated[
+    PathText, Path(max_length=NAME_BYTES_MAX, description="A segment.", examples=["beta"])
+]
+Id = Annotated[PathText, Path(max_length=NAME_BYTES_MAX, description="Its id.", examples=["order_17"])]
 Cursor = Annotated[
-    str | None,
+    QueryText | None,
     Query(max_length=CURSOR_CHARACTERS_MAX, description="`cursor` of the page before; none for the first."),
 ]
 Limit = Annotated[
@@ -130,10 +148,11 @@ class Cost(Body):
 
 
 def credits_of(amount: int | str) -> int | Decimal:
-    """An amount as the service takes it."""
-    if isinstance(amount, int):
-        return amount
-    return Decimal(amount) if "." in amount else int(amount)  # At most 41 characters.
+    """An amount as the service takes it. Raises `AmountError` for one that no pool can hold."""
+    found = Decimal(amount) if isinstance(amount, str) and "." in amount else int(amount)
+    if abs(found) > INTEGER_MAX:
+        raise AmountError(f"an amount is over {INTEGER_MAX}, the most that any pool can hold: split it")
+    return found
 
 
 def value_of(value: Any) -> Any:

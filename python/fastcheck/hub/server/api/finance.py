@@ -26,8 +26,8 @@ from ....rest.shapes import (
 from ....wire import INTEGER_MAX
 from .asked import Changes, Reads, ReadsBalances
 from .bodies import CURSOR_CHARACTERS_MAX, Body, Cursor, Instant, Limit, instant_of
+from .cursors import cursor_of, place_of
 from .documented import answers, subject
-from .metering import cursor_of, place_of
 
 router = subject("finance")
 
@@ -36,6 +36,10 @@ ExportId = Annotated[
     str,
     Path(max_length=128, description="`id` of the export.", examples=["0-1769904000000-1769904000000-9-2"]),
 ]
+
+
+BOOKED_BY: dict[str, tuple[type, ...]] = {"leases": (int, str, str), "accounts": (int, str)}
+"""What the places in these lists are made of."""
 
 
 class Period(Body):
@@ -55,10 +59,6 @@ class Booking(Body):
     cursor: StrictStr | None = Field(default=None, max_length=CURSOR_CHARACTERS_MAX)
 
 
-def _cursor(place: tuple[object, ...] | None) -> str | None:
-    return None if place is None else cursor_of(place)
-
-
 @router.get("/pools", **answers(Page[PoolState]))
 def list_pools(asked: ReadsBalances) -> Response:
     """The pools of the catalog, those behind meters included; on one page."""
@@ -75,22 +75,15 @@ def check_pools(asked: Reads) -> Response:
 @router.get("/ledger/accounts", **answers(CheckedAccounts))
 def check_accounts(asked: Reads, cursor: Cursor = None) -> Response:
     """Laws of conservation that accounts break, a page of them after the other."""
-    broken, count, after = asked.service.check(None if cursor is None else _account(cursor))
-    return asked.answer(CheckedAccounts(tuple(broken), count, _cursor(after)))
-
-
-def _account(cursor: str) -> tuple[int, str]:
-    place = place_of(cursor)
-    if [type(one) for one in place] != [int, str]:
-        raise RecordError("cursor must be one that an earlier page gave")
-    return place[0], place[1]
+    broken, count, after = asked.service.check(place_of(cursor, int, str))
+    return asked.answer(CheckedAccounts(tuple(broken), count, cursor_of(after)))
 
 
 @router.post("/ledger/bookings", **answers(Booked, changes=True))
 def book_due(body: Booking, change: Changes) -> Response:
     """Books a page of what is due. Before an export: leases to the end, then accounts."""
-    after = change.service.book_due(body.what, None if body.cursor is None else place_of(body.cursor))
-    return change.done(Booked(_cursor(after)))
+    after = change.service.book_due(body.what, place_of(body.cursor, *BOOKED_BY[body.what]))
+    return change.done(Booked(cursor_of(after)))
 
 
 @router.post("/exports", **answers(Export, changes=True))
@@ -104,10 +97,8 @@ def begin_export(body: Period, change: Changes) -> Response:
 @router.get("/exports/{export:name}/movements", **answers(Page[Movement]))
 def list_movements(export: ExportId, asked: Reads, cursor: Cursor = None, limit: Limit = 100) -> Response:
     """Postings before the end of the period, by customer and pool."""
-    rows, after = asked.service.finance_movements(
-        _cut(export), None if cursor is None else place_of(cursor), limit
-    )
-    return asked.answer(Page(tuple(Movement(*row) for row in rows), _cursor(after)), Page[Movement])
+    rows, after = asked.service.finance_movements(_cut(export), place_of(cursor, int, str, int), limit)
+    return asked.answer(Page(tuple(Movement(*row) for row in rows), cursor_of(after)), Page[Movement])
 
 
 @router.get("/exports/{export:name}/usage", **answers(Page[ExportedUse]))
@@ -115,10 +106,8 @@ def list_exported_usage(
     export: ExportId, asked: Reads, cursor: Cursor = None, limit: Limit = 100
 ) -> Response:
     """Usage records of the period, by customer."""
-    rows, after = asked.service.finance_usage(
-        _cut(export), None if cursor is None else place_of(cursor), limit
-    )
-    return asked.answer(Page(tuple(ExportedUse(*row) for row in rows), _cursor(after)), Page[ExportedUse])
+    rows, after = asked.service.finance_usage(_cut(export), place_of(cursor, int, int), limit)
+    return asked.answer(Page(tuple(ExportedUse(*row) for row in rows), cursor_of(after)), Page[ExportedUse])
 
 
 @router.get("/exports/{export:name}/sums", **answers(ExportSums))

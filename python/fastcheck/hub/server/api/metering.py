@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StrictInt
 from starlette.responses import Response
 
 from ....answers import Page
 from ....clock import INSTANT_MS_MAX
-from ....errors import RecordError
 from ....rest.shapes import Count, MeteredEvent, UsageCorrection
 from ....wire import INTEGER_MAX
 from ...metering import EVENTS_MAX
@@ -30,6 +26,7 @@ from .bodies import (
     given_instant,
 )
 from .bodies import Until as UntilText
+from .cursors import cursor_of, place_of
 from .documented import answers, subject
 
 router = subject("metering")
@@ -92,27 +89,7 @@ def list_usage_events(
     later."""
     rows, after = asked.service.metered(
         customer, feature, given_instant(since, "since"), given_instant(until, "until"),
-        None if cursor is None else place_of(cursor), limit,
+        place_of(cursor, bool, int, str), limit,
     )  # fmt: skip
     events = tuple(MeteredEvent(*row[:5], tuple(UsageCorrection(*one) for one in row[5])) for row in rows)
-    return asked.answer(Page(events, None if after is None else cursor_of(after)), Page[MeteredEvent])
-
-
-def cursor_of(place: tuple[Any, ...]) -> str:
-    """A place in a list as text that is safe in an address."""
-    text = json.dumps(place, ensure_ascii=False, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
-
-
-def place_of(cursor: str) -> Any:
-    """The inverse of `cursor_of`; what is in it, the service checks. Raises `RecordError`."""
-    try:
-        data = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
-        place = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError, binascii.Error):
-        place = None
-    if not isinstance(place, list) or not all(type(one) in (bool, int, str) for one in place):
-        raise RecordError("cursor must be one that an earlier page gave")
-    if any(type(one) is int and not -1 <= one <= INTEGER_MAX for one in place):
-        raise RecordError("cursor must be one that an earlier page gave")
-    return tuple(place)
+    return asked.answer(Page(events, cursor_of(after)), Page[MeteredEvent])

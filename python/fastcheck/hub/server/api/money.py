@@ -23,6 +23,7 @@ from .bodies import (
     Name,
     Note,
     PoolName,
+    QueryText,
     Since,
     Until,
     cost_of,
@@ -96,7 +97,9 @@ def make_grant_of(customer: CustomerKey, body: GrantTerms, change: Changes) -> R
 def list_grants(
     customer: CustomerKey,
     asked: Reads,
-    pool: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Only of this pool.")] = None,
+    pool: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only of this pool.")
+    ] = None,
     at: At = None,
 ) -> Response:
     """A customer's grants, now or at an instant, oldest first, ended ones included; on one page."""

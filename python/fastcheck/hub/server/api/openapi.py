@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from .documented import ProblemDocument
+from .documented import REFUSALS, ProblemDocument
 
 TAGS = {
     "customers": "Who customers are, what they bought, and the exceptions made for them.",
@@ -46,7 +46,21 @@ def describe(app: FastAPI) -> None:
             # Whoever checks tokens may have said it better.
             components["securitySchemes"] = {"bearer": _BEARER}
             document["security"] = [{"bearer": []}]
+        _share_refusals(document)
         document["tags"] = [{"name": name, "description": told} for name, told in TAGS.items()]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _share_refusals(document: dict[str, Any]) -> None:
+    """Says each refusal once: every endpoint has them all."""
+    shared = document["components"].setdefault("responses", {})
+    for status, refusal in REFUSALS.items():
+        shared[f"Refused{status}"] = refusal
+    for path in document["paths"].values():
+        for operation in path.values():
+            responses = operation.get("responses", {})
+            for status, refusal in REFUSALS.items():
+                if responses.get(str(status), {}).get("description") == refusal["description"]:
+                    responses[str(status)] = {"$ref": f"#/components/responses/Refused{status}"}

@@ -26,7 +26,7 @@ from ...move_requests import (
     move_segment,
 )
 from .asked import Change, Changes, Reads
-from .bodies import Body, Cursor, Id, Instant, Limit, Name, SegmentName, Version, given_instant
+from .bodies import Body, Cursor, Id, Instant, Limit, Name, QueryText, SegmentName, Version, given_instant
 from .documented import answers, subject
 
 router = subject("plans")
@@ -108,7 +108,9 @@ def migrate_customers(plan: Id, body: Migration, change: Changes) -> Response:
 @router.get("/moves", **answers(Page[Move]))
 def list_moves(
     asked: Reads,
-    customer: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's.")] = None,
+    customer: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's.")
+    ] = None,
     pending: Annotated[bool, Query(description="Only those ahead.")] = True,
     cursor: Cursor = None,
     limit: Limit = 100,

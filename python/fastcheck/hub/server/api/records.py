@@ -15,18 +15,18 @@ from ....rest.shapes import Changed, FeatureCheck, Mistakes, Quantity, UsageReco
 from ....wire import NAME_BYTES_MAX, note
 from ... import preconditions
 from .asked import Changes, Reads, ReadsBalances
-from .bodies import At, Cursor, CustomerKey, FeatureName, Limit, given_instant, instant_of
+from .bodies import At, Cursor, CustomerKey, FeatureName, Limit, QueryText, given_instant, instant_of
 from .documented import answers, subject
 
 router = subject("records")
 
 UNNAMED = "<catalog>"
-_CATALOG = {"schema": {"type": "string", "maxLength": CATALOG_BYTES_MAX, "description": "docs/catalog.md"}}
+_CATALOG = {"schema": {"description": f"As docs/catalog.md says; at most {CATALOG_BYTES_MAX} bytes."}}
 _BODY = {
     "requestBody": {
         "required": True,
         "description": "The catalog's text.",
-        "content": {"application/yaml": _CATALOG, "application/json": {"schema": {"type": "object"}}},
+        "content": {"application/yaml": _CATALOG, "application/json": _CATALOG},
     }
 }
 
@@ -45,7 +45,7 @@ Filename = Annotated[
     ),
 ]
 CustomerQuery = Annotated[
-    str | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's: id or alias.")
+    QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's: id or alias.")
 ]
 
 
@@ -61,7 +61,7 @@ def _named(filename: str) -> str:
     responses={
         200: {
             "description": "The catalog's text, as it was put.",
-            "content": {"application/yaml": {"schema": {"type": "string"}}},
+            "content": {"application/yaml": _CATALOG},
             "headers": {
                 "ETag": {"description": "The catalog's digest.", "schema": {"type": "string"}},
                 FILENAME: {"description": "How messages call it.", "schema": {"type": "string"}},
@@ -112,7 +112,9 @@ def list_audit(
     asked: Reads,
     cursor: Cursor = None,
     limit: Limit = 100,
-    subject: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="One customer's id.")] = None,
+    subject: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="One customer's id.")
+    ] = None,
 ) -> Response:
     """Who changed what, when and why, newest first."""
     return asked.answer(asked.service.audit(cursor, limit, subject), Page[AuditEntry])
@@ -124,7 +126,9 @@ def list_usage(
     cursor: Cursor = None,
     limit: Limit = 100,
     customer: CustomerQuery = None,
-    feature: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Only of this one.")] = None,
+    feature: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only of this one.")
+    ] = None,
     since: Annotated[str | None, Query(max_length=64, description="From this instant on.")] = None,
     until: Annotated[str | None, Query(max_length=64, description="Before this instant.")] = None,
 ) -> Response:

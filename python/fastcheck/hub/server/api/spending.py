@@ -13,7 +13,19 @@ from ....rest.shapes import Removed
 from ....wire import NAME_BYTES_MAX
 from ...spending_requests import TTL_MS_MAX, debit, make_refund, put_cap, reserve, window
 from .asked import Changes, Reads, Spends
-from .bodies import Amount, Body, CustomerKey, Id, Instant, Name, Note, PoolName, credits_of, instant_of
+from .bodies import (
+    Amount,
+    Body,
+    CustomerKey,
+    Id,
+    Instant,
+    Name,
+    Note,
+    PoolName,
+    QueryText,
+    credits_of,
+    instant_of,
+)
 from .documented import answers, subject
 
 router = subject("spending")
@@ -99,7 +111,9 @@ def remove_cap(
     pool: PoolName,
     change: Changes,
     per: Annotated[Window | None, Query(description="Only the cap of this window.")] = None,
-    key: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Those of this key.")] = None,
+    key: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Those of this key.")
+    ] = None,
 ) -> Response:
     """Ends a customer's caps, or those of a key."""
     checked = None if per is None else window(per)

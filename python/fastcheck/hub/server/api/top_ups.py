@@ -14,7 +14,7 @@ from ....rest.shapes import Removed
 from ....wire import NAME_BYTES_MAX
 from ...top_up_requests import put_top_up
 from .asked import Changes, Reads
-from .bodies import Amount, Body, Cost, CustomerKey, Note, PoolName, cost_of, credits_of
+from .bodies import Amount, Body, Cost, CustomerKey, Note, PoolName, QueryText, cost_of, credits_of
 from .documented import answers, subject
 
 router = subject("top-ups")
@@ -50,7 +50,9 @@ def remove_top_up(customer: CustomerKey, pool: PoolName, change: Changes) -> Res
 @router.get("/top-ups", **answers(Page[TopUpState]))
 def list_top_ups(
     asked: Reads,
-    customer: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's.")] = None,
+    customer: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only this one's.")
+    ] = None,
 ) -> Response:
     """The rules of a customer, or all; on one page."""
     return asked.answer(Page(tuple(asked.service.list_top_ups(customer)), None), Page[TopUpState])

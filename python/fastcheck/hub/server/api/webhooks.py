@@ -16,7 +16,7 @@ from ....wire import NAME_BYTES_MAX
 from ... import preconditions
 from ...service.webhooks import OVERLAP_MS, OVERLAP_MS_MAX
 from .asked import Changes, Reads
-from .bodies import Body, Cursor, Id, Limit
+from .bodies import Body, Cursor, Id, Limit, QueryText
 from .documented import answers, subject
 
 router = subject("webhooks")
@@ -99,8 +99,12 @@ def list_deliveries(
     asked: Reads,
     cursor: Cursor = None,
     limit: Limit = 100,
-    state: Annotated[str | None, Query(max_length=64, description="waiting, delivered or dead.")] = None,
-    webhook: Annotated[str | None, Query(max_length=NAME_BYTES_MAX, description="Only to this one.")] = None,
+    state: Annotated[
+        QueryText | None, Query(max_length=64, description="waiting, delivered or dead.")
+    ] = None,
+    webhook: Annotated[
+        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only to this one.")
+    ] = None,
 ) -> Response:
     """Events on their way."""
     return asked.answer(asked.service.list_deliveries(cursor, limit, state, webhook), Page[DeliveryState])
