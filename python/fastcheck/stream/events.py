@@ -36,18 +36,38 @@ class CompleteFull:
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
-    """One change, or several without a catalog, one after the other."""
+class Step:
+    """One change: its records, and where it brings the ledger."""
 
     records: bytes
-    """In the order of the changes: of two records of one customer the later one counts."""
+    at: Have
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """One change, or several without a catalog that become visible together."""
+
+    steps: tuple[Step, ...]
+    """At least one, without a gap."""
     catalog: tuple[bytes, str] | None
     """(source, filename) of a catalog that is in force from this change on; its records come after it."""
-    at: Have
-    """After the last change."""
     at_ms: int
-    commits: int
-    """How many changes these are."""
+    """When the ledger stored the last."""
+
+    @property
+    def records(self) -> bytes:
+        """All records, in the order of the changes: of two of one customer the later one counts."""
+        return b"".join(step.records for step in self.steps)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the records."""
+        return sum(len(step.records) for step in self.steps)
+
+    @property
+    def at(self) -> Have:
+        """After the last change."""
+        return self.steps[-1].at
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,8 @@ class HeldReplica(Rows):
             owner.retire()
             owner.close()
             self._owner = self._make_owner(catalog)
-            self._owner.load([], 0, self._clock.now_ms(), epoch=0)
-            self.forget()
+            at = self._at or Have(0, 0, 0)
+            self._owner.load([], at.seq, self._clock.now_ms(), epoch=at.epoch)
             self._note("the mapped files were deleted or replaced; they were made anew")
 
     # Events.
@@ -132,7 +132,7 @@ class HeldReplica(Rows):
     def quick(self, event: Event) -> bool:
         """Whether an event takes so little time that it needs no thread of its own."""
         if isinstance(event, Apply):
-            return event.catalog is None and len(event.records) <= QUICK_BYTES and self._refetch is None
+            return event.catalog is None and event.size <= QUICK_BYTES and self._refetch is None
         return isinstance(event, Fresh) or (
             isinstance(event, FoundCustomers) and len(event.records) <= QUICK_BYTES and self._refetch is None
         )

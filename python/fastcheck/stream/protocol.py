@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from .. import frames
 from ..frames import Have, Refused
-from .events import Apply, BeginFull, CompleteFull, Ended, Event, FoundCustomers, Fresh, PieceCame
+from .events import Apply, BeginFull, CompleteFull, Ended, Event, FoundCustomers, Fresh, PieceCame, Step
 
 INTENT_WAIT_MS: Final = 120_000
 """How long the hub may let a host wait for its intent: a herd stands in line, but not for ever."""
@@ -73,9 +73,8 @@ class Stream:
         self._records_bytes = 0
         self._catalog: _Catalog | None = None
         # Changes of the present message that are joined.
-        self._run: list[bytes] = []
+        self._run: list[Step] = []
         self._run_bytes = 0
-        self._run_commits = 0
         self._run_at_ms = 0
         # The snapshot that is being received.
         self._full: frames.Intent | None = None
@@ -115,13 +114,18 @@ class Stream:
             )
 
     def answer(self, visible: Have) -> bytes | None:
-        """The acknowledgement of the message received last; None where it asks for none. A heartbeat asks for
-        one, so what is visible is compared with the hub's digest then, too. Raises `Refused`."""
-        if not self._owes_answer or self.state is State.ENDED:
+        """The acknowledgement of the message received last; None where it asks for none. It says what is
+        visible in the hub's terms: no more than the hub has told, nothing of another epoch. A heartbeat asks
+        for one, so what is visible is compared with the hub's digest then, too. Raises `Refused`."""
+        if not self._owes_answer or self._at is None or self.state is State.ENDED:
             return None
-        if self._announced and self._announced[0].seq == visible.seq:
+        if self._announced and self._announced[0].seq == visible.seq and self._at.epoch == visible.epoch:
             self.applied(visible)
         self._owes_answer = False
+        if visible.epoch != self._at.epoch:
+            return frames.encode(frames.Ack(0, 0))
+        if visible.seq > self._at.seq:
+            visible = self._at
         return frames.encode(frames.Ack(visible.seq, visible.digest))
 
     def refuse(self, code: str, detail: str) -> bytes:
@@ -326,17 +330,16 @@ class Stream:
         if at.seq != before.seq + 1:
             raise Refused(frames.GAP, f"change {at.seq} follows change {before.seq}")
         catalog = self._whole_catalog()
-        records, self._records, self._records_bytes = self._records, [], 0
+        step = Step(b"".join(self._records), at)
+        self._records, self._records_bytes = [], 0
         if catalog is not None:
             self._flush(events)
             self._announced.append(at)
-            events.append(Apply(b"".join(records), catalog, at, at_ms, 1))
+            events.append(Apply((step,), catalog, at_ms))
             return
-        self._run.extend(records)
-        self._run_bytes += sum(map(len, records))
-        self._run_commits += 1
+        self._run.append(step)
+        self._run_bytes += len(step.records)
         self._run_at_ms = at_ms
-        self._at = at
         if self._run_bytes >= JOIN_BYTES_MAX:
             self._flush(events)
 
@@ -346,11 +349,10 @@ class Stream:
 
     def _flush(self, events: list[Event]) -> None:
         """Ends a run of joined changes."""
-        if self._run_commits == 0 or self._at is None:
-            return
-        self._announced.append(self._at)
-        events.append(Apply(b"".join(self._run), None, self._at, self._run_at_ms, self._run_commits))
-        self._run, self._run_bytes, self._run_commits = [], 0, 0
+        if self._run:
+            self._announced.append(self._run[-1].at)
+            events.append(Apply(tuple(self._run), None, self._run_at_ms))
+            self._run, self._run_bytes = [], 0
 
     def _heartbeat(self, beat: frames.Heartbeat, events: list[Event]) -> None:
         if self.state is not State.LIVE or self._at is None:

@@ -53,6 +53,8 @@ class Replica(Rows):
         self._dirty = False
         self._synced_at = 0
         self._behind_since: int | None = None  # Since when the checkpoint lacks changes.
+        self._lost = False  # Whether the arena is not where the stream is.
+        self._no_compaction_until = 0
 
     @property
     def have(self) -> Have | None:
@@ -63,7 +65,7 @@ class Replica(Rows):
     def needs_stream_anew(self) -> bool:
         """Whether the stream should begin anew, from the checkpoint's place."""
         since = self._behind_since
-        return since is not None and abs(self._clock.now_ms() - since) >= MEND_MS
+        return self._lost or (since is not None and abs(self._clock.now_ms() - since) >= MEND_MS)
 
     def forget(self) -> None:
         """The next transfer is a full one."""
@@ -116,7 +118,7 @@ class Replica(Rows):
     def quick(self, event: Event) -> bool:
         """Whether an event takes so little time that it needs no thread of its own."""
         return isinstance(event, Fresh) or (
-            isinstance(event, Apply) and event.catalog is None and len(event.records) <= QUICK_BYTES
+            isinstance(event, Apply) and event.catalog is None and event.size <= QUICK_BYTES
         )
 
     def apply(self, event: Event) -> Have | None:
@@ -159,8 +161,9 @@ class Replica(Rows):
             try:
                 if event.catalog is not None:
                     checkpoint.append_catalog(*event.catalog)
-                checkpoint.append(event.records, event.at.epoch, event.at.seq, event.at.digest)
-                self._stored, self._dirty = event.at, True
+                for step in event.steps:
+                    checkpoint.append(step.records, step.at.epoch, step.at.seq, step.at.digest)
+                    self._stored, self._dirty = step.at, True
             except (FastcheckError, OSError) as error:
                 self._fall_behind(error)
 
@@ -249,15 +252,17 @@ class Replica(Rows):
         checkpoint = self._checkpoint
         if checkpoint is None or self._stored is None or self._behind_since is not None:
             return False
+        if self._clock.now_ms() < self._no_compaction_until:
+            return False
         return checkpoint.log_bytes > max(COMPACT_BYTES_MIN, checkpoint.base_bytes)
 
     def compact(self) -> None:
-        """Merges log and base. Raises nothing: the generation in force stays if it fails."""
+        """Merges log and base, beside everything else. Where that fails, the log grows on."""
         try:
             self._need_checkpoint().compact()
         except (FastcheckError, OSError) as error:
+            self._no_compaction_until = self._clock.now_ms() + MEND_MS
             self._note(f"the checkpoint's log could not be merged, it grows on: {error}")
-            self._fall_behind(error)
 
     def _fall_behind(self, error: Exception) -> None:
         if self._behind_since is None:
@@ -267,17 +272,25 @@ class Replica(Rows):
     def stream_begins(self) -> None:
         """A stream begins from `have`: what the checkpoint lacked comes again."""
         self._behind_since = None
+        self._lost = False
 
     def _replace_lost_files(self) -> None:
-        """Somebody deleted or replaced the mapped files; everybody attaches to new ones."""
+        """Somebody deleted or replaced the mapped files; everybody attaches to new ones, with what is stored.
+        Where that is not what was visible, the stream begins anew from there."""
         catalog, owner = self._catalog, self._need()
         if catalog is None:
             return
         owner.retire()
         owner.close()
+        self._lost = self._stored is None or self._behind_since is not None
         self._owner = made = self._make_owner(catalog)
-        self._reload(made)
-        self._note("the mapped files were deleted or replaced; they were made anew")
+        try:
+            self._reload(made)
+        except FastcheckError:
+            self._stored, self._lost = None, True
+            raise
+        finally:
+            self._note("the mapped files were deleted or replaced; they were made anew")
 
     def close(self) -> None:
         """Syncs, and lets go of the arena."""

@@ -163,7 +163,8 @@ class Rows:
 
     def _note(self, text: str) -> None:
         log.warning("%s: %s", self.directory, text)
-        self.notes = (*self.notes, text)[-NOTES_MAX:]
+        if text not in self.notes:
+            self.notes = (*self.notes, text)[-NOTES_MAX:]
 
 
 class refusing:
