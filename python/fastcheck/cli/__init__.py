@@ -18,6 +18,7 @@ from fastcheck.cli import (
     demo,
     explain,
     grant,
+    hub,
     init,
     ledger,
     override,
@@ -31,7 +32,7 @@ from fastcheck.cli.instants import joined
 from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
 COMMANDS = (
-    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, bench,
+    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, hub, bench,
 )  # fmt: skip
 """In the order of `--help`."""
 

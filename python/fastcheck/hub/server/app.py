@@ -44,6 +44,22 @@ class Background(Protocol):
         ...
 
 
+class News(Protocol):
+    """Words between the hubs of one database (`HubNews`)."""
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Calls back, in a thread of its own, when another hub stored a change."""
+        ...
+
+    def notify(self) -> None:
+        """This hub stored a change. Never waits."""
+        ...
+
+    def close(self) -> None:
+        """Ends."""
+        ...
+
+
 class StreamService(Ledger, Tokens, Protocol):
     """What the server itself asks of the service; the API asks for more."""
 
@@ -72,7 +88,9 @@ class Hub:
         make_writer: MakeWriter,
         now_ms: Callable[[], int],
         background: tuple[Background, ...] = (),
+        news: News | None = None,
     ) -> None:
+        """`news`: where several hubs have one database."""
         self.settings = settings
         self.service = service
         self.now_ms = now_ms
@@ -89,6 +107,7 @@ class Hub:
         self._spooling = ThreadPoolExecutor(1, "fastcheck-spool")
         self._make_writer = make_writer
         self._background = background
+        self._news = news
         self.streams = Streams(
             ring=self.ring, ledger=service, authenticator=self.authenticator, executor=self._readers,
             metrics=self.metrics, now_ms=now_ms, times=settings.times,
@@ -106,7 +125,7 @@ class Hub:
         )  # fmt: skip
         self.streams.tail, self.streams.spool = self.tail, self.spool
         self.metrics.watch(self.streams, self.tail, self.spool)
-        self.service.committed = self.tail.wake
+        self.service.committed = self._committed
         for name, run in (
             ("the tail of the change log", self.tail.run()),
             ("snapshots", self.spool.run()),
@@ -114,6 +133,8 @@ class Hub:
             ("the check of tokens", self.streams.recheck()),
         ):
             self._go(name, run)
+        if self._news is not None:
+            self._news.listen(self.tail.wake)
         for one in self._background:
             await asyncio.get_running_loop().run_in_executor(self._readers, one.start)
 
@@ -126,6 +147,11 @@ class Hub:
         if not task.cancelled():
             self.crashed.append(f"{name} stopped: start the hub anew")
             log.critical("%s stopped", name, exc_info=task.exception())
+
+    def _committed(self, seq: int) -> None:
+        self.tail.wake()
+        if self._news is not None:
+            self._news.notify()
 
     def _sent(self, at_ms: int) -> None:
         self.metrics.sent.observe(max(self.now_ms() - at_ms, 0) / 1_000)
@@ -143,6 +169,8 @@ class Hub:
         loop = asyncio.get_running_loop()
         for one in self._background:
             await loop.run_in_executor(self._readers, one.stop)
+        if self._news is not None:
+            await loop.run_in_executor(self._readers, self._news.close)
         for executor in (self._tailing, self._spooling):
             await loop.run_in_executor(self._readers, executor.shutdown)
         self.spool.close()

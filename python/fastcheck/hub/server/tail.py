@@ -59,8 +59,8 @@ class Tail:
         """How long ago the ring was known to be at the ledger's last change; None: never yet."""
         return None if self._current_at is None else time.monotonic() - self._current_at
 
-    def wake(self, seq: int = 0) -> None:
-        """There is something to see; from any thread. `seq` is the last change, if the caller knows it."""
+    def wake(self) -> None:
+        """There is something to see; from any thread."""
         with suppress(RuntimeError):  # The loop is closed: nobody looks any more.
             self._loop.call_soon_threadsafe(self._woken.set)
 
