@@ -12,7 +12,6 @@ import asyncio
 import multiprocessing
 import os
 import random
-import resource
 import shutil
 import socket
 import subprocess
@@ -25,7 +24,7 @@ from statistics import median
 
 import numpy as np
 
-from benches import hub_ledger, machine
+from benches import files, hub_ledger, machine
 from benches.children import in_fresh_process
 from benches.figures import Figure
 from benches.hub_checker import PERCENTILES
@@ -37,7 +36,6 @@ from benches.run import DOCS, step
 
 PAGE = "benchmarks-hub.md"
 CUSTOMER = hub_ledger.customer_id(2)
-FILES_MAX = 65_536
 SEED = 11
 INTRODUCTION = """\
 # Benchmarks of the hub and the stream
@@ -324,7 +322,7 @@ def main() -> int:
     parser.add_argument("--ten-million", type=int, default=10_000_000)
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the page goes")
     asked = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX, FILES_MAX))
+    files.allow_many()
     before = machine.load()
     parts: dict[str, Callable[[Path], list[Figure]]] = {
         "visible": visible,

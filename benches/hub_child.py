@@ -29,10 +29,9 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 
+from benches import files
 from benches.hub_ledger import CATALOG, customer_id
 from benches.memory_of import resident_bytes
-
-FILES_MAX = 65_536
 
 
 class Writer:
@@ -90,7 +89,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--database")
     asked = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX, FILES_MAX))
+    files.allow_many()
     asked.directory.mkdir(parents=True, exist_ok=True)
     store: Store = (
         PostgresStore(asked.database) if asked.database else SqliteStore(asked.directory / "ledger.db")

@@ -23,6 +23,8 @@ import uvloop
 from fastcheck import frames
 from fastcheck.frames import Ack, Commit, Goodbye, Have, Heartbeat, Hello, Intent
 
+from benches import files
+
 CONNECTING_MAX = 256
 """Handshakes under way at once when the hosts are first connected; a herd has no such bound."""
 BACKOFF_BASE_S, BACKOFF_CAP_S = 0.2, 30.0
@@ -257,5 +259,6 @@ async def main(host: str, port: int, token: str) -> None:
 
 
 if __name__ == "__main__":
+    files.allow_many()
     uvloop.install()
     asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
