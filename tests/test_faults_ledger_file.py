@@ -206,7 +206,7 @@ def test_a_flipped_bit_is_found_or_changes_one_value(tmp_path: Path) -> None:
     store.close()
     chance = random.Random(11)
     found = {"refused": 0, "same": 0, "silent": 0}
-    for _ in range(80):
+    for _ in range(120):
         at = chance.randrange(len(data))
         flipped = bytes([data[at] ^ 1 << chance.randrange(8)])
         path.write_bytes(data[:at] + flipped + data[at + 1 :])
