@@ -86,7 +86,7 @@ def running_hub(
         if not line:
             process.wait(WITHIN_S)
             raise AssertionError(f"the hub did not begin: {log.read_text()[-2_000:]}")
-        said = json.loads(line if line.rstrip().endswith("}") else line + _rest(process))
+        said = json.loads(line)
         text = token if token is not None else (directory / "admin.token").read_text().strip()
         hub = RunningHub(process, said["url"], text, directory, log)
         if ready:
@@ -101,16 +101,6 @@ def running_hub(
                 process.kill()
                 process.wait()
         process.stdout.close()  # type: ignore[union-attr]
-
-
-def _rest(process: subprocess.Popen[str]) -> str:
-    """The other lines of a JSON document."""
-    assert process.stdout is not None
-    lines = []
-    while not lines or lines[-1].rstrip() != "}":
-        lines.append(process.stdout.readline())
-        assert lines[-1], lines
-    return "".join(lines)
 
 
 def wait_ready(hub: RunningHub) -> None:

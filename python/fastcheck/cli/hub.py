@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from functools import partial
 from pathlib import Path
 
 from fastcheck.cli.arguments import Commands, add_command, add_directory
-from fastcheck.cli.screen import print_json
 from fastcheck.errors import MissingExtra
 
 PORT = 8700
@@ -22,8 +22,8 @@ def add(commands: Commands) -> None:
         "fastcheck hub ./hub --catalog catalog.yaml\n"
         "  fastcheck hub ./hub --database postgresql://fastcheck@db/ledger --listen 0.0.0.0:8700 \\\n"
         "      --tls-cert hub.pem --tls-key hub.key",
-        "Its first start writes an administrator's token to DIR/admin.token. It prints one line once it is\n"
-        "asked to be asked; SIGTERM makes it send its hosts elsewhere, finish its requests, and end.\n"
+        "Its first start writes an administrator's token to DIR/admin.token. It prints one line once it\n"
+        "may be asked; SIGTERM makes it send its hosts elsewhere, finish its requests, and end.\n"
         "exit codes: 0 ended by a signal, 2 it could not begin",
     )
     add_directory(parser)
@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _ready(as_json: bool, url: str, token_file: str) -> None:
     if as_json:
-        print_json({"url": url, "token_file": token_file or None})
+        # A line and not a document: whoever started the process reads it while it runs.
+        print(json.dumps({"url": url, "token_file": token_file or None}), flush=True)
     else:
         written = f"; an administrator's token is in {token_file}" if token_file else ""
         print(f"ready at {url}{written}", flush=True)
