@@ -4,6 +4,7 @@ order."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Iterator
@@ -13,13 +14,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from conftest import MAY_2024_MS
+from fastapi import FastAPI
 from fastcheck import Entitlements, errors
 from fastcheck.admin import Admin, UsageEvent
 from fastcheck.clock import ManualClock
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.hub_client import HubClient
+from fastcheck.hub_client import AsyncHubClient, HubClient
 from fastcheck.hub_client.routes import LOCAL, ROUTES
 from hub_api import CATALOG, URL, asgi, make_app, make_service
 
@@ -279,21 +282,52 @@ def embedded(tmp_path: Path) -> Iterator[Admin]:
 
 
 @pytest.fixture
-def remote(tmp_path: Path) -> Iterator[HubClient]:
+def hub(tmp_path: Path) -> Iterator[FastAPI]:
     clock = ManualClock(MAY_2024_MS)
     store = SqliteStore(tmp_path / "hub.db")
     service = make_service(store, clock)
     assert service.set_catalog(service.parse(CATALOG, "<catalog>"), CATALOG, "<catalog>")
-    with (
-        asgi(make_app(service, clock)) as transport,
-        HubClient(URL, "admin", transport=transport, timeout_s=60) as client,
-    ):
-        yield client
+    yield make_app(service, clock)
     store.close()
 
 
-def test_every_answer_of_a_hub_is_that_of_a_directory(embedded: Admin, remote: HubClient) -> None:
-    here, there = Run(embedded.by("jo")), Run(remote.by("jo"))
+@pytest.fixture
+def remote(hub: FastAPI) -> Iterator[HubClient]:
+    with asgi(hub) as transport, HubClient(URL, "admin", transport=transport, timeout_s=60) as client:
+        yield client
+
+
+class Waited:
+    """An `AsyncHubClient` whose coroutines are waited for, one after the other."""
+
+    def __init__(self, client: AsyncHubClient, loop: asyncio.AbstractEventLoop) -> None:
+        self._client = client
+        self._loop = loop
+
+    def by(self, author: str) -> Waited:
+        return Waited(self._client.by(author), self._loop)
+
+    def __getattr__(self, method: str) -> Any:
+        def wait(*args: Any, **options: Any) -> Any:
+            return self._loop.run_until_complete(getattr(self._client, method)(*args, **options))
+
+        return wait
+
+
+@pytest.fixture
+def waited(hub: FastAPI) -> Iterator[Waited]:
+    loop = asyncio.new_event_loop()
+    client = AsyncHubClient(URL, "admin", transport=httpx.ASGITransport(hub), timeout_s=60)
+    yield Waited(client, loop)
+    loop.run_until_complete(client.close())
+    loop.close()
+
+
+@pytest.mark.parametrize("client", ["remote", "waited"])
+def test_every_answer_of_a_hub_is_that_of_a_directory(
+    embedded: Admin, client: str, request: pytest.FixtureRequest
+) -> None:
+    here, there = Run(embedded.by("jo")), Run(request.getfixturevalue(client).by("jo"))
     different = []
     for place, one in enumerate(SCENARIO):
         left, right = here.do(one), there.do(one)
@@ -307,6 +341,24 @@ def test_every_answer_of_a_hub_is_that_of_a_directory(embedded: Admin, remote: H
 def test_the_scenario_names_every_method() -> None:
     public = {name for name, _ in inspect.getmembers(Admin, inspect.isfunction) if name[:1] != "_"}
     assert {one.method for one in SCENARIO} | set(NOT_COMPARED) == public
+
+
+def test_an_export_of_a_hub_is_that_of_a_directory_to_the_byte(
+    embedded: Admin, remote: HubClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastcheck.finance.export.ROWS_PER_REQUEST", 7)  # So that there are many pages.
+    written = []
+    for place, admin in enumerate((embedded, remote)):
+        admin.put_customer("acme", plan="pro")
+        for n in range(40):
+            admin.debit("acme", "ai_credits", 1, id=f"d{n}") if n else admin.grant(
+                "acme", "ai_credits", 50_000, id="order_17", cost=(4_900, "EUR")
+            )
+        directory = tmp_path / f"books{place}"
+        done = admin.export(directory, since=MAY_2024_MS - DAY_MS, period="day")
+        written.append((done.files, done.sums, {one.name: one.read_bytes() for one in directory.iterdir()}))
+    assert written[0] == written[1]
+    assert len(written[0][2]) == 5
 
 
 def test_every_request_of_admin_has_a_route(

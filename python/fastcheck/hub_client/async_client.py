@@ -11,6 +11,7 @@ import concurrent.futures
 import copy
 import inspect
 import os
+import threading
 from collections.abc import Callable, Coroutine
 from functools import partial, wraps
 from types import TracebackType
@@ -113,21 +114,25 @@ class _Turn:
     def __init__(self, sender: AsyncSender, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._sender = sender
+        self._lock = threading.Lock()  # So that what is just being asked is not overlooked at the end.
         self._ended = False
         self._asked: concurrent.futures.Future[Any] | None = None
 
     def ask(self, routed: Routed) -> Any:
         """In the method's thread."""
-        if self._ended:
-            raise Closed("the method was cancelled")
-        self._asked = asyncio.run_coroutine_threadsafe(self._sender.send(routed.request), self.loop)
-        return routed.read(self._asked.result())
+        with self._lock:
+            if self._ended:
+                raise Closed("the method was cancelled")
+            asked = asyncio.run_coroutine_threadsafe(self._sender.send(routed.request), self.loop)
+            self._asked = asked
+        return routed.read(asked.result())
 
     def end(self) -> None:
         """On the loop: whoever waited for the method is gone, or has its answer."""
-        self._ended = True
-        if self._asked is not None:
-            self._asked.cancel()
+        with self._lock:
+            self._ended = True
+            if self._asked is not None:
+                self._asked.cancel()
 
 
 def _unbound(routed: Routed) -> Any:

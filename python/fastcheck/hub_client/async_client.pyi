@@ -331,7 +331,7 @@ class AsyncHubClient:
     async def position(self) -> LedgerPosition: ...
     async def make_token(
         self,
-        called: str,
+        name: str,
         scopes: Iterable[str],
         *,
         environment: str = "live",

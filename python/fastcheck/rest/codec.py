@@ -203,8 +203,10 @@ def read(data: Any, of: Shape) -> Any:
             if isinstance(data, dict) and "decimal" in data:
                 return amount(data["decimal"], whole=False)
         case Cost():
-            if isinstance(data, dict) and type(data.get("minor_units")) is int:
-                return data["minor_units"], str(data.get("currency"))
+            if isinstance(data, dict):
+                paid = data.get("minor_units"), data.get("currency")
+                if type(paid[0]) is int and isinstance(paid[1], str):
+                    return paid
         case Loose():
             return _tight(data)
     raise ProtocolError(f"the hub's answer is malformed: {_named(of)} is {data!r:.80}")
