@@ -56,11 +56,12 @@ def record(plan: str, number: int = 1, id: str = "acme", aliases: tuple[str, ...
 class Machine:
     """A directory, its survivor, and what must be true of them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, on_demand: int | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True)
         self.directory = str(directory)
         self.catalog = Catalog.parse(CATALOG.encode(), "catalog.yaml")
-        self.owner = Owner(self.directory, self.catalog, NOW_MS)
+        self.on_demand = on_demand
+        self.owner = Owner(self.directory, self.catalog, NOW_MS, on_demand=on_demand)
         self.seq = 1
         self.lease = 1
         self.owner.load([record("old")], self.seq, NOW_MS)
@@ -96,7 +97,7 @@ class Machine:
 
     def new_owner(self) -> Owner:
         """What a successor does first: adopt, and fill the rows if they are not whole."""
-        self.owner = Owner(self.directory, self.catalog, NOW_MS)
+        self.owner = Owner(self.directory, self.catalog, NOW_MS, on_demand=self.on_demand)
         assert not self.owner.previous_boot
         return self.owner
 
@@ -130,6 +131,9 @@ Judge = Callable[[], bool]
 
 class Operation:
     """One operation: what is set up for each victim, what it does, how its remains are judged."""
+
+    on_demand: int | None = None
+    """How many customers the machine holds of many; None: all."""
 
     def __init__(self, machine: Machine, swept: Swept) -> None:
         self.machine = machine
@@ -319,6 +323,45 @@ class Load(Publishing):
         return lambda: owner.load(data, seq, NOW_MS)
 
 
+class PutHeld(Publishing):
+    """As `Put`, on a host that holds some of many customers."""
+
+    on_demand = 100
+
+    def victim(self) -> Callable[[], object]:
+        owner, seq = self.machine.owner, self.machine.seq + 1
+        data = record("new", 3, "not held", ()) + record("new")
+        return lambda: owner.put_held(data, seq, NOW_MS, epoch=1)
+
+
+class PutFound(Publishing):
+    on_demand = 100
+
+    def victim(self) -> Callable[[], object]:
+        owner, data = self.machine.owner, record("new")
+        return lambda: owner.put_found(data, NOW_MS)
+
+
+class Evict(Publishing):
+    """Who has an open lease stays and spends on; the other one is there or gone."""
+
+    on_demand = 100
+
+    def begin(self) -> None:
+        super().begin()
+        self.machine.owner.put_found(record("old", 2, "idle", ()), NOW_MS)
+        assert self.machine.checker.check("idle", "export")
+
+    def victim(self) -> Callable[[], object]:
+        owner = self.machine.owner
+        return lambda: owner.evict(1)
+
+    def judge(self) -> bool:
+        gone = not self.machine.checker.check("idle", "export")
+        assert not super().judge(), "eviction changed a row"
+        return gone
+
+
 class Lending(Operation):
     """A lease is open or it is not; what was spent on it before is never lost."""
 
@@ -417,6 +460,9 @@ OPERATIONS: dict[str, type[Operation]] = {
     "sweep": Sweep,
     "put": Put,
     "load": Load,
+    "put-held": PutHeld,
+    "put-found": PutFound,
+    "evict": Evict,
     "open-cell": OpenCell,
     "close-cell": CloseCell,
     "raise-cell": RaiseCell,
@@ -438,7 +484,7 @@ def sweep(
     """Kills one operation at its instructions, one victim for each."""
     began = time.monotonic()
     swept = Swept(name)
-    machine = Machine(directory)
+    machine = Machine(directory, OPERATIONS[name].on_demand)
     operation = OPERATIONS[name](machine, swept)
     for warm in (False, True):  # The first run meets pages and caches that the later ones find warm.
         operation.begin()

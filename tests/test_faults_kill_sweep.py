@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SPENDERS = ["consume", "consume-event", "reserve", "commit", "commit-all", "release"]
-OWNERS = ["sweep", "put", "load", "open-cell", "close-cell", "raise-cell"]
+OWNERS = ["sweep", "put", "load", "put-held", "put-found", "evict", "open-cell", "close-cell", "raise-cell"]
 KILLS_MAX = 60
 
 

@@ -99,8 +99,12 @@ class Owner:
     Numbers of customers are 1 to 2^32 - 2; amounts are pool units; a lease is named by (number, pool, lease).
     Totals are (number, pool, lease, spent, returned, granted, closed), since the lease was opened."""
 
-    def __new__(cls, directory: str, catalog: Catalog, now_ms: int) -> Owner:
-        """Adopts the arena in `directory`, or makes one. Raises `ArenaError`, `DirectoryError`."""
+    def __new__(
+        cls, directory: str, catalog: Catalog, now_ms: int, *, on_demand: int | None = None
+    ) -> Owner:
+        """Adopts the arena in `directory`, or makes one. `on_demand`: rows for some of many customers, at most so many (1 to
+        2^27), put there by `put_found`; None: for all. Rows of the other mode are not adopted. Raises `ArenaError`,
+        `DirectoryError`, `RecordError`."""
     @property
     def adopted(self) -> bool:
         """Whether an arena of this boot was found intact, with rows of this very catalog."""
@@ -140,6 +144,27 @@ class Owner:
     def put(self, records: bytes, seq: int, now_ms: int, *, epoch: int = 1) -> int:
         """Upserts records, all or nothing; a record flagged deleted removes its customer. Returns how many. Raises
         `RecordError` before anything is visible, also for more than 256 MiB at once."""
+    def put_held(self, records: bytes, seq: int, now_ms: int, *, epoch: int) -> tuple[list[int], list[str]]:
+        """On demand: applies of a change what is about customers held here, all or nothing; then the rows show change `seq`
+        of `epoch`. A key that became another customer's leads nowhere until that one is found. Returns all numbers and all
+        keys (ids, aliases) that the change was about, held or not.
+
+        Here and in `put_found` a record flagged deleted removes its customer."""
+    def put_found(self, records: bytes, now_ms: int) -> int:
+        """On demand: takes customers in that were asked for, all or nothing, and moves no seq. Where there is no room an
+        eighth of those held is evicted before. More than `on_demand` are held only while they have open leases. Returns how
+        many records there were."""
+    def held(self) -> int:
+        """How many customers are held; as `customers`."""
+    def evict(self, target: int) -> int:
+        """On demand: drops customers until `target` are held. First those that no process looked up since the last time,
+        oldest rows first, then the rest likewise; never one with an open lease. Makes a new generation. Returns how many
+        went."""
+    def held_numbers(self) -> list[int]:
+        """The numbers of the customers held, ascending."""
+    def held_keys(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """(number, id) of the customers held with the `limit` lowest numbers above `after`, ascending. Each call looks at all
+        rows: take large pages."""
     def open_cell(
         self, number: int, pool: str, lease: int, granted: int, valid_until_ms: int | None, full: bool
     ) -> None:
@@ -305,13 +330,16 @@ class Checker:
     def __new__(
         cls,
         directory: str,
-        touch: Callable[[str, str], bool],
+        touch: Callable[[Any, Any], bool],
         *,
         strict: bool = False,
         manual_clock: bool = False,
     ) -> Checker:
         """Attaches to the arena in `directory`. `touch(customer, pool)` asks the owner for a lease of a pool this host
-        holds none for; True: try again. `strict`: unknown features raise `UnknownFeature`."""
+        holds none for; True: try again. Where the rows are those of some customers (`Owner(on_demand=…)`), it is also called
+        with a pool of None, for an id or alias that has no row, at most once in a call; from `ids` and the batches with a list
+        of such names, each once. True: look again; False: they are nobody's. What it raises, the call raises. `strict`:
+        unknown features raise `UnknownFeature`."""
     def check(self, customer: str, feature: str, /, *, min_seq: int | None = None) -> bool:
         """May the customer use the feature, and if it is countable, is one unit left? No side effect.
 
@@ -390,7 +418,8 @@ class Checker:
         """
     def ids(self, customers: _Customers, /) -> npt.NDArray[np.uint32]:
         """The customers' numbers, shape (n,), for the batch methods; 2^32 - 1 for unknown ones. They stay good for as
-        long as the customers exist.
+        long as the customers exist; on a host that holds some of many, for as long as they are held: after that the batches
+        raise `StaleIds`.
 
         >>> ents.check_many(ents.ids(["acme", "tiny"]), "export").tolist()
         [True, False]

@@ -1,5 +1,6 @@
 //! Batches: many customers in one call, with the memory of the next ones on its way while one is answered.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use fastcheck_core::arena::View;
@@ -105,6 +106,9 @@ fn numbers(
                 Some(key) => find(view, *key, *hash).map_err(|e| corrupt(py, e))?,
                 None => None,
             };
+            if let Some(number) = row {
+                view.mark(number);
+            }
             out[start + i] = row.unwrap_or(UNKNOWN);
         }
         start += n;
@@ -121,6 +125,77 @@ fn find(view: &View, key: Key<'_>, hash: u64) -> Result<Option<u32>, Corrupt> {
         .map(|row| row.number()))
 }
 
+/// Runs `work` once, on the numbers of the names. On demand, those who are not held are asked for before, in one call.
+fn with_numbers<T>(
+    checker: &Checker,
+    py: Python<'_>,
+    names: &Bound<'_, PyList>,
+    mut work: impl FnMut(&View, &[u32]) -> PyResult<T>,
+) -> PyResult<T> {
+    let mut found = vec![UNKNOWN; names.len()];
+    let first = checker.with_view(py, |view| {
+        numbers(py, view, names, &mut found)?;
+        if view.rows.is_on_demand() && found.contains(&UNKNOWN) {
+            return Ok(None);
+        }
+        work(view, &found).map(Some)
+    })?;
+    if let Some(done) = first {
+        return Ok(done);
+    }
+    // The owner is asked by Python code, which may change the caller's list meanwhile: from here on one of our own.
+    let names = names.get_slice(0, found.len());
+    found.resize(names.len(), UNKNOWN);
+    let missing = missing(py, &names, &found)?;
+    if !missing.is_empty() {
+        checker.touched(py, missing.as_any(), None)?;
+    }
+    checker.with_view(py, |view| {
+        numbers(py, view, &names, &mut found)?;
+        work(view, &found)
+    })
+}
+
+/// The names without a number, each once, but those that nobody can have.
+fn missing<'py>(
+    py: Python<'py>,
+    names: &Bound<'py, PyList>,
+    found: &[u32],
+) -> PyResult<Bound<'py, PyList>> {
+    let mut seen = HashSet::new();
+    let missing = PyList::empty(py);
+    for (name, number) in names.iter().zip(found) {
+        // SAFETY: the list holds the name, and nobody else has the list.
+        let text = unsafe { utf8(py, name.as_ptr())? };
+        if *number == UNKNOWN && Key::new(text).is_some() && seen.insert(text) {
+            missing.append(name)?;
+        }
+    }
+    Ok(missing)
+}
+
+/// Whether all numbers that `ids` gave are still those of customers held here; notes that they are in use.
+fn all_held(view: &View, numbers: &[u32]) -> Result<bool, Corrupt> {
+    if !view.rows.is_on_demand() {
+        return Ok(true);
+    }
+    for number in numbers.iter().filter(|number| **number != UNKNOWN) {
+        if view.rows.by_number(*number)?.is_none() {
+            return Ok(false);
+        }
+        view.mark(*number);
+    }
+    Ok(true)
+}
+
+fn stale_ids(py: Python<'_>) -> PyErr {
+    raise(
+        py,
+        "StaleIds",
+        "some of these customers are not held on this host any more: ask for their ids again",
+    )
+}
+
 pub fn ids<'py>(
     checker: &Checker,
     py: Python<'py>,
@@ -129,8 +204,7 @@ pub fn ids<'py>(
     match Customers::from(customers)? {
         Customers::Numbers(numbers) => Ok(PyArray1::from_vec(py, numbers.as_array().to_vec())),
         Customers::Names(names) => {
-            let mut out = vec![UNKNOWN; names.len()];
-            checker.with_view(py, |view| numbers(py, view, &names, &mut out))?;
+            let out = with_numbers(checker, py, &names, |_, found| Ok(found.to_vec()))?;
             Ok(PyArray1::from_vec(py, out))
         }
     }
@@ -183,22 +257,25 @@ pub fn check_many<'py>(
                         &contiguous
                     }
                 };
-                if count >= RELEASE_FROM {
-                    checker.pinned(py, |view| {
-                        answer_numbers(checker, view, index, numbers, &mut out, &mut rest)
-                    })?;
+                let mut answer = |view: &View| -> Result<bool, Corrupt> {
+                    if !all_held(view, numbers)? {
+                        return Ok(false);
+                    }
+                    answer_numbers(checker, view, index, numbers, &mut out, &mut rest)?;
+                    Ok(true)
+                };
+                let held = if count >= RELEASE_FROM {
+                    checker.pinned(py, answer)?
                 } else {
-                    checker.with_view(py, |view| {
-                        answer_numbers(checker, view, index, numbers, &mut out, &mut rest)
-                            .map_err(|e| corrupt(py, e))
-                    })?;
+                    checker.with_view(py, |view| answer(view).map_err(|e| corrupt(py, e)))?
+                };
+                if !held {
+                    return Err(stale_ids(py));
                 }
             }
             Customers::Names(names) => {
-                checker.with_view(py, |view| {
-                    let mut found = vec![UNKNOWN; count];
-                    numbers(py, view, names, &mut found)?;
-                    answer_numbers(checker, view, index, &found, &mut out, &mut rest)
+                with_numbers(checker, py, names, |view, found| {
+                    answer_numbers(checker, view, index, found, &mut out, &mut rest)
                         .map_err(|e| corrupt(py, e))
                 })?;
             }
@@ -307,52 +384,25 @@ pub fn consume_many<'py>(
     let mut out = vec![false; count];
     if let Some(index) = feature_index(checker, py, feature)? {
         let mut rest = Leftover::default();
-        checker.with_view(py, |view| {
-            let found;
-            let array;
-            let numbers: &[u32] = match &customers {
-                Customers::Numbers(a) => match a.as_slice() {
-                    Ok(slice) => slice,
-                    Err(_) => {
-                        array = a.as_array().to_vec();
-                        &array
+        let burn = |view: &View, numbers: &[u32]| {
+            burn_numbers(
+                checker, py, view, index, numbers, &amounts, &mut out, &mut rest,
+            )
+        };
+        match &customers {
+            Customers::Names(names) => with_numbers(checker, py, names, burn)?,
+            Customers::Numbers(array) => {
+                let numbers = array.as_array().to_vec();
+                let mut burn = burn;
+                checker.with_view(py, |view| {
+                    if all_held(view, &numbers).map_err(|e| corrupt(py, e))? {
+                        burn(view, &numbers)
+                    } else {
+                        Err(stale_ids(py))
                     }
-                },
-                Customers::Names(names) => {
-                    let mut all = vec![UNKNOWN; count];
-                    self::numbers(py, view, names, &mut all)?;
-                    found = all;
-                    &found
-                }
-            };
-            // Costs first: an amount that can't be burned is an error before anything is.
-            let unknown_row =
-                check::found(&view.rows, None, index, &checker.time).map_err(|e| corrupt(py, e))?;
-            for amount in &amounts {
-                amounts::cost(py, &view.rows, &unknown_row, &Amount::Plain(*amount))?;
+                })?;
             }
-            for i in 0..count {
-                if i + AHEAD < count {
-                    view.rows.prefetch_number(numbers[i + AHEAD]);
-                }
-                let burn = || -> Result<Answer, Corrupt> {
-                    let row = view.rows.by_number(numbers[i])?;
-                    let found = check::found(&view.rows, row, index, &checker.time)?;
-                    let unit = found.entry.cost(view.rows.region())?;
-                    let cost = unit.checked_mul(amounts[i]).ok_or(Corrupt)?;
-                    found.burn(&view.rows, &*view.cells, cost, &checker.moment(view))
-                };
-                let answer = burn().map_err(|e| corrupt(py, e))?;
-                out[i] = answer.allowed();
-                match answer {
-                    Answer::NoLease => rest.touch.push(i),
-                    Answer::UnknownCustomer => rest.unknown += 1,
-                    Answer::Stale => rest.stale += 1,
-                    _ => {}
-                }
-            }
-            Ok(())
-        })?;
+        }
         finish(
             checker,
             py,
@@ -364,6 +414,47 @@ pub fn consume_many<'py>(
         )?;
     }
     Ok(PyArray1::from_vec(py, out))
+}
+
+/// Burns what it can of each; what it cannot is left over.
+#[allow(clippy::too_many_arguments)] // All that a burn takes, for many.
+fn burn_numbers(
+    checker: &Checker,
+    py: Python<'_>,
+    view: &View,
+    index: usize,
+    numbers: &[u32],
+    amounts: &[u64],
+    out: &mut [bool],
+    rest: &mut Leftover,
+) -> PyResult<()> {
+    // Costs first: an amount that can't be burned is an error before anything is.
+    let unknown_row =
+        check::found(&view.rows, None, index, &checker.time).map_err(|e| corrupt(py, e))?;
+    for amount in amounts {
+        amounts::cost(py, &view.rows, &unknown_row, &Amount::Plain(*amount))?;
+    }
+    for (i, (number, amount)) in numbers.iter().zip(amounts).enumerate() {
+        if let Some(ahead) = numbers.get(i + AHEAD) {
+            view.rows.prefetch_number(*ahead);
+        }
+        let burn = || -> Result<Answer, Corrupt> {
+            let row = view.rows.by_number(*number)?;
+            let found = check::found(&view.rows, row, index, &checker.time)?;
+            let unit = found.entry.cost(view.rows.region())?;
+            let cost = unit.checked_mul(*amount).ok_or(Corrupt)?;
+            found.burn(&view.rows, &*view.cells, cost, &checker.moment(view))
+        };
+        let answer = burn().map_err(|e| corrupt(py, e))?;
+        out[i] = answer.allowed();
+        match answer {
+            Answer::NoLease => rest.touch.push(i),
+            Answer::UnknownCustomer => rest.unknown += 1,
+            Answer::Stale => rest.stale += 1,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// One amount for all, or one for each.

@@ -12,6 +12,8 @@ use fastcheck_core::control::Field;
 use fastcheck_core::current::Current;
 use fastcheck_core::entry::{self, Value};
 use fastcheck_core::error::Corrupt;
+use fastcheck_core::key::Key;
+use fastcheck_core::row::Row;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -35,7 +37,7 @@ const TOUCHES_MAX: u32 = 2;
 pub struct Checker {
     current: Current<View>,
     pub time: Time,
-    /// `touch(customer, pool) -> bool`: asks the owner for a lease.
+    /// `touch(customer, pool) -> bool`: asks the owner for a lease of the pool; of None, for the customer itself.
     touch: Py<PyAny>,
     strict: bool,
     closed: AtomicBool,
@@ -55,6 +57,30 @@ pub enum Step<T> {
     Done(T),
     /// The owner has to be asked for a lease of the pool; then try again. The second is the answer if that fails.
     Touch(String, T),
+    /// On demand: the owner has to be asked for the customer; then try again. The answer if that finds nobody.
+    Fetch(T),
+}
+
+impl<T> Step<T> {
+    /// Done, or the customer has to be fetched: where nobody knows it here, others may.
+    pub fn known(
+        view: &View,
+        row: Option<Row>,
+        customer: &[u8],
+        answer: Answer,
+        done: T,
+    ) -> Step<T> {
+        if row.is_none() && is_fetchable(view, customer) && !answer.is_stale() {
+            Step::Fetch(done)
+        } else {
+            Step::Done(done)
+        }
+    }
+}
+
+/// Whether a customer that is not here may be one that the owner can fetch.
+pub fn is_fetchable(view: &View, customer: &[u8]) -> bool {
+    view.rows.is_on_demand() && Key::new(customer).is_some()
 }
 
 impl Checker {
@@ -142,27 +168,43 @@ impl Checker {
         Ok(())
     }
 
-    /// Runs `step` until it is done, asking the owner for leases in between. The bound of the wait is the caller of
-    /// `touch`'s: this is the first touch of DESIGN §3.
+    /// Runs `step` until it is done, asking the owner in between: once for the customer, a few times for leases. The bound of
+    /// the wait is the caller of `touch`'s: this is the first touch of DESIGN §3.
     pub fn settle<T>(
         &self,
         py: Python<'_>,
         customer: &Bound<'_, PyAny>,
         mut step: impl FnMut(&View) -> PyResult<Step<T>>,
     ) -> PyResult<T> {
-        for _ in 0..TOUCHES_MAX {
-            match self.with_view(py, &mut step)? {
+        let (mut fetched, mut touches) = (false, 0);
+        loop {
+            let (pool, instead) = match self.with_view(py, &mut step)? {
                 Step::Done(done) => return Ok(done),
-                Step::Touch(pool, instead) => {
-                    if !self.touch.bind(py).call1((customer, pool))?.is_truthy()? {
-                        return Ok(instead);
-                    }
+                Step::Fetch(instead) if fetched => return Ok(instead),
+                Step::Touch(_, instead) if touches == TOUCHES_MAX => return Ok(instead),
+                Step::Fetch(instead) => {
+                    fetched = true;
+                    (None, instead)
                 }
+                Step::Touch(pool, instead) => {
+                    touches += 1;
+                    (Some(pool), instead)
+                }
+            };
+            if !self.touched(py, customer, pool)? {
+                return Ok(instead);
             }
         }
-        match self.with_view(py, &mut step)? {
-            Step::Done(answer) | Step::Touch(_, answer) => Ok(answer),
-        }
+    }
+
+    /// Asks the owner: for a lease of a pool, or for customers. Whether to look again.
+    pub fn touched(
+        &self,
+        py: Python<'_>,
+        customers: &Bound<'_, PyAny>,
+        pool: Option<String>,
+    ) -> PyResult<bool> {
+        self.touch.bind(py).call1((customers, pool))?.is_truthy()
     }
 
     /// A name that nobody knows: counted, logged once, an error if strict.
@@ -282,7 +324,12 @@ impl Checker {
         customer: &[u8],
         feature: &[u8],
     ) -> PyResult<Option<Found>> {
-        check::find(&view.rows, customer, feature, &self.time).map_err(|e| corrupt(py, e))
+        let found =
+            check::find(&view.rows, customer, feature, &self.time).map_err(|e| corrupt(py, e))?;
+        if let Some(row) = found.and_then(|found| found.row) {
+            view.mark(row.number());
+        }
+        Ok(found)
     }
 
     pub fn decide_any(
@@ -323,7 +370,7 @@ impl Checker {
                     amounts::cost(py, &view.rows, &found, &Amount::Plain(1))?; // raises: it is not countable
                 }
                 d.answer = stale.or(found.plain()).unwrap_or(Answer::Allowed);
-                return Ok(Step::Done(d));
+                return Ok(Step::known(view, found.row, name, d.answer, d));
             }
             d.cost = match amount {
                 Some(amount) => amounts::cost(py, &view.rows, &found, amount)?,
@@ -337,7 +384,7 @@ impl Checker {
             };
             if let (None, Some(answer)) = (stale, found.plain()) {
                 d.answer = answer;
-                return Ok(Step::Done(d));
+                return Ok(Step::known(view, found.row, name, answer, d));
             }
             d.scale = view
                 .rows
@@ -397,7 +444,13 @@ impl Checker {
         if answer == Answer::NoLease {
             return Ok(Step::Touch(pool_name(py, view, &found)?, (answer, cost)));
         }
-        Ok(Step::Done((answer, cost)))
+        Ok(Step::known(
+            view,
+            found.row,
+            customer,
+            answer,
+            (answer, cost),
+        ))
     }
 
     /// A burn, asking the owner where it must be asked, and its record.
@@ -437,7 +490,7 @@ impl Checker {
         if answer == Answer::NoLease {
             return Ok(Step::Touch(pool_name(py, view, &found)?, answer));
         }
-        Ok(Step::Done(answer))
+        Ok(Step::known(view, found.row, customer, answer, answer))
     }
 }
 
@@ -504,9 +557,9 @@ impl Checker {
     ) -> PyResult<Py<PyAny>> {
         // SAFETY: both objects outlive the call.
         let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
-        let (value, kind, known) = self.with_view(py, |view| {
+        let (value, kind, known) = self.settle(py, customer, |view| {
             let Some(found) = self.find(py, view, name, key)? else {
-                return Ok((Value::None, None, true));
+                return Ok(Step::Done((Value::None, None, true)));
             };
             let value = found
                 .entry
@@ -517,7 +570,14 @@ impl Checker {
                 Some(Kind::Switch | Kind::Credit) => Value::Bool(on),
                 _ => value,
             };
-            Ok((value, found.entry.kind(), found.row.is_some()))
+            let done = (value, found.entry.kind(), found.row.is_some());
+            Ok(Step::known(
+                view,
+                found.row,
+                name,
+                Answer::UnknownCustomer,
+                done,
+            ))
         })?;
         if kind.is_none() {
             self.unknown(py, "feature", key)?;
@@ -545,15 +605,22 @@ impl Checker {
     ) -> PyResult<Option<i64>> {
         // SAFETY: both objects outlive the call.
         let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
-        let found = self.with_view(py, |view| {
+        let found = self.settle(py, customer, |view| {
             let Some(found) = self.find(py, view, name, key)? else {
-                return Ok(None);
+                return Ok(Step::Done(None));
             };
             let value = found
                 .entry
                 .value(view.rows.region())
                 .map_err(|e| corrupt(py, e))?;
-            Ok(Some((value, found.entry.kind(), found.row.is_some())))
+            let done = Some((value, found.entry.kind(), found.row.is_some()));
+            Ok(Step::known(
+                view,
+                found.row,
+                name,
+                Answer::UnknownCustomer,
+                done,
+            ))
         })?;
         let Some((value, kind, known)) = found else {
             self.unknown(py, "feature", key)?;
@@ -599,7 +666,7 @@ impl Checker {
         self.with_view(py, |view| {
             let totals = || -> Result<Option<(u64, u64, u64)>, Corrupt> {
                 let rows = &view.rows;
-                let Some(key) = fastcheck_core::key::Key::new(name) else {
+                let Some(key) = Key::new(name) else {
                     return Ok(None);
                 };
                 let Some(row) = rows.customer(key)? else {
@@ -643,9 +710,9 @@ impl Checker {
 
     /// What this process knows of its arena.
     fn _status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let fields = self.with_view(py, |view| {
+        let (on_demand, fields) = self.with_view(py, |view| {
             let get = |f| view.control().get(f).map_err(|e| corrupt(py, e));
-            Ok([
+            let fields = [
                 ("generation", view.rows.generation),
                 ("seq", get(Field::Seq)?),
                 ("epoch", get(Field::Epoch)?),
@@ -663,9 +730,11 @@ impl Checker {
                     "journal_dropped",
                     self.events.dropped.load(Ordering::Relaxed),
                 ),
-            ])
+            ];
+            Ok((view.rows.is_on_demand(), fields))
         })?;
         let status = PyDict::new(py);
+        status.set_item("on_demand", on_demand)?;
         for (name, value) in fields {
             status.set_item(name, value)?;
         }

@@ -95,6 +95,7 @@ impl Handle {
             if row.kind() != RowKind::Customer as u64 {
                 return None;
             }
+            view.mark(row.number());
             let seen = Seen {
                 stamp: view.stamp,
                 slot,

@@ -190,6 +190,9 @@ impl Identities {
             return None;
         }
         let found = Found { slot, word, row };
+        if view.is_marked_by_use() {
+            mark(view, row);
+        }
         let at = place(name, CUSTOMERS);
         // SAFETY: as in `customer`.
         unsafe {
@@ -229,6 +232,13 @@ impl Identities {
             }
         }
     }
+}
+
+/// Apart from the look-up, which on a host with all customers never comes here.
+#[cold]
+#[inline(never)]
+fn mark(view: &View, row: Row) {
+    view.mark(row.number());
 }
 
 /// A customer's row, and the slot that led to it.

@@ -67,15 +67,23 @@ impl PyOwner {
 #[pymethods]
 impl PyOwner {
     #[new]
+    #[pyo3(signature = (directory, catalog, now_ms, *, on_demand = None))]
     fn new(
         py: Python<'_>,
         directory: PathBuf,
         catalog: &Bound<'_, PyCatalog>,
         now_ms: u64,
+        on_demand: Option<u32>,
     ) -> PyResult<PyOwner> {
         let (hash, content) = (catalog.get().hash(), catalog.get().catalog.clone());
         let owner = py
-            .detach(|| Owner::open(&directory, content, hash, process::environment(now_ms)))
+            .detach(|| {
+                let env = process::environment(now_ms);
+                match on_demand {
+                    None => Owner::open(&directory, content, hash, env),
+                    Some(n) => Owner::open_on_demand(&directory, content, hash, env, n),
+                }
+            })
             .map_err(|e| from_core(py, e))?;
         Ok(PyOwner {
             owner: Mutex::new(Some(owner)),
@@ -182,6 +190,45 @@ impl PyOwner {
         epoch: u64,
     ) -> PyResult<u64> {
         self.with(py, |o| o.put(&records, epoch, seq, now_ms))
+    }
+
+    /// Applies of a change what is about customers held here. Returns (numbers, keys) of all it was about.
+    #[pyo3(signature = (records, seq, now_ms, *, epoch))]
+    fn put_held(
+        &self,
+        py: Python<'_>,
+        records: PyBackedBytes,
+        seq: u64,
+        now_ms: i64,
+        epoch: u64,
+    ) -> PyResult<(Vec<u32>, Vec<String>)> {
+        let concerned = self.with(py, |o| o.put_held(&records, epoch, seq, now_ms))?;
+        Ok((concerned.numbers, concerned.keys))
+    }
+
+    /// Takes customers in that were asked for. Returns how many records there were.
+    fn put_found(&self, py: Python<'_>, records: PyBackedBytes, now_ms: i64) -> PyResult<u64> {
+        self.with(py, |o| o.put_found(&records, now_ms))
+    }
+
+    /// How many customers are held.
+    fn held(&self, py: Python<'_>) -> PyResult<u64> {
+        self.customers(py)
+    }
+
+    /// Drops the least recently used until `target` are held. Returns how many went.
+    fn evict(&self, py: Python<'_>, target: u64) -> PyResult<u64> {
+        self.with(py, |o| o.evict(target))
+    }
+
+    /// The numbers of the customers held, ascending.
+    fn held_numbers(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
+        self.with(py, |o| o.held_numbers())
+    }
+
+    /// (number, id) of at most `limit` customers held, ascending from the first number above `after`.
+    fn held_keys(&self, py: Python<'_>, after: u32, limit: usize) -> PyResult<Vec<(u32, String)>> {
+        self.with(py, |o| o.held_keys(after, limit))
     }
 
     /// Opens the cell of (customer, pool) for a lease.

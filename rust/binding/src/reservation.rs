@@ -128,7 +128,8 @@ impl Reservation {
             let scale = view.rows.pool_info(found.entry.pool()).map_err(|e| corrupt(py, e))?.scale;
             let barred = found.barred(&view.rows, &this.moment(view)).map_err(|e| corrupt(py, e))?;
             if let Some(answer) = barred {
-                return Ok(Step::Done((answer, None, cost, scale)));
+                let denied = (answer, None, cost, scale);
+                return Ok(Step::known(view, found.row, name, answer, denied));
             }
             let ask = |lease: u64, pool: u64| Ask {
                 lease,

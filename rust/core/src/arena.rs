@@ -218,8 +218,13 @@ impl View {
         &self.control
     }
 
-    /// Notes that the customer is in use.
+    /// Whether it is noted here who is in use.
     #[inline(always)]
+    pub fn is_marked_by_use(&self) -> bool {
+        self.touched.is_some()
+    }
+
+    /// Notes that the customer is in use.
     pub fn mark(&self, number: u32) {
         if let Some(touched) = &self.touched {
             touched.mark(number);

@@ -65,7 +65,6 @@ impl<R: Region> Touched<R> {
     }
 
     /// The customer is in use.
-    #[inline(never)]
     pub fn mark(&self, number: u32) {
         let (at, bit) = self.place(number);
         // A place outside the file would be a file that changed its size: then there is nothing to mark.

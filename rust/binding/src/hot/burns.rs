@@ -172,9 +172,11 @@ pub(super) unsafe extern "C" fn decide(
             };
             // SAFETY: as above; keyword values follow the positional ones.
             unsafe {
-                let values = args.add(nargs as usize);
-                let [min_seq] = keywords(py, values, kwnames, "decide", ["min_seq"])?;
-                wait_seq(py, slf, checker, min_seq.as_ref())?;
+                if !kwnames.is_null() {
+                    let values = args.add(nargs as usize);
+                    let [min_seq] = keywords(py, values, kwnames, "decide", ["min_seq"])?;
+                    wait_seq(py, slf, checker, min_seq.as_ref())?;
+                }
             }
             let decision = checker.decide_any(py, &customer, &feature, amount.as_ref())?;
             Bound::new(py, decision).map(Some)

@@ -176,10 +176,15 @@ pub(super) unsafe fn check_any(
         || {
             // SAFETY: both arguments are alive during the call.
             let (name, key) = unsafe { (utf8(py, customer)?, utf8(py, feature)?) };
-            let answer = checker.with_view(py, |view| {
-                check::check(&view.rows, &*view.cells, name, key, &checker.moment(view))
-                    .map_err(|e| corrupt(py, e))
-            })?;
+            let answer =
+                checker.with_view(py, |view| match checker.find(py, view, name, key)? {
+                    None => Ok(Answer::UnknownFeature),
+                    Some(found) => {
+                        let now = checker.moment(view);
+                        check::check_found(&view.rows, &*view.cells, &found, &now)
+                            .map_err(|e| corrupt(py, e))
+                    }
+                })?;
             match answer {
                 Answer::Allowed => Ok(true),
                 Answer::NotEntitled | Answer::Exhausted => Ok(false),

@@ -121,16 +121,14 @@ impl Plan {
         })
     }
 
-    pub fn words(&self) -> usize {
-        self.slots_at + self.capacity.slots + self.capacity.numbers + self.capacity.heap_words
-    }
-}
-
-impl Plan {
     /// For some of many customers: `Capacity::numbers` is how many words their hash table has.
     pub fn on_demand(mut self) -> Plan {
         self.head[field::FLAGS] |= ON_DEMAND;
         self
+    }
+
+    pub fn words(&self) -> usize {
+        self.slots_at + self.capacity.slots + self.capacity.numbers + self.capacity.heap_words
     }
 }
 
