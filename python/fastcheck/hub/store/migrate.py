@@ -18,6 +18,17 @@ HEAD = "0002"
 REVISIONS = ("0001", "0002")
 """All that can be brought to `HEAD`, oldest first."""
 MIGRATIONS = Path(__file__).parent / "migrations"
+_BEGIN = {
+    "seq": 0, "numbers": 0, "catalog": 0, "events": 0, "digest": 0, "digest_seq": 0, "changes_from": 1,
+    "changes_bytes": 0,
+}  # fmt: skip
+"""What `meta` has from the beginning."""
+_NEWEST = "newest catalog"
+_COUNTERS = (
+    "SELECT key, value FROM meta "
+    f"UNION ALL SELECT '{_NEWEST}', coalesce(max(number), 0) FROM catalog"
+)
+_RESTORE = "stop all that use it, and restore a backup"
 _LOCK = 0x6661_7374_6C65_6467
 """PostgreSQL's advisory lock of whoever migrates: "fastledg"."""
 _FOUND = {
@@ -49,7 +60,21 @@ def newest(connection: Connection, refuse: Refuse) -> bool:
             f"the ledger has revision {revision!r:.80}, this fastcheck reads up to {HEAD}",
             "use the version of fastcheck that wrote it, or a newer one",
         )
-    return "meta" in found and revision == HEAD
+    if "meta" not in found or revision != HEAD:
+        return False
+    _check_counters(connection, refuse)
+    return True
+
+
+def _check_counters(connection: Connection, refuse: Refuse) -> None:
+    """A page of one table in the place of another's is sound to SQLite. Where that is the one of the counters
+    or of the catalogs, everything would be answered as if nothing had ever been stored."""
+    counters: dict[str, int] = {row[0]: row[1] for row in connection.exec_driver_sql(_COUNTERS)}
+    missing = sorted(_BEGIN.keys() - counters.keys())
+    if missing:
+        raise refuse(f"the table `meta` has no {', '.join(missing)}: it is damaged", _RESTORE)
+    if counters["catalog"] != counters[_NEWEST]:
+        raise refuse("the newest catalog stored is not the one in force: the tables are damaged", _RESTORE)
 
 
 def migrate(connection: Connection, refuse: Refuse) -> None:
@@ -68,9 +93,7 @@ def migrate(connection: Connection, refuse: Refuse) -> None:
 
 def _make(connection: Connection) -> None:
     LEDGER.create_all(connection, checkfirst=False)
-    zero = ("seq", "numbers", "catalog", "events", "digest", "digest_seq", "changes_bytes")
-    counters = {**dict.fromkeys(zero, 0), "changes_from": 1}
-    connection.execute(insert(meta), [{"key": key, "value": value} for key, value in counters.items()])
+    connection.execute(insert(meta), [{"key": key, "value": value} for key, value in _BEGIN.items()])
     connection.exec_driver_sql(
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
