@@ -104,24 +104,26 @@ def test_requests_under_way_are_answered_before_the_end(tmp_path: Path) -> None:
 
 def test_two_hubs_on_one_database_tell_each_others_changes(tmp_path: Path, postgres_url: str) -> None:
     url = postgres_url.replace("postgresql+psycopg://", "postgresql://")
-    with running_hub(tmp_path / "one", database=url) as one:
-        # The second finds tokens in the ledger, and makes none.
-        with running_hub(tmp_path / "two", database=url, token=one.token, catalog=None) as two:
-            assert not (tmp_path / "two" / "admin.token").exists()
-            connection = stream_of(two)
-            until(connection, Commit)
-            with one.http() as http:
-                put = http.put("/v1/customers/acme", json={"plan": "pro"})
-            commit = until(connection, Commit)
-            assert isinstance(commit, Commit)
-            assert commit.seq == int(put.headers["Fastcheck-Seq"])
-            one.kill()
-            with two.http() as http:
-                put = http.put("/v1/customers/bolt", json={"plan": "pro"})
-            commit = until(connection, Commit)
-            assert isinstance(commit, Commit)
-            assert commit.seq == int(put.headers["Fastcheck-Seq"])
-            connection.close()
+    # The second finds tokens in the ledger, and makes none.
+    with (
+        running_hub(tmp_path / "one", database=url) as one,
+        running_hub(tmp_path / "two", database=url, token=one.token, catalog=None) as two,
+    ):
+        assert not (tmp_path / "two" / "admin.token").exists()
+        connection = stream_of(two)
+        until(connection, Commit)
+        with one.http() as http:
+            put = http.put("/v1/customers/acme", json={"plan": "pro"})
+        commit = until(connection, Commit)
+        assert isinstance(commit, Commit)
+        assert commit.seq == int(put.headers["Fastcheck-Seq"])
+        one.kill()
+        with two.http() as http:
+            put = http.put("/v1/customers/bolt", json={"plan": "pro"})
+        commit = until(connection, Commit)
+        assert isinstance(commit, Commit)
+        assert commit.seq == int(put.headers["Fastcheck-Seq"])
+        connection.close()
 
 
 def test_a_hub_speaks_tls(tmp_path: Path) -> None:
