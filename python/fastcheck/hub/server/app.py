@@ -118,7 +118,7 @@ class Hub:
 
     async def start(self) -> None:
         """Begins to follow the ledger. In the loop that serves."""
-        self.tail = Tail(self.service, self.ring, self._tailing, moved=self.streams.publish, sent=self._sent)
+        self.tail = Tail(self.service, self.ring, self._tailing, moved=self._moved, sent=self._sent)
         self.spool = Spool(
             self.settings.directory / "spool", self.service, self.ring, self._spooling, self._make_writer,
             self.now_ms,
@@ -152,6 +152,11 @@ class Hub:
         self.tail.wake()
         if self._news is not None:
             self._news.notify()
+
+    def _moved(self) -> None:
+        self.streams.publish()
+        if self.spool.newest is None:
+            self.spool.wake()  # The first host is not to wait for it.
 
     def _sent(self, at_ms: int) -> None:
         self.metrics.sent.observe(max(self.now_ms() - at_ms, 0) / 1_000)

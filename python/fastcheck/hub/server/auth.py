@@ -219,7 +219,13 @@ class Authenticator:
             found.update(self._tokens.token_states(ids[begin : begin + STATES_MAX]))
         now = self._now_ms()
         reasons = {id: "the token was removed" if id not in found else why_over(found[id], now) for id in ids}
-        return {id: why for id, why in reasons.items() if why}
+        over = {id: why for id, why in reasons.items() if why}
+        if over:
+            with self._lock:
+                for key, answer in list(self._answers.items()):
+                    if answer.state is not None and answer.state.id in over:
+                        del self._answers[key]
+        return over
 
 
 def why_over(state: TokenState, now_ms: int) -> str:

@@ -133,6 +133,10 @@ class Spool:
         self._waiting.append(done)
         self._wanted.set()
 
+    def wake(self) -> None:
+        """Looks now whether a snapshot is due."""
+        self._wanted.set()
+
     def give_back(self, file: File) -> None:
         """A reader is done."""
         file.readers -= 1

@@ -215,20 +215,18 @@ class Stream(asyncio.Protocol):
 
     def run(self, actions: Actions, now_ms: int) -> None:
         """Does these actions, and what follows from them."""
-        while actions:
+        while True:
             for action in actions:
                 self._do(action, now_ms)
             if self._ending or self._session is None:
                 return
             actions = self._session.go_on(now_ms)
+            if not actions:
+                return
 
     def advance(self, now_ms: int) -> None:
         """Sends what is next, if anything is."""
-        session = self._session
-        if session is not None:
-            actions = session.go_on(now_ms)
-            if actions:
-                self.run(actions, now_ms)
+        self.run((), now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Shows life; ends what takes too long."""
