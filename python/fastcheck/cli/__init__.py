@@ -23,6 +23,7 @@ from fastcheck.cli import (
     override,
     replay,
     status,
+    token,
     usage,
 )
 from fastcheck.cli.arguments import UsageError
@@ -31,7 +32,8 @@ from fastcheck.cli.instants import joined
 from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
 COMMANDS = (
-    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, bench,
+    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status,
+    token, bench,
 )  # fmt: skip
 """In the order of `--help`."""
 
