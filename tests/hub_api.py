@@ -3,12 +3,14 @@ socket."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import httpx
+import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI, Request
 from fastcheck import _fastcheck
@@ -113,3 +115,28 @@ def http(app: Any, token: str = "admin") -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {token}"}
     with asgi(app) as transport, httpx.Client(transport=transport, base_url=URL, headers=headers) as client:
         yield client
+
+
+class _Server(uvicorn.Server):
+    def install_signal_handlers(self) -> None:
+        """The test's process has its own."""
+
+
+@contextmanager
+def served(app: Any, *, tls: str | None = None) -> Iterator[str]:
+    """The address of an application that is served on a port of its own. `tls`: a file with key and
+    certificates."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, ssl_certfile=tls, log_level="critical", lifespan="off"
+    )
+    server = _Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    begun = threading.Event()
+    while not server.started:
+        assert thread.is_alive(), "it could not be served"
+        begun.wait(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()

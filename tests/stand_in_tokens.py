@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from fastcheck.answers import Page
 from fastcheck.errors import NameInvalid, UnknownToken
@@ -15,11 +15,12 @@ from fastcheck.token_answers import MadeToken, TokenState
 
 
 class ServiceWithTokens(Service):
-    """Makes, lists and revokes tokens, and forgets them."""
+    """Makes, lists and revokes tokens, and forgets them with the process."""
+
+    _of_ledgers: ClassVar[dict[str, dict[str, TokenState]]] = {}
 
     def _kept(self) -> dict[str, TokenState]:
-        kept: dict[str, TokenState] = self.__dict__.setdefault("kept_tokens", {})
-        return kept
+        return self._of_ledgers.setdefault(str(self.epoch()), {})
 
     def make_token(
         self,

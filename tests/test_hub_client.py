@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 import httpx
 import pytest
 import trustme
-import uvicorn
 from async_stub import STUB, made
 from conftest import MAY_2024_MS
 from fastcheck import errors
@@ -42,7 +40,7 @@ from fastcheck.hub_client.exchange import (
 from fastcheck.hub_client.methods import HubMethods
 from fastcheck.hub_client.requests import amount, get, packed, path
 from fastcheck.rest.shapes import FeatureCheck
-from hub_api import CATALOG, URL, asgi, make_app, make_service
+from hub_api import CATALOG, URL, asgi, make_app, make_service, served
 
 TOKEN = "fc_live_0123456789abcdef_averysecrettext"
 PROBLEM = {"content-type": "application/problem+json"}
@@ -403,13 +401,6 @@ def test_a_child_connects_anew() -> None:
 # Over TLS.
 
 
-class ServerThread(uvicorn.Server):
-    """Serves until it is told to end."""
-
-    def install_signal_handlers(self) -> None:
-        """The test's process has its own."""
-
-
 @pytest.fixture
 def tls_url(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """(the address of a hub whose certificate is of an authority of its own, that authority's file)."""
@@ -421,26 +412,8 @@ def tls_url(tmp_path: Path) -> Iterator[tuple[str, str]]:
     store = SqliteStore.in_memory()
     service = make_service(store, clock)
     service.set_catalog(service.parse(CATALOG, "c"), CATALOG, "c")
-    started = threading.Event()
-    config = uvicorn.Config(
-        make_app(service, clock), host="127.0.0.1", port=0, ssl_certfile=str(tmp_path / "hub.pem"),
-        log_level="critical", lifespan="off",
-    )  # fmt: skip
-    server = ServerThread(config)
-
-    async def serve() -> None:
-        asyncio.get_running_loop().call_soon(started.set)
-        await server.serve()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        started.wait(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"https://127.0.0.1:{port}", str(tmp_path / "ca.pem")
-    server.should_exit = True
-    thread.join()
+    with served(make_app(service, clock), tls=str(tmp_path / "hub.pem")) as url:
+        yield url, str(tmp_path / "ca.pem")
     store.close()
 
 

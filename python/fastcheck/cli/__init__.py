@@ -24,6 +24,7 @@ from fastcheck.cli import (
     override,
     replay,
     status,
+    token,
     usage,
 )
 from fastcheck.cli.arguments import UsageError
@@ -32,7 +33,8 @@ from fastcheck.cli.instants import joined
 from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
 COMMANDS = (
-    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status, hub, bench,
+    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status,
+    hub, token, bench,
 )  # fmt: skip
 """In the order of `--help`."""
 

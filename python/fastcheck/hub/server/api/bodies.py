@@ -149,8 +149,9 @@ class Cost(Body):
 
 def credits_of(amount: int | str) -> int | Decimal:
     """An amount as the service takes it. Raises `AmountError` for one that no pool can hold."""
+    found: int | Decimal
     found = Decimal(amount) if isinstance(amount, str) and "." in amount else int(amount)
-    if abs(found) > INTEGER_MAX:
+    if not -INTEGER_MAX <= found <= INTEGER_MAX:
         raise AmountError(f"an amount is over {INTEGER_MAX}, the most that any pool can hold: split it")
     return found
 

@@ -1,0 +1,309 @@
+"""`fastcheck token`: who may ask a hub, and what for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastcheck.cli.arguments import (
+    Commands,
+    UsageError,
+    add_change,
+    add_command,
+    add_group,
+    add_instant,
+    add_limit,
+    add_yes,
+    positive,
+)
+from fastcheck.cli.confirm import confirm
+from fastcheck.cli.instants import told
+from fastcheck.cli.pages import walk
+from fastcheck.cli.screen import print_json, print_json_list, print_rows
+from fastcheck.errors import DirectoryError
+
+if TYPE_CHECKING:
+    from fastcheck.answers import Page
+    from fastcheck.hub.requests import Instant
+    from fastcheck.token_answers import MadeToken, TokenState
+
+SCOPES = ("stream", "spend", "admin", "support")
+TOKEN_FILE_BYTES_MAX = 4_096
+URL_VARIABLE = "FASTCHECK_HUB"
+TOKEN_VARIABLE = "FASTCHECK_TOKEN"
+WHERE = f"""Which hub: --url (default: ${URL_VARIABLE}) with an admin token, in a file (--token-file) or
+${TOKEN_VARIABLE}. Or the hub's directory DIR, while no hub is running on it."""
+
+
+class Tokens(Protocol):
+    """Who keeps the tokens: a hub, or its directory."""
+
+    def make_token(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        environment: str,
+        expires_at: Instant | None,
+        rate_per_s: int | None,
+        reason: str,
+    ) -> MadeToken:
+        """Makes one."""
+        ...
+
+    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
+        """All of them."""
+        ...
+
+    def revoke_token(self, id: str, *, reason: str) -> TokenState:
+        """Ends one."""
+        ...
+
+
+def add(commands: Commands) -> None:
+    """The arguments of the subcommands."""
+    parts = add_group(commands, "token", "make, list and revoke the tokens of a hub")
+
+    maker = add_command(
+        parts,
+        "make",
+        "make a token; its text is shown this once",
+        "fastcheck token make billing --scope spend --url https://hub:8700 --token-file admin.token",
+        WHERE,
+    )
+    _add_where(maker)
+    maker.add_argument("name", metavar="NAME", help="what people call it")
+    maker.add_argument(
+        "--scope",
+        metavar="SCOPE",
+        dest="scopes",
+        action="append",
+        choices=SCOPES,
+        required=True,
+        help="what it allows: stream (hosts), spend, support (reads) or admin; may be repeated",
+    )
+    maker.add_argument(
+        "--environment", metavar="NAME", default="live", help="the hubs it is for (default live)"
+    )
+    add_instant(maker, "--expires", "when it ends (default: never)")
+    maker.add_argument(
+        "--rate", metavar="N", type=positive, help="requests it may make a second (default: the hub's)"
+    )
+    maker.add_argument(
+        "--to", metavar="FILE", help="write its text to a new file (0600) instead of showing it"
+    )
+    add_change(maker, once=False)
+    maker.set_defaults(run=run_make)
+
+    lister = add_command(
+        parts, "list", "list all tokens", "fastcheck token list --url https://hub:8700", WHERE
+    )
+    _add_where(lister)
+    add_limit(lister)
+    lister.set_defaults(run=run_list)
+
+    revoker = add_command(
+        parts,
+        "revoke",
+        "end a token for good, within a second everywhere",
+        "fastcheck token revoke 7f3a90c2b1d4e586 --reason leaked --yes",
+        WHERE,
+    )
+    _add_where(revoker)
+    revoker.add_argument("token", metavar="ID", help="its id, see `fastcheck token list`; not its text")
+    add_change(revoker, once=False)
+    add_yes(revoker)
+    revoker.set_defaults(run=run_revoke)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", nargs="?", help="the directory of a hub that is stopped")
+    parser.add_argument("--url", metavar="URL", help=f"the hub's address (default: ${URL_VARIABLE})")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help=f"a file with an admin token (default: ${TOKEN_VARIABLE})"
+    )
+    parser.add_argument(
+        "--ca-file", metavar="FILE", help="authorities that the hub's certificate is checked by"
+    )
+
+
+def run_make(args: argparse.Namespace) -> int:
+    """Makes a token, and tells its text once."""
+    to = None if args.to is None else _new_file(args.to)
+    try:
+        with _tokens(args) as tokens:
+            made = tokens.make_token(
+                args.name, args.scopes, environment=args.environment, expires_at=args.expires,
+                rate_per_s=args.rate, reason=args.reason,
+            )  # fmt: skip
+    except BaseException:
+        if to is not None:
+            os.close(to)
+            os.unlink(args.to)
+        raise
+    text = made.token or ""
+    if to is not None:
+        with os.fdopen(to, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(to)
+    if args.json:
+        print_json({"token": None if to is not None else text, **_as_data(made.state)})
+    elif to is not None:
+        print(f"{made.state.id}: made for {made.state.name}, written to {args.to}")
+    else:
+        print(text)
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """A row for each, those that are over included."""
+    with _tokens(args) as tokens:
+        found = _first(walk(tokens.list_tokens), args.limit)
+        if args.json:
+            print_json_list(_as_data(one) for one in found)
+            return 0
+        header = ("token", "name", "scopes", "for", "state", "expires (UTC)", "last used (UTC)")
+        print_rows(header, (_row(one) for one in found), left=len(header), none="no tokens")
+    return 0
+
+
+def run_revoke(args: argparse.Namespace) -> int:
+    """Asks, and revokes."""
+    confirm(f"Revoke token {args.token}? Whoever uses it is refused from then on.", args.yes)
+    with _tokens(args) as tokens:
+        state = tokens.revoke_token(args.token, reason=args.reason)
+    if args.json:
+        print_json(_as_data(state))
+    else:
+        print(f"{state.id}: revoked, {state.name}")
+    return 0
+
+
+def _first(found: Iterator[TokenState], limit: int | None) -> Iterator[TokenState]:
+    for count, one in enumerate(found):
+        if count == limit:
+            return
+        yield one
+
+
+def _row(one: TokenState) -> tuple[str, ...]:
+    ends, used = told(one.expires_at), told(one.last_used_at)
+    return one.id, one.name, ",".join(one.scopes), one.environment, standing(one), ends, used
+
+
+def standing(one: TokenState) -> str:
+    """What a token is now: revoked, expired or active."""
+    if one.revoked_at is not None:
+        return "revoked"
+    return "expired" if one.expires_at is not None and one.expires_at <= _now_ms() else "active"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _as_data(one: TokenState) -> dict[str, Any]:
+    return {**vars(one), "state": standing(one)}
+
+
+def _new_file(path: str) -> int:
+    """A descriptor of a file that was not there. Before the token is made: its text is told only once."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already: name a new file") from None
+
+
+@contextmanager
+def _tokens(args: argparse.Namespace) -> Iterator[Tokens]:
+    url = args.url or os.environ.get(URL_VARIABLE)
+    if args.directory is not None:
+        if args.url is not None:
+            raise UsageError("name a directory or --url, not both")
+        with _directory(args.directory, getattr(args, "author", "")) as tokens:
+            yield tokens
+        return
+    if not url:
+        raise UsageError(f"say which hub: --url, ${URL_VARIABLE}, or the directory of one that is stopped")
+    from fastcheck.hub_client import HubClient
+
+    with HubClient(url, _admin_token(args.token_file), ca_file=args.ca_file) as client:
+        yield client.by(getattr(args, "author", ""))
+
+
+def _admin_token(file: str | None) -> str:
+    if file is not None:
+        with open(file, encoding="ascii", errors="replace") as opened:
+            return opened.read(TOKEN_FILE_BYTES_MAX)
+    text = os.environ.get(TOKEN_VARIABLE)
+    if not text:
+        raise UsageError(f"an admin token is needed: --token-file, or ${TOKEN_VARIABLE}")
+    return text
+
+
+@contextmanager
+def _directory(directory: str, author: str) -> Iterator[Tokens]:
+    """The ledger of a directory, which nobody else may have open meanwhile."""
+    from fastcheck import _fastcheck
+    from fastcheck.clock import SystemClock
+    from fastcheck.hub.service import Service
+    from fastcheck.hub.store.sqlite import SqliteStore
+    from fastcheck.owner_lock import OwnerLock
+
+    ledger = Path(directory, "ledger.db")
+    if not ledger.exists():
+        raise DirectoryError(directory, "is not the directory of a hub", "name the one it was started with")
+    lock = OwnerLock(str(Path(directory, "owner.lock")))
+    if not lock.acquire():
+        raise DirectoryError(directory, "is open in another process", "ask that hub with --url, or stop it")
+    try:
+        store = SqliteStore(ledger)
+        try:
+            yield _Kept(Service(store, SystemClock(), _fastcheck.Catalog.parse), author)
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
+class _Kept:
+    """Tokens of a ledger that is open here."""
+
+    def __init__(self, service: Any, author: str) -> None:
+        self._service = service
+        self._author = author
+
+    def make_token(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        environment: str,
+        expires_at: Instant | None,
+        rate_per_s: int | None,
+        reason: str,
+    ) -> MadeToken:
+        made: MadeToken = self._service.make_token(
+            name, scopes, environment=environment, expires_at=expires_at, rate_per_s=rate_per_s,
+            by=self._by(reason),
+        )  # fmt: skip
+        return made
+
+    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
+        found: Page[TokenState] = self._service.list_tokens(cursor, limit)
+        return found
+
+    def revoke_token(self, id: str, *, reason: str) -> TokenState:
+        ended: TokenState = self._service.revoke_token(id, by=self._by(reason))
+        return ended
+
+    def _by(self, reason: str) -> Any:
+        from fastcheck.hub.requests import By
+
+        return By(self._author, reason)
