@@ -243,8 +243,8 @@ class Connection:
         wait_ms = self._backoff.failed(
             _now_ms(), retry_after_ms=failure.retry_after_ms, at_least_ms=failure.at_least_ms
         )
-        self._tell(connected=False, failure=failure)
         self._log(failure.reason, logging.WARNING)
+        self._tell(connected=False, failure=failure)
         await self._pause(wait_ms / 1_000)
 
     async def _once(self) -> Failure:
@@ -262,6 +262,8 @@ class Connection:
         with contextlib.suppress(Exception):
             self._socket_fd = socket.transport.get_extra_info("socket").fileno()
         try:
+            if self._closing.is_set():  # It was set while the handshake ended; nobody hangs up for us.
+                return Failure("closed")
             return await self._converse(socket)
         except (OSError, WebSocketException, EOFError) as error:
             if self._silent is not None:
