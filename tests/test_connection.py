@@ -1,4 +1,5 @@
-"""The socket of the stream, against a hub that does what a test tells it: what is refused, said and survived."""
+"""The socket of the stream, against a hub that does what a test tells it: what is refused, said and
+survived."""
 
 from __future__ import annotations
 
@@ -549,7 +550,7 @@ def test_closing_is_prompt(hosts: Callable[..., Host], at: str) -> None:
         host.connection.close()
         host.connection.close()
         assert time.monotonic() - began < 2.0
-        assert not any("fastcheck-stream" == one.name and one.is_alive() for one in threading.enumerate())
+        assert not any(one.name == "fastcheck-stream" and one.is_alive() for one in threading.enumerate())
 
 
 def test_a_child_closes_the_socket_it_inherited(hub: ScriptedHub, hosts: Callable[..., Host]) -> None:
