@@ -398,7 +398,7 @@ def test_a_refused_token_is_said_with_the_hubs_reason_and_never_shown(
 @pytest.mark.parametrize(
     ("answer", "match", "retry_after_ms"),
     [
-        (problem(HTTPStatus.SERVICE_UNAVAILABLE, "drains", **{"Retry-After": "7"}), "HTTP 503): drains", 7_000),
+        (problem(HTTPStatus.SERVICE_UNAVAILABLE, "drains", **{"Retry-After": "7"}), "503): drains", 7_000),
         (problem(HTTPStatus.SERVICE_UNAVAILABLE, "x", **{"Retry-After": "soon"}), "HTTP 503", 0),
         (problem(HTTPStatus.NOT_FOUND, "no such path"), "HTTP 404): no such path", 0),
         (problem(HTTPStatus.TEMPORARY_REDIRECT, "", Location="ws://127.0.0.1:1/steal"), "HTTP 307", 0),
@@ -626,7 +626,8 @@ def test_the_checkpoint_is_synced_and_merged_beside_the_stream(
         await for_ever(peer)
 
     hub.conversations.append(fills)
-    monkeypatch.setattr(Replica, "wants_compaction", property(lambda self: self.ready and not merged.is_set()))
+    wanted = property(lambda self: self.ready and not merged.is_set())
+    monkeypatch.setattr(Replica, "wants_compaction", wanted)
     compact = Replica.compact
     monkeypatch.setattr(Replica, "compact", lambda self: (compact(self), merged.set()))
     host = hosts(hub.url)

@@ -48,8 +48,9 @@ class World:
     def process(self, customers_max: int = 10) -> HeldReplica:
         self.ring = Ring(1)
         replica = HeldReplica(
-            self.directory, natives(self.disk), self.clock, self.ring, self.bundled, customers_max=customers_max
-        )
+            self.directory, natives(self.disk), self.clock, self.ring, self.bundled,
+            customers_max=customers_max,
+        )  # fmt: skip
         replica.settled = self.settled.update
         replica.open()
         self.connect(replica)
