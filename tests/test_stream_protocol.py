@@ -442,6 +442,13 @@ def test_a_hub_that_is_not_heard_for_three_heartbeats_is_gone() -> None:
     assert stream.state is State.ENDED
 
 
+def test_a_host_that_was_busy_blames_nobody() -> None:
+    stream = live()
+    stream.resume(100_000)
+    assert stream.tick(100_000 + 3 * BEAT_MS) is None
+    assert stream.tick(100_001 + 3 * BEAT_MS) is not None
+
+
 def test_a_host_waits_longer_for_its_intent() -> None:
     stream = greeted()
     assert stream.tick(protocol.INTENT_WAIT_MS) is None
