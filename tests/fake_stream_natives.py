@@ -1,5 +1,5 @@
-"""The native parts of a host that follows a hub, in plain Python. What is in `Disk` outlives every process, as
-files do; after `steps_left` steps that touch it a process is killed."""
+"""The native parts of a host that follows a hub, in plain Python. What is in `Disk` outlives every process,
+as files do; after `steps_left` steps that touch it a process is killed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Which answers a host on demand may take: against a ledger that remembers every state it was ever in.
 
-Answers race with changes. After every step the customers that are held must be exactly what the ledger said at
-the host's place in the stream: nothing else makes `min_seq` true, and nobody would notice that it is wrong."""
+Answers race with changes. After every step the customers that are held must be exactly what the ledger said
+at the host's place in the stream: nothing else makes `min_seq` true, and nobody would notice that it is
+wrong."""
 
 from __future__ import annotations
 

@@ -501,9 +501,9 @@ def test_what_takes_long_is_known(host: Fixture) -> None:
 
 
 def test_a_kill_at_any_step_loses_nothing_and_mixes_nothing(tmp_path: Path) -> None:
-    """A stream with changes, catalogs, and snapshots of this epoch and of another. The process is killed at every
-    step that touches the disk, in turn; the next one must come to the ledger's state from wherever it was left,
-    and between two streams nobody may see what the ledger never said."""
+    """A stream with changes, catalogs, and snapshots of this epoch and of another. The process is killed at
+    every step that touches the disk, in turn; the next one must come to the ledger's state from wherever it
+    was left, and between two streams nobody may see what the ledger never said."""
     steps, kills = 0, 0
     while True:
         host = Fixture(tmp_path)
@@ -567,8 +567,8 @@ def where(script: list[Event], have: Have | None, furthest: int) -> int:
 
 
 def check_state(host: Fixture, truth: dict[tuple[int, int], dict[int, bytes]]) -> None:
-    """What checks see is a state the ledger was in, or one of a change that is being written: each customer as
-    before it or as after it."""
+    """What checks see is a state the ledger was in, or one of a change that is being written: each customer
+    as before it or as after it."""
     disk = host.disk
     if not disk.catalog:
         return

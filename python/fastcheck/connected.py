@@ -31,10 +31,8 @@ from .errors import (
 )  # fmt: skip
 from .host import LOADING, REQUEST_TIMEOUT_S, Host
 from .stream.address import HubAddress
-from .stream.held import HeldReplica
 from .stream.marker import Marker
 from .stream.natives import CatalogText, Natives
-from .stream.replica import Replica
 from .wire import name
 from .worker import RETRY_S
 
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
     from .admin import Admin
     from .embedded import GivenCatalog
     from .stream.connection import Connection
+    from .stream.held import HeldReplica
+    from .stream.replica import Replica
 
 log = logging.getLogger("fastcheck.host")
 
@@ -103,10 +103,16 @@ class StreamPart:
     """What the owner of a directory that follows a hub does."""
 
     def __init__(
-        self, connection: Connection, replica: Replica | HeldReplica, lease_timeout_s: float
+        self,
+        connection: Connection,
+        replica: Replica | HeldReplica,
+        lease_timeout_s: float,
+        *,
+        on_demand: bool,
     ) -> None:
         self._connection = connection
         self._replica = replica
+        self._on_demand = on_demand
         self._lease_timeout_s = lease_timeout_s
 
     @property
@@ -122,7 +128,7 @@ class StreamPart:
 
     def touch(self, customer: str, pool: str | None) -> bool:
         """Fetches a customer (pool None). There are no leases across a fleet yet."""
-        if pool is not None or not isinstance(self._replica, HeldReplica):
+        if pool is not None or not self._on_demand:
             return False
         return self._connection.fetch([customer], self._lease_timeout_s).get(customer, False)
 
@@ -141,7 +147,7 @@ class StreamPart:
 
     def prewarm(self, pairs: Sequence[tuple[str, str | None]]) -> int:
         """Fetches customers of a host on demand; how many there are."""
-        if not isinstance(self._replica, HeldReplica):
+        if not self._on_demand:
             return 0
         keys = list(dict.fromkeys(customer for customer, _ in pairs))
         found = 0
@@ -151,7 +157,7 @@ class StreamPart:
 
     def fetch(self, customers: Sequence[str], timeout_s: float) -> dict[str, bool]:
         """Fetches customers: which of them are somebody's. Who could not be asked in time is left out."""
-        if not isinstance(self._replica, HeldReplica):
+        if not self._on_demand:
             return {}
         return self._connection.fetch(customers[:FETCH_KEYS], min(float(timeout_s), FETCH_S))
 
@@ -359,6 +365,11 @@ class ConnectedHost(Host[StreamPart]):
         return found
 
     def _play(self, given: GivenCatalog | None) -> StreamPart:
+        with LOADING:  # The socket's library and the conversation, which no worker needs.
+            from .stream.connection import Connection
+            from .stream.held import HeldReplica
+            from .stream.replica import Replica
+
         settings = self.settings
         bundled = settings.bundled
         text = None if bundled is None else CatalogText(bundled.catalog, bundled.source, bundled.filename)
@@ -370,11 +381,11 @@ class ConnectedHost(Host[StreamPart]):
             )
         else:
             replica = Replica(self.directory, self._natives, self._clock, ring, text)
-        connection = _load_connection()(
+        connection = Connection(
             settings.address, settings.token, settings.marker.host, replica, ca_file=settings.ca_file
         )
         connection.start()
-        return StreamPart(connection, replica, self._lease_timeout_s)
+        return StreamPart(connection, replica, self._lease_timeout_s, on_demand=self.on_demand)
 
     # The hub itself.
 
@@ -411,14 +422,6 @@ _NO_LEASE: Final = (
     "something countable was asked for: a host that follows a hub has no leases yet and denies it; "
     "reserve at the hub instead (admin.reserve)"
 )
-
-
-def _load_connection() -> type[Connection]:
-    """Loads the socket's library, which no worker needs."""
-    with LOADING:
-        from .stream.connection import Connection
-
-        return Connection
 
 
 def customers_mode(customers: object) -> str:

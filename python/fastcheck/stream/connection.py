@@ -43,7 +43,6 @@ OPEN_TIMEOUT_S: Final = 5.0
 """For TCP, TLS and the handshake together."""
 CLOSE_TIMEOUT_S: Final = 0.5
 """For a polite end; then the connection is cut."""
-PING_S: Final = 20.0
 QUEUE_FRAMES: Final = 4
 """Messages read ahead: each may have `HUB_MESSAGE_BYTES_MAX`."""
 TICK_S: Final = 1.0
@@ -243,8 +242,8 @@ class Connection:
         wait_ms = self._backoff.failed(
             _now_ms(), retry_after_ms=failure.retry_after_ms, at_least_ms=failure.at_least_ms
         )
-        self._tell(connected=False, failure=failure)
         self._log(failure.reason, logging.WARNING)
+        self._tell(connected=False, failure=failure)
         await self._pause(wait_ms / 1_000)
 
     async def _once(self) -> Failure:
@@ -262,10 +261,15 @@ class Connection:
         with contextlib.suppress(Exception):
             self._socket_fd = socket.transport.get_extra_info("socket").fileno()
         try:
+            if self._closing.is_set():  # It was set while the handshake ended; nobody hangs up for us.
+                return Failure("closed")
             return await self._converse(socket)
         except (OSError, WebSocketException, EOFError) as error:
             if self._silent is not None:
                 return reasons.of_goodbye(self._silent.code, self._silent.detail, 0, self.url)
+            return reasons.of_error(error, self.url)
+        except Exception as error:  # A mistake of ours must not end what reconnects for ever.
+            log.exception("what %s sent could not be handled", self.url)
             return reasons.of_error(error, self.url)
         finally:
             self._socket_fd = -1
@@ -292,8 +296,7 @@ class Connection:
                 ssl=tls,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
+                ping_interval=None,  # The hub's heartbeats show life; a pong may wait behind a long apply.
                 max_size=frames.HUB_MESSAGE_BYTES_MAX,
                 max_queue=QUEUE_FRAMES,
                 logger=_quiet,
@@ -321,7 +324,8 @@ class Connection:
                     answer = stream.answer(replica.visible)
                 except Refused as refused:
                     self._forget_where(refused.code)
-                    await socket.send(stream.refuse(refused.code, refused.detail))
+                    with contextlib.suppress(WebSocketException, OSError):
+                        await socket.send(stream.refuse(refused.code, refused.detail))
                     return reasons.of_refusal(refused.code, refused.detail, self.url)
                 if answer is not None:
                     self._refused = ""
@@ -345,7 +349,9 @@ class Connection:
         events = stream.receive(message, _now_ms())
         if all(self._replica.quick(event) or isinstance(event, Ended) for event in events):
             return self._apply(stream, events)
-        return await self._native(lambda: self._apply(stream, events))
+        ended = await self._native(lambda: self._apply(stream, events))
+        stream.resume(_now_ms())
+        return ended
 
     def _apply(self, stream: Stream, events: list[Event]) -> Ended | None:
         for event in events:
@@ -377,7 +383,7 @@ class Connection:
         while True:
             await asyncio.sleep(TICK_S)
             stream, socket = self._stream, self._socket
-            if stream is not None and socket is not None:
+            if stream is not None and socket is not None and not self._turn.locked():
                 self._silent = stream.tick(_now_ms())
                 if self._silent is not None or self._replica.needs_stream_anew:
                     socket.transport.abort()
@@ -386,6 +392,8 @@ class Connection:
                     await self._native(self._replica.tick)
                 except (FastcheckError, OSError) as error:
                     self._log(str(error), logging.WARNING)
+                except Exception:
+                    log.exception("what is done once a second failed")
             if self._replica.wants_compaction and (self._compacting is None or self._compacting.done()):
                 # Beside the stream: the log goes on while it is merged.
                 self._compacting = asyncio.ensure_future(self._native(self._replica.compact))
@@ -455,7 +463,10 @@ class Connection:
 
     async def _native(self, call: Callable[[], Answer]) -> Answer:
         """Runs a long call on the worker thread. It is never left alone: who is cancelled waits for it."""
-        work = asyncio.get_running_loop().run_in_executor(self._worker, call)
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self._worker, call)
+        except RuntimeError:
+            return call()  # The interpreter ends, and takes no more work: the last things are done here.
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -31,7 +31,7 @@ from .records import split
 from .refetch import Refetch
 from .rows import Rows, local_failure, refusing
 
-HELD_PAGE: Final = 4_096
+HELD_PAGE: Final = 65_536
 """Ids read from the arena at once."""
 WANTS_FOR_TOUCHES: Final = 2
 """Of the open questions, so many are kept free of pages, for customers that somebody waits for."""

@@ -168,6 +168,10 @@ class Stream:
         self.state = State.ENDED
         return Ended(frames.IDLE, f"the hub was not heard for {(now_ms - self._heard_at) / 1_000:.1f} s")
 
+    def resume(self, now_ms: int) -> None:
+        """The host was busy with what it had heard; silence counts from here."""
+        self._heard_at = max(self._heard_at, now_ms)
+
     def receive(self, message: bytes, now_ms: int) -> list[Event]:
         """The events of a message, in order. Raises `Refused`: then nothing of the message counts."""
         if self.state in (State.NEW, State.ENDED):

@@ -44,9 +44,9 @@ def of_error(error: BaseException, url: str) -> Failure:
                 "certificate with ca_file=…, or have the hub's renewed"
             )
         case ssl.SSLError():
-            return Failure(f"TLS with {url} failed: {error.reason or error}")
+            return Failure(f"TLS with {url} failed: {_plain(str(error))}")
         case socket.gaierror():
-            return Failure(f"the name in {url} cannot be resolved: {error.strerror or error}")
+            return Failure(f"the name in {url} cannot be resolved: {_plain(error.strerror or str(error))}")
         case ConnectionRefusedError():
             return Failure(f"nobody listens at {url}")
         case TimeoutError():
