@@ -132,7 +132,7 @@ def _natives() -> Natives:
     native: Any = _fastcheck
 
     def make_owner(directory: str, catalog: Any, now_ms: int, on_demand: int | None) -> Any:
-        return native.Owner(directory, catalog, now_ms, **({} if on_demand is None else {"on_demand": on_demand}))
+        return native.Owner(directory, catalog, now_ms, on_demand=on_demand)
 
     return Natives(_fastcheck.Catalog.parse, make_owner, native.Checkpoint, native.arena_boot)
 

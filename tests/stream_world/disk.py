@@ -245,7 +245,8 @@ class FakeCheckpoint:
         self._received = bytearray()
 
     def piece(self, offset: int, data: bytes) -> None:
-        assert self._received is not None and offset == len(self._received)
+        assert self._received is not None
+        assert offset == len(self._received)
         self._received += data
 
     def received_whole(self) -> Stored:

@@ -120,7 +120,9 @@ class Host:
     def receive(self) -> None:
         """Takes the next message, as the product's shell does."""
         link, stream, replica = self.link, self.stream, self.replica
-        assert link is not None and stream is not None and replica is not None
+        assert link is not None
+        assert stream is not None
+        assert replica is not None
         message = link.to_host.messages.popleft()
         try:
             self._take(link, stream, replica, message)
