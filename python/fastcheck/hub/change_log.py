@@ -1,7 +1,7 @@
 """Logging changes for hosts that follow a hub: in the transaction of the change, once it has its number.
 
-The row of seq is held from `next_seq` to the commit. So whoever comes here is alone: the digest that is read
-is that of the change before, and customers' records are as that change left them."""
+The row of seq is held from `next_seq` to the commit. So whoever comes here is alone, and the digest that is
+read is that of the change before."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RECORDS_PER_SUM = 4_096
 
 
 def log_records(
-    books: Books, at: int, seq: int, known: Sequence[int], packed: bytes, count: int
+    books: Books, at: int, seq: int, old: Sequence[bytes], packed: bytes, count: int
 ) -> None:
-    """Logs records that are about to be written as change `seq`. `known`: the numbers of those that are in
-    the place of others."""
+    """Logs records that are about to be written as change `seq`, in the place of `old` ones, whose customers
+    the caller holds."""
     digest, logged = _before(books, seq)
-    after = moved(digest, books.packed_of(known), packed)
+    after = moved(digest, old, packed)
     books.log_change(LoggedChange(seq, at, RECORDS, packed, count, after), logged + len(packed))
 
 

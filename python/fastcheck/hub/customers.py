@@ -190,17 +190,16 @@ def _write(
     for start in range(0, len(ordered), IDS_PER_QUERY):
         at = max(at, books.keep_past(ordered[start : start + IDS_PER_QUERY], at))
     for part in _parts(changed):
-        seq = books.next_seq()
         records, packed = [one.record for one in part], b"".join(one.packed for one in part)
         _check_keys(books, records)
+        replaced = [one.number for one in records if one.number in known]
+        books.replace_notices(replaced, of_records(records, call.now, call.notice_ms))
+        old = books.packed_of(replaced) if call.streams else []
+        # Whoever else changes records waits from here on until this transaction ends: little is left to do.
+        seq = books.next_seq()
         if call.streams:
-            replaced = [one.number for one in records if one.number in known]
-            log_records(books, stored_at, seq, replaced, packed, len(part))
+            log_records(books, stored_at, seq, old, packed, len(part))
         books.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
-        books.replace_notices(
-            [one.number for one in records if one.number in known],
-            of_records(records, call.now, call.notice_ms),
-        )
         for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
             kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
             books.tell(kind, call.now, one.number, one.id, {"seq": seq})

@@ -26,7 +26,12 @@ class StoredCatalog:
 _COUNTED = select(meta.c.value).where(meta.c.key == bindparam("name"))
 _HELD = _COUNTED.with_for_update()
 _SHARED = _COUNTED.with_for_update(read=True)
-_COUNT = update(meta).where(meta.c.key == bindparam("name")).values(value=meta.c.value + bindparam("count"))
+_COUNT = (
+    update(meta)
+    .where(meta.c.key == bindparam("name"))
+    .values(value=meta.c.value + bindparam("count"))
+    .returning(meta.c.value)
+)
 _SET = update(meta).where(meta.c.key == bindparam("name")).values(value=bindparam("new"))
 _IN_FORCE = (
     select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document)
@@ -72,8 +77,7 @@ class Catalogs(Subject):
         return int(self._db.execute(_COUNTED, {"name": name}).scalar_one())
 
     def _take(self, name: str, count: int) -> int:
-        self._db.execute(_COUNT, {"name": name, "count": count})
-        return self._value(name)
+        return int(self._db.execute(_COUNT, {"name": name, "count": count}).scalar_one())
 
     def catalog(self) -> StoredCatalog | None:
         """The catalog in force."""

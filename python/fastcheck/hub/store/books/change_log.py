@@ -82,7 +82,12 @@ _OLDEST = (
     .limit(bindparam("count"))
 )
 _DROP = delete(changes).where(changes.c.seq < bindparam("first"))
-_RECORDS_OF = select(customers.c.record).where(customers.c.number.in_(bindparam("numbers", expanding=True)))
+_RECORDS_OF = (
+    select(customers.c.record)
+    .where(customers.c.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(customers.c.number)
+    .with_for_update()
+)
 _BY_ID = KeyListQuery(
     select(customers.c.id, customers.c.record).where(customers.c.deleted == false()), customers.c.id
 )
@@ -150,7 +155,7 @@ class ChangeLog(Subject):
         self._db.execute(_DROP, {"first": before})
 
     def packed_of(self, numbers: Sequence[int]) -> list[bytes]:
-        """The records of customers as they are stored now."""
+        """The records of customers as they are stored now, and stay until the transaction ends."""
         return [
             row[0] for part in chunks(numbers) for row in self._db.execute(_RECORDS_OF, {"numbers": part})
         ]
