@@ -20,8 +20,7 @@ from fastcheck.clock import ManualClock
 from fastcheck.connected import ConnectedHost, HubSettings
 from fastcheck.embedded import GivenCatalog
 from fastcheck.listener import Listener
-from fastcheck.stream import connection as connections
-from fastcheck.stream import marker, reasons, tokens
+from fastcheck.stream import marker, opening, reasons, tokens
 from fastcheck.stream.address import address
 from processes import wait_for
 from scripted_hub import Peer, ScriptedHub, problem, scripted_hub
@@ -475,4 +474,4 @@ def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_made(
 
 
 def test_waits_are_those_stated() -> None:
-    assert (reasons.FORBIDDEN_WAIT_MS, connections.OPEN_TIMEOUT_S) == (30_000, 5.0)
+    assert (reasons.FORBIDDEN_WAIT_MS, opening.OPEN_TIMEOUT_S) == (30_000, 5.0)

@@ -43,7 +43,7 @@ from fastcheck.frames import (
     Want,
 )
 from fastcheck.stream import connection as connections
-from fastcheck.stream import reasons
+from fastcheck.stream import opening, reasons
 from fastcheck.stream.address import address
 from fastcheck.stream.connection import Connection
 from fastcheck.stream.held import HeldReplica
@@ -444,7 +444,7 @@ def test_nobody_who_listens_is_said(hosts: Callable[..., Host]) -> None:
 def test_a_hub_that_never_answers_is_given_up(
     hosts: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "OPEN_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(opening, "OPEN_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         failure = refused(hosts(f"ws://127.0.0.1:{silent.getsockname()[1]}"))
     assert "did not answer in time" in failure.reason

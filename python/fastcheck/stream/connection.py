@@ -12,26 +12,26 @@ import contextlib
 import logging
 import os
 import random
-import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Final, TypeVar
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from .. import frames
-from .._fastcheck import __version__
 from ..errors import Closed, FastcheckError
 from ..frames import Refused
 from . import reasons
 from .address import HubAddress
+from .askers import Asked, Askers
 from .backoff import Backoff
 from .events import Ended, Event
 from .held import HeldReplica
+from .opening import CLOSE_TIMEOUT_S, SOFTWARE, context, shake_hands
 from .protocol import State, Stream
 from .reasons import Failure
 from .replica import Replica
@@ -39,45 +39,11 @@ from .replica import Replica
 log = logging.getLogger("fastcheck.stream")
 Answer = TypeVar("Answer")
 
-OPEN_TIMEOUT_S: Final = 5.0
-"""For TCP, TLS and the handshake together."""
-CLOSE_TIMEOUT_S: Final = 0.5
-"""For a polite end; then the connection is cut."""
-QUEUE_FRAMES: Final = 4
-"""Messages read ahead: each may have `HUB_MESSAGE_BYTES_MAX`."""
 TICK_S: Final = 1.0
 REOPEN_S: Final = 1.0
 """After a directory that could not be opened."""
 GRACE_S: Final = 2.0
 """How long a lost connection is not yet an outage: who asks for a customer waits for it."""
-SOFTWARE: Final = f"fastcheck-python/{__version__}"
-
-# The library would log the headers, and with them the token, where somebody turns debugging on for all.
-_quiet = logging.getLogger("fastcheck.stream.websocket")
-_quiet.setLevel(logging.WARNING)
-
-
-class _Connect(connect):
-    """Follows no redirect: the token is for one address."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
-class _Asked:
-    """Somebody who waits for customers."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self.left = set(keys)
-        self.found: dict[str, bool] = {}
-        self.done: Future[dict[str, bool]] = Future()
-
-    def settle(self, key: str, found: bool) -> None:
-        self.left.discard(key)
-        self.found[key] = found
-        if not self.left and not self.done.done():
-            self.done.set_result(self.found)
-
 
 class Connection:
     """The stream of one directory."""
@@ -123,15 +89,15 @@ class Connection:
         self._socket_fd = -1
         self._stream: Stream | None = None
         self._silent: Ended | None = None
-        self._asked: list[_Asked] = []
-        self._dropped: list[_Asked] = []
+        self._asked: list[Asked] = []
+        self._dropped: list[Asked] = []
         self._serving = False
-        self._waiters: dict[str, list[_Asked]] = {}
+        self._askers = Askers()
         self._compacting: asyncio.Future[None] | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
         if isinstance(replica, HeldReplica):
-            replica.settled = self._settled
+            replica.settled = self._askers.settled
 
     # For other threads.
 
@@ -168,7 +134,7 @@ class Connection:
     def fetch(self, keys: Sequence[str], timeout_s: float) -> dict[str, bool]:
         """Fetches customers of a host on demand: which keys are somebody's. Keys that could not be asked in
         time are left out. Raises `Closed`."""
-        loop, asked = self._loop, _Asked(keys)
+        loop, asked = self._loop, Asked(keys)
         if not asked.left:
             return {}
         try:
@@ -213,7 +179,7 @@ class Connection:
                 await ticker
             if self._compacting is not None:
                 await asyncio.wait({self._compacting})
-            self._settled(dict.fromkeys(list(self._waiters), False))
+            self._askers.close()
             await self._native(self._replica.close)
 
     async def _open(self) -> bool:
@@ -249,8 +215,8 @@ class Connection:
     async def _once(self) -> Failure:
         try:
             token = self._token()
-            tls = await self._context() if self._secure else None
-            socket = await self._or_closing(self._handshake(token, tls))
+            tls = await self._native(lambda: context(self._ca_file)) if self._secure else None
+            socket = await self._or_closing(shake_hands(self.url, token, tls))
         except FastcheckError as error:
             return Failure(str(error), True, at_least_ms=reasons.FORBIDDEN_WAIT_MS)
         except (OSError, WebSocketException, EOFError, ValueError) as error:
@@ -277,32 +243,6 @@ class Connection:
             await self._hang_up(socket)
             async with self._turn:
                 await self._native(self._after_stream)
-
-    async def _context(self) -> ssl.SSLContext:
-        """Made for each attempt, so that a renewed file of authorities counts."""
-        try:
-            return await self._native(lambda: ssl.create_default_context(cafile=self._ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise OSError(f"the authorities in {self._ca_file} cannot be read: {error}") from error
-
-    def _handshake(self, token: str, tls: ssl.SSLContext | None) -> Coroutine[Any, Any, ClientConnection]:
-        async def shake() -> ClientConnection:
-            return await _Connect(
-                self.url,
-                additional_headers={"Authorization": f"Bearer {token}"},
-                user_agent_header=SOFTWARE,
-                compression=None,
-                proxy=None,
-                ssl=tls,
-                open_timeout=OPEN_TIMEOUT_S,
-                close_timeout=CLOSE_TIMEOUT_S,
-                ping_interval=None,  # The hub's heartbeats show life; a pong may wait behind a long apply.
-                max_size=frames.HUB_MESSAGE_BYTES_MAX,
-                max_queue=QUEUE_FRAMES,
-                logger=_quiet,
-            )
-
-        return shake()
 
     async def _converse(self, socket: ClientConnection) -> Failure:
         """One stream, to its end."""
@@ -400,11 +340,11 @@ class Connection:
 
     # Customers on demand.
 
-    def _begin_fetch(self, asked: _Asked) -> None:
+    def _begin_fetch(self, asked: Asked) -> None:
         self._asked.append(asked)
         self._serve_soon()
 
-    def _begin_drop(self, asked: _Asked) -> None:
+    def _begin_drop(self, asked: Asked) -> None:
         self._dropped.append(asked)
         self._serve_soon()
 
@@ -420,34 +360,14 @@ class Connection:
             asked, self._asked = self._asked, []
             dropped, self._dropped = self._dropped, []
             replica = self._replica
+            away = not self.connected and time.monotonic() - self._lost_at > GRACE_S
             if isinstance(replica, HeldReplica):
                 for one in asked:
-                    self._register(replica, one)
+                    self._askers.register(one, replica.demand, away=away)
             for one in dropped:
-                self._forget_waiter(one)
+                self._askers.forget(one)
         with contextlib.suppress(WebSocketException, OSError):
             await self._ask()
-
-    def _register(self, replica: HeldReplica, asked: _Asked) -> None:
-        away = not self.connected and time.monotonic() - self._lost_at > GRACE_S
-        for key in list(asked.left):
-            if away or replica.demand.known_missing(key) or not replica.demand.ask(key):
-                asked.settle(key, False)
-            else:
-                self._waiters.setdefault(key, []).append(asked)
-
-    def _forget_waiter(self, asked: _Asked) -> None:
-        for key in asked.left:
-            waiting = self._waiters.get(key, [])
-            if asked in waiting:
-                waiting.remove(asked)
-            if not waiting:
-                self._waiters.pop(key, None)
-
-    def _settled(self, keys: dict[str, bool]) -> None:
-        for key, found in keys.items():
-            for asked in self._waiters.pop(key, ()):
-                asked.settle(key, found)
 
     async def _ask(self) -> None:
         """Sends the questions that can be asked now."""
