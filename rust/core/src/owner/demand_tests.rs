@@ -587,3 +587,59 @@ fn a_number_that_a_killed_owner_published_without_its_key_counts_for_nothing() {
         assert_eq!(open().found, Found::Intact);
     }
 }
+
+/// Places of the words that only rows on demand have, and of some beside them.
+fn damage() -> impl Strategy<Value = Vec<(u16, u64)>> {
+    let word = prop_oneof![
+        Just(0),
+        Just(1),
+        Just(u64::MAX),
+        Just(u64::MAX - 1),
+        1u64..4_000,
+        any::<u64>(),
+    ];
+    prop::collection::vec((any::<u16>(), word), 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever the words of the numbers say: a row is the number's own, or there is none, or an error; and the next owner
+    /// adopts or begins anew.
+    #[test]
+    fn damaged_numbers_lead_to_no_wrong_row(words in damage()) {
+        use std::os::unix::fs::FileExt;
+        let (dir, owner) = holding(100, 30);
+        let generation = owner.rows.as_ref().unwrap().generation;
+        let path = rows_path(dir.path(), generation);
+        drop(owner);
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut header = [0u8; 8];
+        file.read_exact_at(&mut header, 14 * 8).unwrap();
+        let numbers_at = u64::from_ne_bytes(header);
+        file.read_exact_at(&mut header, 15 * 8).unwrap();
+        let numbers = u64::from_ne_bytes(header);
+        for (at, word) in &words {
+            let place = numbers_at + u64::from(*at) % numbers;
+            file.write_all_at(&word.to_ne_bytes(), place * 8).unwrap();
+        }
+        let view = View::attach(dir.path()).unwrap();
+        for number in 1..=40 {
+            if let Ok(Some(row)) = view.rows.by_number(number) {
+                prop_assert_eq!(row.number(), number);
+                prop_assert!(number <= 30);
+            }
+        }
+        let mut owner = open(dir.path(), 100);
+        if owner.found != Found::Intact {
+            owner.load([], 1, 2, NOW_MS).unwrap();
+        }
+        owner.put_found(&customer(31, 1).bytes(), NOW_MS).unwrap();
+        owner.evict(10).unwrap();
+        let view = View::attach(dir.path()).unwrap();
+        for number in owner.held_numbers().unwrap() {
+            prop_assert_eq!(lookup(&view, &format!("customer-{number}")), Some(number));
+            prop_assert_eq!(view.rows.by_number(number).unwrap().map(Row::number), Some(number));
+        }
+    }
+}
