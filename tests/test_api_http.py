@@ -151,6 +151,15 @@ def test_segments_and_webhooks_have_tags(client: httpx.Client) -> None:
     refused(client.get(f"/v1/webhooks/{hook}"), 404, "UnknownWebhook")
 
 
+def test_a_tag_is_not_read_over_where_there_is_none(client: httpx.Client, service: Service) -> None:
+    for header in ("If-Match", "If-None-Match"):
+        answer = client.put(
+            "/v1/customers/acme/overrides/seats", json={"value": 5}, headers={header: '"some"'}
+        )
+        refused(answer, 412, "PreconditionFailed")
+    assert service.list_overrides("acme") == []
+
+
 # Changes.
 
 

@@ -187,8 +187,26 @@ def reading(*scopes: str) -> Callable[..., Awaitable[Asked]]:
 
 
 def changing(*scopes: str) -> Callable[..., Awaitable[Change]]:
-    """A dependency for endpoints that change something."""
+    """A dependency for endpoints that change something which has no entity tag."""
+    who = Depends(allowed(*scopes))
 
+    async def dependency(
+        request: Request,
+        principal: Principal = who,
+        author: Author = None,
+        reason: Reason = None,
+        key: Key = None,
+    ) -> Change:
+        if "if-match" in request.headers or "if-none-match" in request.headers:
+            # To read over it would change what the caller wanted to be sure of.
+            raise PreconditionFailed("what this changes has no entity tag: leave If-Match out")
+        return _change(request, principal, author, reason, key, None, None)
+
+    return dependency
+
+
+def changing_tagged(*scopes: str) -> Callable[..., Awaitable[Change]]:
+    """The same for something that has an entity tag."""
     who = Depends(allowed(*scopes))
 
     async def dependency(
@@ -200,15 +218,27 @@ def changing(*scopes: str) -> Callable[..., Awaitable[Change]]:
         if_match: Tag = None,
         if_none_match: Tag = None,
     ) -> Change:
-        state = request.app.state
-        by = By(
-            author_of(principal, _decoded(author, AUTHOR)),
-            _decoded(reason, REASON),
-            None if key is None else _decoded(key, IDEMPOTENCY_KEY),
-        )
-        return Change(state.service, state.clock, if_match, if_none_match, by)
+        return _change(request, principal, author, reason, key, if_match, if_none_match)
 
     return dependency
+
+
+def _change(
+    request: Request,
+    principal: Principal,
+    author: str | None,
+    reason: str | None,
+    key: str | None,
+    if_match: str | None,
+    if_none_match: str | None,
+) -> Change:
+    by = By(
+        author_of(principal, _decoded(author, AUTHOR)),
+        _decoded(reason, REASON),
+        None if key is None else _decoded(key, IDEMPOTENCY_KEY),
+    )
+    state = request.app.state
+    return Change(state.service, state.clock, if_match, if_none_match, by)
 
 
 def _decoded(header: str | None, name: str) -> str:
@@ -228,5 +258,7 @@ ReadsAll = Annotated[Asked, Depends(reading("admin"))]
 """For administrators alone."""
 Changes = Annotated[Change, Depends(changing("admin"))]
 """For administrators."""
+ChangesTagged = Annotated[Change, Depends(changing_tagged("admin"))]
+"""For administrators who may say what they saw."""
 Spends = Annotated[Change, Depends(changing("spend"))]
 """For who spends."""

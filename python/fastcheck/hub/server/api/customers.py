@@ -14,7 +14,7 @@ from ....wire import ADDONS_MAX, ALIASES_MAX
 from ... import preconditions
 from ...requests import PutCustomer, put_customer, put_override
 from ...service import Service
-from .asked import Change, Changes, Reads
+from .asked import Change, Changes, ChangesTagged, Reads
 from .bodies import (
     At,
     Body,
@@ -122,7 +122,7 @@ def resolve_customers(body: Keys, asked: Reads) -> Response:
 
 
 @router.put("/customers/{customer:name}", **answers(Changed, changes=True))
-def put_customer_terms(customer: CustomerKey, body: CustomerTerms, change: Changes) -> Response:
+def put_customer_terms(customer: CustomerKey, body: CustomerTerms, change: ChangesTagged) -> Response:
     """Makes a customer, by id, what is said. `If-Match` with the entity tag of the customer as it was read
     refuses where somebody changed it since; `If-None-Match: *` where it is there already."""
     request = body.request(customer)
@@ -136,7 +136,7 @@ def get_customer(customer: CustomerKey, asked: Reads, at: At = None) -> Response
 
 
 @router.delete("/customers/{customer:name}", **answers(None, changes=True))
-def delete_customer(customer: CustomerKey, change: Changes) -> Response:
+def delete_customer(customer: CustomerKey, change: ChangesTagged) -> Response:
     """Removes a customer: their aliases are free again, their grants are voided."""
     _guarded(change, customer).delete_customer(customer, by=change.by)
     return change.nothing()

@@ -14,7 +14,7 @@ from ....rest import CATALOG_BYTES_MAX, FILENAME
 from ....rest.shapes import Changed, FeatureCheck, Mistakes, Quantity, UsageRecord
 from ....wire import NAME_BYTES_MAX, note
 from ... import preconditions
-from .asked import Changes, Reads, ReadsBalances
+from .asked import ChangesTagged, Reads, ReadsBalances
 from .bodies import At, Cursor, CustomerKey, FeatureName, Limit, QueryText, given_instant, instant_of
 from .documented import answers, subject
 
@@ -81,7 +81,7 @@ def get_catalog(asked: ReadsBalances) -> Response:
 
 
 @router.put("/catalog", openapi_extra=_BODY, **answers(Changed, changes=True))
-def set_catalog(text: Text, change: Changes, filename: Filename = UNNAMED) -> Response:
+def set_catalog(text: Text, change: ChangesTagged, filename: Filename = UNNAMED) -> Response:
     """Puts a catalog in force on every host. Refused with every mistake, and with everything in use that it
     would take away. `If-Match` with the entity tag of the catalog as it was read refuses where somebody was
     faster."""

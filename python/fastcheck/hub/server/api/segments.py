@@ -14,7 +14,7 @@ from ... import preconditions
 from ...segment_requests import MEMBERS_PER_REQUEST, put_members, put_segment_override
 from ...segments import Segmented
 from ...service import Service
-from .asked import Change, Changes, Reads
+from .asked import Change, Changes, ChangesTagged, Reads
 from .bodies import Body, Cursor, FeatureName, Limit, Name, SegmentName, instant_of, value_of
 from .customers import OverrideTerms
 from .documented import answers, subject
@@ -50,21 +50,21 @@ def get_segment(segment: SegmentName, asked: Reads) -> Response:
 
 
 @router.put("/segments/{segment:name}", **answers(PartOfSegment, changes=True))
-def put_segment(segment: SegmentName, body: AllMembers, change: Changes) -> Response:
+def put_segment(segment: SegmentName, body: AllMembers, change: ChangesTagged) -> Response:
     """Makes a segment of these customers."""
     request = put_members(segment, add=body.customers, only=True)
     return _part(change, _guarded(change, segment).put_members(request, by=change.by))
 
 
 @router.patch("/segments/{segment:name}", **answers(PartOfSegment, changes=True))
-def patch_segment(segment: SegmentName, body: SomeMembers, change: Changes) -> Response:
+def patch_segment(segment: SegmentName, body: SomeMembers, change: ChangesTagged) -> Response:
     """Lets customers in and takes others out; makes the segment where there is none."""
     request = put_members(segment, add=body.add, remove=body.remove)
     return _part(change, _guarded(change, segment).put_members(request, by=change.by))
 
 
 @router.delete("/segments/{segment:name}", **answers(PartOfSegment, changes=True))
-def delete_segment(segment: SegmentName, change: Changes) -> Response:
+def delete_segment(segment: SegmentName, change: ChangesTagged) -> Response:
     """Removes a segment; its members lose its exceptions."""
     return _part(change, _guarded(change, segment).delete_segment(segment, by=change.by))
 

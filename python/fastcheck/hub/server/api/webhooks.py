@@ -15,7 +15,7 @@ from ....rest.shapes import Count
 from ....wire import NAME_BYTES_MAX
 from ... import preconditions
 from ...service.webhooks import OVERLAP_MS, OVERLAP_MS_MAX
-from .asked import Changes, Reads
+from .asked import Changes, ChangesTagged, Reads
 from .bodies import Body, Cursor, Id, Limit, QueryText
 from .documented import answers, subject
 
@@ -73,7 +73,7 @@ def get_webhook(id: Id, asked: Reads) -> Response:
 
 
 @router.delete("/webhooks/{id:name}", **answers(None, changes=True))
-def delete_webhook(id: Id, change: Changes) -> Response:
+def delete_webhook(id: Id, change: ChangesTagged) -> Response:
     """Sends nothing more there, and forgets what was on its way."""
     service = change.service
     if change.conditional:
