@@ -100,7 +100,7 @@ class Times:
     heartbeat_ms: int = 5_000
     hello_ms: int = 10_000
     """From the handshake to the hello."""
-    wait_ms: int = 20_000
+    wait_ms: int = 60_000
     """For the tail, a place, or a snapshot that is being made."""
     stall_ms: int = 30_000
     """A transfer of which the host takes nothing."""
