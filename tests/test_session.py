@@ -30,8 +30,7 @@ from fastcheck.frames import (
     encode,
 )
 from fastcheck.hub import session as s
-from fastcheck.hub.ring import CatalogText, Ring
-from fastcheck.hub.session import (
+from fastcheck.hub.actions import (
     Actions,
     End,
     Enter,
@@ -43,12 +42,11 @@ from fastcheck.hub.session import (
     ReadLog,
     ReadPiece,
     Send,
-    Session,
     Snapshot,
-    State,
     Tell,
-    Times,
 )
+from fastcheck.hub.ring import CatalogText, Ring
+from fastcheck.hub.session import Session, State, Times
 from fastcheck.wire import pack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,7 +143,7 @@ def live(mode: int = ALL, ring: Ring | None = None) -> Talk:
 def test_a_host_that_has_everything_is_sent_nothing_until_something_changes() -> None:
     talk = Talk().hello(have(20))
     assert talk.asked == [Greeted("host")]
-    assert (talk.session.host, talk.session.arena, talk.session.software) == ("host", 7, "test 1")
+    assert (talk.session.host, talk.session.software) == ("host", "test 1")
     assert talk.go_on().take(Intent) == Intent(NONE, EPOCH, 20, 20, 0, 1_000)
     talk.ring.append(change(21, record(1)))
     talk.go_on()

@@ -641,7 +641,7 @@ def test_the_snapshot_over_http_needs_the_scope_and_a_place(
     headers = {"Authorization": f"Bearer {token}"}
     keys = list(range(64))
     for key in keys:
-        assert server.call(lambda key=key: server.hub.streams.admission.enter(key, 1, 0)) is Entered.ADMITTED
+        assert server.call(lambda key=key: server.hub.streams.enter(key, 1)) is Entered.ADMITTED
     busy = httpx.get(url, headers=headers)
     assert busy.status_code == 503
     assert int(busy.headers["Retry-After"]) >= 1

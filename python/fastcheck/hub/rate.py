@@ -10,8 +10,8 @@ from typing import Final
 
 KEYS_MAX: Final = 65_536
 """Buckets that are remembered; the one used longest ago is forgotten first, which makes it full again."""
-TURN_MS_MAX: Final = 60_000
-"""A turn is at most so far ahead: who is told to wait longer asks an operator."""
+TURN_MS_MAX: Final = 20_000
+"""A turn is at most so far ahead: how long things take is a guess, and asking again costs little."""
 
 
 class Buckets:

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final
 
 from ..errors import ProtocolError
 from ..frames import (
@@ -60,6 +60,23 @@ from ..frames import (
     decode,
     encode,
 )
+from .actions import (
+    Action,
+    Actions,
+    End,
+    Enter,
+    Find,
+    FoundRecords,
+    Greeted,
+    Leave,
+    Look,
+    OpenSnapshot,
+    ReadLog,
+    ReadPiece,
+    Send,
+    Snapshot,
+    Tell,
+)
 from .ring import LoggedChange, Ring, joined, messages_of
 from .websocket import binary
 
@@ -83,7 +100,7 @@ class Times:
     heartbeat_ms: int = 5_000
     hello_ms: int = 10_000
     """From the handshake to the hello."""
-    wait_ms: int = 20_000
+    wait_ms: int = 60_000
     """For the tail, a place, or a snapshot that is being made."""
     stall_ms: int = 30_000
     """A transfer of which the host takes nothing."""
@@ -91,104 +108,6 @@ class Times:
     """From the commit of a snapshot to the host's ack: it loads all customers meanwhile."""
 
 
-class Snapshot(NamedTuple):
-    """A snapshot's file that was opened for a session."""
-
-    epoch: int
-    seq: int
-    digest: int
-    customers: int
-    size: int
-    """Bytes of the file."""
-    at_ms: int
-    """When it was taken."""
-
-
-class FoundRecords(Protocol):
-    """The answer of the ledger to `Find`."""
-
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def missing(self) -> Sequence[str]: ...
-    @property
-    def records(self) -> bytes: ...
-
-
-# Actions.
-
-
-class Send(NamedTuple):
-    """Write these bytes to the socket."""
-
-    data: bytes
-
-
-class Greeted(NamedTuple):
-    """The host said who it is: another connection of the same host ends now."""
-
-    host: str
-
-
-class Look(NamedTuple):
-    """Have the tail look for changes; then `looked`."""
-
-
-class Enter(NamedTuple):
-    """Take a place; then `admitted`, or `turned_away`."""
-
-    cost: int
-
-
-class Leave(NamedTuple):
-    """Give the place back, and the snapshot if there is one."""
-
-
-class ReadLog(NamedTuple):
-    """Read changes after `seq`; then `log_read`, or `failed`."""
-
-    seq: int
-
-
-class OpenSnapshot(NamedTuple):
-    """Open a snapshot; then `snapshot_opened`, or `failed`."""
-
-
-class ReadPiece(NamedTuple):
-    """Read `size` bytes of the snapshot at `offset`; then `piece_read`, or `failed`."""
-
-    offset: int
-    size: int
-
-
-class Find(NamedTuple):
-    """Look customers up; then `found`, or `failed`."""
-
-    keys: tuple[str, ...]
-
-
-class Tell(NamedTuple):
-    """Count this, and log it."""
-
-    what: str
-    """`ahead`: the host knows more than the ledger, which was put back from a backup. `digest`: what it has
-    is not what the ledger has. `full`: it gets everything. `nack`: it refused something."""
-    detail: str
-
-
-class End(NamedTuple):
-    """Close the socket, once what was written is sent."""
-
-    code: str
-    """Of the goodbye, for counting; "" where the host ended it."""
-
-
-Action: TypeAlias = (
-    Send | Greeted | Look | Enter | Leave | ReadLog | OpenSnapshot | ReadPiece | Find | Tell | End
-)
-Actions: TypeAlias = Sequence[Action]
 _NOTHING: Final = ()
 
 
@@ -211,7 +130,7 @@ class Session:
     __slots__ = (
         "_apply_until", "_asked", "_digest", "_epoch", "_finding", "_have", "_intended", "_jitter", "_looked",
         "_moved_at", "_next", "_offset", "_reading", "_ring", "_snapshot", "_times", "_unanswered", "_wants",
-        "acked", "arena", "host", "mode", "seq", "software", "state", "writable",
+        "acked", "host", "mode", "seq", "software", "state", "writable",
     )  # fmt: skip
 
     def __init__(self, ring: Ring, times: Times, jitter: Callable[[int], int], now_ms: int) -> None:
@@ -222,7 +141,6 @@ class Session:
         self.state = State.HELLO
         self.host = ""
         self.software = ""
-        self.arena = 0
         self.mode = ALL
         self.writable = True
         """Set by the shell."""
@@ -289,7 +207,7 @@ class Session:
     def _hello(self, hello: Hello, now_ms: int) -> Actions:
         if self.state is not State.HELLO:
             return self._unexpected("a second hello")
-        self.host, self.arena, self.mode = hello.host, hello.arena, hello.mode
+        self.host, self.mode = hello.host, hello.mode
         self.software = hello.software
         self._have = hello.have
         self._enter_state(State.LOOKING, now_ms)

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 NORMAL: Final = 1000
-GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
 UNSUPPORTED: Final = 1003
 TOO_BIG: Final = 1009

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ..actions import FoundRecords
 from ..ring import LoggedChange
-from ..session import FoundRecords
 
 if TYPE_CHECKING:
     from ..store.books import StoredCatalog

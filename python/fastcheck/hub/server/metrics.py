@@ -58,7 +58,7 @@ class Metrics:
         )
 
     def told(self, what: str, detail: str) -> None:
-        """Counts what a session noticed (`session.Tell`)."""
+        """Counts what a session noticed (`actions.Tell`)."""
         if what == "full":
             self.fulls.inc()
         elif what == "digest":

@@ -91,7 +91,7 @@ class Sending(Response):
         self._hub = hub
         self._file = file
         self._key = object()
-        entered = hub.streams.admission.enter(self._key, TRANSFER_COST, hub.now_ms())
+        entered = hub.streams.enter(self._key, TRANSFER_COST)
         if entered is not Entered.ADMITTED:
             hub.streams.leave_place(self._key)
             wait_ms = entered if isinstance(entered, int) else 1_000

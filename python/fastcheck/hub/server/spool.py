@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ...errors import FastcheckError
+from ..actions import Snapshot
 from ..ring import Ring
-from ..session import Snapshot
 from .ledger import Ledger, Position
 
 if TYPE_CHECKING:

@@ -23,10 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ...errors import FastcheckError, Forbidden, RateLimited
 from ...frames import HOST_MESSAGE_BYTES_MAX, MALFORMED, REPLACED, TOO_LARGE
 from .. import websocket
-from ..admission import Entered
-from ..session import (
-    LOG_BYTES,
-    RETRY_MS,
+from ..actions import (
     Action,
     Actions,
     End,
@@ -40,9 +37,10 @@ from ..session import (
     ReadLog,
     ReadPiece,
     Send,
-    Session,
     Tell,
 )
+from ..admission import Entered
+from ..session import LOG_BYTES, RETRY_MS, Session
 from .handshake import Handshake, Refusal, refusal_of, unavailable
 from .ledger import Changes
 from .spool import File
@@ -306,7 +304,7 @@ class Stream(asyncio.Protocol):
 
     def _enter(self, cost: int, now_ms: int) -> None:
         assert self._session is not None
-        entered = self._streams.admission.enter(self, cost, now_ms)
+        entered = self._streams.enter(self, cost)
         if entered is Entered.ADMITTED:
             self.admitted(now_ms)
         elif type(entered) is int:

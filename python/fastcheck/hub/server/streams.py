@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from ...errors import FastcheckError, Forbidden, RateLimited
 from ...frames import DRAIN, REVOKED
-from ..admission import Admission
+from ..admission import Admission, Entered
 from ..rate import Buckets, Turns
 from ..ring import Ring
 from ..session import Session, Times
@@ -113,9 +114,9 @@ class Streams:
             return unavailable("the hub is going away: connect to another, or again in a moment", 5)
         if len(self._open) > self._streams_max:
             return unavailable(f"{self._streams_max} hosts are connected to this hub: use another", 30)
-        now = self.now_ms()
-        if self._hellos.take(None, self._hellos_per_s, now / 1_000):
-            wait_ms = self._turns_given.give(now, 1_000 / self._hellos_per_s)
+        now_ms = _steady_ms()
+        if self._hellos.take(None, self._hellos_per_s, now_ms / 1_000):
+            wait_ms = self._turns_given.give(now_ms, 1_000 / self._hellos_per_s)
             self.metrics.denied.labels("busy").inc()
             return unavailable("too many hosts connect at once", -(-wait_ms // 1_000))
         return None
@@ -141,6 +142,8 @@ class Streams:
 
     def greeted(self, stream: Stream) -> Stream | None:
         """A host said who it is; the older connection of the same host, if there is one."""
+        software = "" if stream.session is None else stream.session.software
+        log.debug("host %s is connected, with %s", stream.host, software)
         older = self._hosts.get(stream.host)
         self._hosts[stream.host] = stream
         return older if older is not stream else None
@@ -149,6 +152,10 @@ class Streams:
         """Has the tail look now."""
         self.tail.look(done)
 
+    def enter(self, key: object, cost: int) -> Entered | int:
+        """A place for a transfer, or one in the line, or in how many ms to come again."""
+        return self.admission.enter(key, cost, _steady_ms())
+
     def leave(self, stream: Stream) -> None:
         """It needs its place no more; those who wait move up."""
         stream.release()
@@ -156,10 +163,9 @@ class Streams:
 
     def leave_place(self, key: object) -> None:
         """Gives a place back, or one in the line; those who wait move up."""
-        now = self.now_ms()
-        for admitted in self.admission.leave(key, now):
+        for admitted in self.admission.leave(key, _steady_ms()):
             assert isinstance(admitted, Stream)  # Nobody else stands in line.
-            admitted.admitted(now)
+            admitted.admitted(self.now_ms())
 
     def read(self, read: Callable[[], Answer]) -> asyncio.Future[Answer]:
         """Runs something that blocks in a thread."""
@@ -274,6 +280,11 @@ class Streams:
         """Cuts every connection."""
         for stream in list(self._open):
             stream.abort()
+
+
+def _steady_ms() -> int:
+    """For rates and places, which a step of the wall clock must not stop."""
+    return int(time.monotonic() * 1_000)
 
 
 def _jitter(most: int) -> int:
