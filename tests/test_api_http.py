@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from conftest import MAY_2024_MS
@@ -17,10 +18,11 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.requests import put_customer
 from fastcheck.hub.server import problems
 from fastcheck.hub.server.api.bodies import given_instant
+from fastcheck.hub.server.auth import Principal
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.rest import BODY_BYTES_MAX, CATALOG_BYTES_MAX
-from hub_api import CATALOG, TOKENS, http, make_app, make_service
+from hub_api import CATALOG, http, make_app, make_service
 
 
 @pytest.fixture
@@ -82,6 +84,10 @@ def test_a_customer_is_changed_only_as_they_were_read(client: httpx.Client, serv
     assert service.get_customer("acme").plan == "free"
     now = client.get("/v1/customers/acme").headers["etag"]
     assert client.delete("/v1/customers/acme", headers={"If-Match": now}).status_code == 204
+    client.put("/v1/customers/acme", json={})
+    weak = "W/" + client.get("/v1/customers/acme").headers["etag"]
+    refused(client.delete("/v1/customers/acme", headers={"If-Match": weak}), 412, "PreconditionFailed")
+    client.delete("/v1/customers/acme")
     gone = client.put("/v1/customers/acme", json={}, headers={"If-Match": "*"})
     refused(gone, 412, "PreconditionFailed")
 
@@ -201,11 +207,10 @@ def test_an_author_cannot_be_forged_beyond_the_token(client: httpx.Client, servi
 
 
 def test_a_slash_in_a_tokens_name_does_not_look_like_an_author(app: FastAPI, service: Service) -> None:
-    async def principal(request: object) -> Any:
-        return problems_principal
+    async def principal_of(request: object) -> Principal:
+        return Principal("t", "console/jo", frozenset({"admin"}))
 
-    problems_principal = type(TOKENS["admin"])("t", "console/jo", frozenset({"admin"}))
-    app.state.principal_of = principal
+    app.state.principal_of = principal_of
     with http(app) as client:
         client.put("/v1/customers/new", json={}, headers={"Fastcheck-Author": "eve"})
     assert service.audit(limit=1).items[0].author == "console%2Fjo/eve"
@@ -363,8 +368,6 @@ def test_a_body_without_a_length_is_counted_while_it_is_read(app: FastAPI) -> No
             (b"transfer-encoding", b"chunked"),
         ],
     }  # fmt: skip
-    import anyio
-
     anyio.run(app, scope, receive, send)
     assert sent[0]["status"] == 413
     assert asked <= BODY_BYTES_MAX // (1 << 20) + 1
@@ -413,8 +416,6 @@ def test_an_export_that_nobody_began_is_refused(client: httpx.Client, export: st
 
 
 # Who may what.
-
-SUPPORT = {"reads": True, "spend": False, "admin": False}
 
 
 def test_without_a_token_that_is_known_nothing_is_answered(app: FastAPI) -> None:

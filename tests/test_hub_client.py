@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -396,6 +397,18 @@ def test_a_child_connects_anew() -> None:
         os._exit(0 if ok else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     client.close()
+
+
+def test_a_client_loads_neither_the_hubs_server_nor_its_database() -> None:
+    """A program that only asks must not need them; and httpx only once it asks."""
+    program = (
+        "import sys, fastcheck.hub_client\n"
+        "heavy = {'sqlalchemy', 'fastapi', 'pydantic', 'httpx', 'fastcheck.hub.service', "
+        "'fastcheck.hub.server', 'fastcheck.hub.store'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 # Over TLS.

@@ -16,6 +16,9 @@ from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 
 WRITERS = 8
+ROUNDS = 5
+BLOCKED_S = 0.5
+"""Of one that must wait for another; nothing tells that it does."""
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def is_still(seen: object) -> Callable[[object], None]:
 
 def test_of_several_who_saw_the_same_customer_one_changes_them(service: Service) -> None:
     service.put_customers([put_customer("acme", plan="free", aliases=["first"])])
-    for round in range(5):
+    for round in range(ROUNDS):
         seen = service.get_customer("acme")
         provided = service.provided(preconditions.customer("acme", is_still(seen)))
         [winner] = at_once(
@@ -73,7 +76,7 @@ def test_of_several_who_saw_the_same_customer_one_changes_them(service: Service)
 
 
 def test_of_several_who_make_a_customer_one_does(service: Service) -> None:
-    for round in range(5):
+    for round in range(ROUNDS):
         provided = service.provided(preconditions.customer(f"new{round}", is_still(None)))
         [winner] = at_once(
             lambda number, round=round, provided=provided: provided.put_customers(  # type: ignore[misc]
@@ -81,6 +84,24 @@ def test_of_several_who_make_a_customer_one_does(service: Service) -> None:
             )
         )
         assert service.get_customer(f"new{round}").aliases == (f"{round}/{winner}",)
+
+
+def test_nobody_makes_a_customer_between_the_look_and_the_change(service: Service) -> None:
+    """The other begins after the look: it comes before the change only if nothing holds it back."""
+    other = threading.Thread(
+        target=lambda: service.put_customers([put_customer("acme", plan="free", aliases=["second"])])
+    )
+
+    def look(found: object) -> None:
+        assert found is None
+        if other.ident is None:  # The transaction may be run again.
+            other.start()
+            other.join(BLOCKED_S)
+
+    provided = service.provided(preconditions.customer("acme", look))
+    provided.put_customers([put_customer("acme", plan="free", aliases=["first"])])
+    other.join()
+    assert service.get_customer("acme").aliases == ("second",)
 
 
 def test_a_refused_change_leaves_nothing(service: Service) -> None:

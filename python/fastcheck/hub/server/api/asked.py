@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Request
@@ -26,7 +26,6 @@ from ..auth import Principal, allowed
 
 TAG_CHARACTERS = 32
 """Of a SHA-256 in hex: enough that no two representations share a tag."""
-Item = TypeVar("Item")
 
 
 def body_of(answer: Any, hint: Any = None) -> bytes:
@@ -40,14 +39,11 @@ def tag_of(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:TAG_CHARACTERS]}"'
 
 
-def _tags(header: str) -> set[str]:
-    return {one.strip() for one in header.split(",")}
-
-
-def named(header: str, tag: str | None) -> bool:
-    """Whether an If-Match or If-None-Match header names what there is; `tag` None: there is nothing."""
-    tags = _tags(header)
-    return tag is not None and ("*" in tags or tag in tags or f"W/{tag}" in tags)
+def named(header: str, tag: str | None, *, weak: bool = False) -> bool:
+    """Whether an If-Match or If-None-Match header names what there is; `tag` None: there is nothing. `weak`:
+    a tag counts that a proxy on the way made a weak one, as only If-None-Match allows."""
+    tags = {one.strip() for one in header.split(",")}
+    return tag is not None and ("*" in tags or tag in tags or (weak and f"W/{tag}" in tags))
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class Asked:
     ) -> Response:
         """A representation with its entity tag; 304 where the caller has it."""
         told = {"ETag": tag, **(headers or {})}
-        if self.if_none_match is not None and named(self.if_none_match, tag):
+        if self.if_none_match is not None and named(self.if_none_match, tag, weak=True):
             return Response(status_code=304, headers=told)
         return Response(body, media_type=media_type, headers=told)
 
@@ -113,7 +109,7 @@ class Change(Asked):
         """The same by its entity tag."""
         if self.if_match is not None and not named(self.if_match, tag):
             raise PreconditionFailed("it was changed since it was read: read it again, and decide anew")
-        if self.if_none_match is not None and named(self.if_none_match, tag):
+        if self.if_none_match is not None and named(self.if_none_match, tag, weak=True):
             raise PreconditionFailed("it is there already: read it, and decide anew")
 
     def done(self, answer: Any, hint: Any = None) -> Response:
@@ -172,7 +168,6 @@ def author_of(principal: Principal, author: str) -> str:
 
 def reading(*scopes: str) -> Callable[..., Awaitable[Asked]]:
     """A dependency for endpoints that change nothing."""
-
     who = Depends(allowed(*scopes))
 
     async def dependency(

@@ -30,9 +30,7 @@ class NameConvertor(Convertor[str]):
         raise NotImplementedError("paths are not made from routes")
 
 
-NAME_PART = "name"
-"""How routes call such a part: `{customer:name}`."""
-register_url_convertor(NAME_PART, NameConvertor())
+register_url_convertor("name", NameConvertor())  # As in "{customer:name}".
 
 
 class Bounds:
