@@ -132,6 +132,13 @@ class Entitlements(_fastcheck.Checker):
 
         What is countable is denied as `no_lease`: there are no leases across a fleet yet.
 
+        >>> hub, token = "ws://127.0.0.1:9", "fc_live_0123456789abcdef_secret"  # a hub that is away
+        >>> with Entitlements.connect(
+        ...     hub, "./follower", token=token, catalog="catalog.yaml", wait_ready_s=0
+        ... ) as follower:
+        ...     follower.status().connected, follower.check("acme", "export")
+        (False, False)
+
         Raises `HubUnavailable`, `Forbidden` or `NotYet` where there is nothing to answer from,
         `DirectoryError` for a directory with a ledger of its own or of another hub, `NameInvalid`,
         `WrongType`, `CatalogError`, `ArenaError`, `OwnerUnavailable`."""
