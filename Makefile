@@ -7,8 +7,9 @@ BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants mutants-ledger kill-sweep simulate-ledger bench \
-	bench-instructions bench-core bench-ledger bench-large fuzz clean
+.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants mutants-ledger mutants-stream \
+	kill-sweep simulate-ledger simulate-stream bench bench-instructions bench-core bench-ledger bench-large bench-hub \
+	fleet fuzz fuzz-frames clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -50,6 +51,9 @@ postgres:        ## the PostgreSQL that the tests start; installed where root an
 mutants-ledger: build ## the same for the ledger; each must be noticed by named tests (minutes)
 	$(BIN)/python tests/ledger_mutants.py
 
+mutants-stream: build ## the same for hub, stream and host (minutes)
+	$(BIN)/python tests/stream_mutants.py
+
 test-python: build postgres ## pytest
 	$(BIN)/pytest
 
@@ -57,6 +61,10 @@ kill-sweep: build ## SIGKILL at every single instruction of each operation; abou
 	d=$$(mktemp -d) && $(BIN)/python tests/kill_sweep.py $$d/sweep; e=$$?; rm -rf $$d; exit $$e
 
 LEDGER_SEEDS ?= 10000
+STREAM_SEEDS ?= 10000
+simulate-stream: build ## hubs and hosts under loss, noise, kills, partitions and backups, STREAM_SEEDS seeds
+	$(BIN)/python tests/simulate_stream.py --seeds $(STREAM_SEEDS)
+
 simulate-ledger: build ## the ledger under repeated, lost and late messages and crashes, LEDGER_SEEDS seeds
 	$(BIN)/python tests/simulate_ledger.py --seeds $(LEDGER_SEEDS)
 
@@ -75,7 +83,16 @@ bench-ledger: build postgres ## the ledger's figures in one run; writes docs/ben
 bench-large: build postgres ## a million customers in PostgreSQL; takes minutes and 5 GB; writes docs/benchmarks-large.md
 	$(BIN)/python -m benches.ledger_large --docs docs
 
+bench-hub: build postgres ## the hub and the stream; 15 minutes and 5 GB; writes docs/benchmarks-hub.md
+	$(BIN)/python -m benches.hub --docs docs
+
+fleet: build     ## a hub, an app with four workers, a plan that changes while requests run
+	$(BIN)/python examples/fleet/run.py
+
 FUZZ_SECONDS ?= 600
+fuzz-frames: build ## fuzzes what reads the other side's bytes, FUZZ_SECONDS (needs atheris: pip install atheris)
+	$(BIN)/python fuzz/frames.py -max_total_time=$(FUZZ_SECONDS)
+
 fuzz:            ## fuzzes catalog, snapshot, checkpoint and arena, FUZZ_SECONDS each (needs nightly and cargo-fuzz)
 	for target in catalog snapshot checkpoint arena; do \
 		cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \

@@ -21,7 +21,6 @@ from fastcheck.hub.server.problems import unauthenticated
 from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
-from stand_in_tokens import ServiceWithTokens
 
 URL = "http://127.0.0.1:8700"
 TOKENS = {
@@ -56,8 +55,7 @@ addons:
 
 def make_service(store: Store, clock: Clock) -> Service:
     """A service with the native catalog."""
-    kind: type[Service] = Service if hasattr(Service, "make_token") else ServiceWithTokens
-    return kind(store, clock, _fastcheck.Catalog.parse)
+    return Service(store, clock, _fastcheck.Catalog.parse)
 
 
 def make_app(service: Service, clock: Clock) -> FastAPI:

@@ -14,7 +14,6 @@ from fastcheck.clock import SystemClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from hub_api import CATALOG, make_app, make_service, served
-from stand_in_tokens import ServiceWithTokens
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +21,6 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FASTCHECK_HUB", "FASTCHECK_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("USER", "jo")
-    if not hasattr(Service, "make_token"):
-        monkeypatch.setattr("fastcheck.hub.service.Service", ServiceWithTokens)
 
 
 @pytest.fixture

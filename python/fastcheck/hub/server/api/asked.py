@@ -123,8 +123,9 @@ class Change(Asked):
 
     def _placed(self, response: Response) -> Response:
         # Read after the commit, so it may be past the change: a host that has come so far has the change too.
-        response.headers[SEQ] = str(self.service.seq())
-        response.headers[EPOCH] = str(self.service.epoch())
+        at = self.service.position()
+        response.headers[SEQ] = str(at.seq)
+        response.headers[EPOCH] = str(at.epoch)
         return response
 
 
