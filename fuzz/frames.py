@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of what reads bytes of the other side: frames, the host's protocol, the hub's
 session, and the hub's WebSocket reader. Needs `atheris`; started by `make fuzz-frames`.
 
-Asserted: whatever comes is read or refused with a known code; what is read is written again as it was; changes
-have no gap; nothing else is raised."""
+Asserted: whatever comes is read or refused with a known code; what is read is written again as it was;
+changes have no gap; nothing else is raised."""
 
 from __future__ import annotations
 
