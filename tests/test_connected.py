@@ -240,7 +240,7 @@ def test_customers_are_fetched_for_every_process(hub: ScriptedHub, machine: Mach
     place = (1, 1)
     for one in (owner, worker):
         one.position = lambda: place
-    owner.wait_ready(None)
+    owner.wait_ready(60)
     assert worker.touch("c1", None)
     assert owner.touch("c2", None)
     assert not worker.touch("nobody", None)
