@@ -10,7 +10,6 @@ from fastcheck import frames
 from fastcheck.changes import Ring
 from fastcheck.clock import ManualClock
 from fastcheck.frames import Have, Refused
-from fastcheck.stream import held
 from fastcheck.stream.events import Ended
 from fastcheck.stream.held import HeldReplica
 from fastcheck.stream.protocol import Stream
@@ -44,7 +43,6 @@ class _CatalogFiles:
 
 
 FILES = _CatalogFiles()
-held.catalog_file = FILES  # type: ignore[assignment]
 
 
 class Host:

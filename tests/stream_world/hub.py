@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastcheck import frames
-from fastcheck.hub import session as product
 from fastcheck.hub.ring import Ring
 from fastcheck.hub.session import (
     Actions,
@@ -37,7 +36,6 @@ from .network import Pipe, payloads
 if TYPE_CHECKING:
     from .host import Host
 
-product.PIECE_BYTES = 300  # type: ignore[misc]  # Snapshots of the world are small: several pieces each.
 TIMES = Times(heartbeat_ms=1_000, hello_ms=10_000, wait_ms=20_000, stall_ms=30_000, apply_ms=30_000)
 
 

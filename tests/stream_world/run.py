@@ -3,15 +3,22 @@ current."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .host import Host
+from fastcheck.hub import session
+from fastcheck.stream import held
+
+from .host import FILES, Host
 from .hub import Hub, Link
 from .ledger import Ledger
 
 STEPS = 400
+PIECE_BYTES = 300
+"""Snapshots of the world are small: this makes several pieces of each."""
 PEACE_STEPS_MAX = 4_000
 """So many steps without faults must be enough."""
 
@@ -149,7 +156,19 @@ def run(seed: int) -> Counter[str]:
     """One run; what happened in it. Raises AssertionError, with the seed, where a host was ever wrong."""
     world = World(seed)
     try:
-        world.run()
+        with _in_the_world():
+            world.run()
     except BaseException as error:
         raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
     return world.faults
+
+
+@contextlib.contextmanager
+def _in_the_world() -> Iterator[None]:
+    """What is of the world in the product's modules, for as long as a run lasts."""
+    before = session.PIECE_BYTES, held.catalog_file
+    session.PIECE_BYTES, held.catalog_file = PIECE_BYTES, FILES  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        session.PIECE_BYTES, held.catalog_file = before  # type: ignore[misc]
