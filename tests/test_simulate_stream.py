@@ -8,8 +8,8 @@ from stream_world.run import run
 
 SEEDS = 300
 MUST_HAPPEN = (
-    "backup or restore", "connection cut", "cut", "drift", "host killed", "hub killed", "hub told digest",
-    "hub told full", "hub told nack", "killed inside a call", "lost", "noise", "power failure", "refusals",
+    "backup or restore", "connection cut", "cut", "drift", "host killed", "hub killed", "hub told full",
+    "hub told nack", "killed inside a call", "lost", "noise", "power failure", "refusals",
     "swapped", "twice", "updates applied",
 )  # fmt: skip
 

@@ -151,6 +151,8 @@ class Host:
                 replica.forget()
             self.refused = refused.code
             link.to_hub.put(stream.refuse(refused.code, refused.detail), link.hub.rough)
+            while link.to_hub.messages and self.choose.random() < 0.5:
+                link.receive()  # What was sent may arrive before the end is noticed.
             self.cut()
             return
         if answer is not None:
