@@ -50,6 +50,7 @@ class Link:
         self.pending: deque[Callable[[], Actions]] = deque()
         self.closing = False
         self._file = b""
+        self._ticked_at = hub.ledger.now
 
     def act(self, actions: Actions) -> None:
         """Does what is said, then what is next, until there is nothing."""
@@ -61,6 +62,13 @@ class Link:
     def advance(self) -> None:
         """The ring moved."""
         self.act(self.session.go_on(self.hub.ledger.now))
+
+    def tick(self) -> None:
+        """Once per heartbeat, as the product's shell does."""
+        now = self.hub.ledger.now
+        if now - self._ticked_at >= TIMES.heartbeat_ms:
+            self._ticked_at = now
+            self.act(self.session.tick(now))
 
     def receive(self) -> None:
         """Takes the next message of the host."""

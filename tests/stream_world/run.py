@@ -113,7 +113,7 @@ class World:
 
     def _tick(self, hub: Hub, host: Host) -> None:
         for link in list(hub.links):
-            link.act(link.session.tick(self.ledger.now))
+            link.tick()
         if host.stream is not None and host.stream.tick(self.ledger.now) is not None:
             host.cut()
         if host.replica is not None:
