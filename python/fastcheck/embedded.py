@@ -21,8 +21,8 @@ from .worker import RETRY_S
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from .hub.product import CatalogLike
     from .hub.store.sqlite import SqliteStore
+    from .hub.webhooks.thread import CourierThread
     from .owner import Arena, Owner
-    from .owner.courier import CourierThread
 
 CATALOG_FILE_BYTES_MAX = 16 << 20
 """Bytes of a catalog file; the core has the same bound."""
@@ -213,6 +213,6 @@ def _load_hub() -> None:
 def _load_courier() -> type[CourierThread]:
     """Loads what sends webhooks, with its HTTP library."""
     with LOADING:
-        from .owner.courier import CourierThread
+        from .hub.webhooks.thread import CourierThread
 
         return CourierThread

@@ -9,10 +9,10 @@ from typing import Final
 
 from ...clock import Clock
 from ...errors import FastcheckError
-from ...owner.courier import CourierThread
 from ..rounds import Rounds
 from ..service import News, Service
 from ..store import Store
+from ..webhooks.thread import CourierThread
 
 log = logging.getLogger("fastcheck.hub")
 

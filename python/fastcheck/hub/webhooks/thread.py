@@ -1,5 +1,5 @@
-"""Sends webhooks from a thread of its own, for as long as a process owns a directory and somebody wants
-events. Needs the extra `webhooks`; loaded only then."""
+"""Sends webhooks from a thread of its own, for as long as a process owns a directory, or is the
+elected hub, and somebody wants events. Needs the extra `webhooks`; loaded only then."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import logging
 import random
 import threading
 
-from ..clock import Clock
-from ..hub.service import Service
-from ..hub.webhooks.delivery import Courier
-from ..hub.webhooks.http import HttpSender
-from ..hub.webhooks.stored import StoredDeliveries
+from ...clock import Clock
+from ..service import Service
+from .delivery import Courier
+from .http import HttpSender
+from .stored import StoredDeliveries
 
 log = logging.getLogger("fastcheck.webhooks")
 
