@@ -48,11 +48,10 @@ class Host(asyncio.Protocol):
         self.target = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]  # uvloop's is no asyncio.Transport.
         self.buffer.clear()
         self.upgraded = self.current = False
-        transport.write(
+        self.transport.write(  # type: ignore[union-attr]
             b"GET /v1/stream HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + b64encode(secrets.token_bytes(16))
             + b"\r\nAuthorization: Bearer " + self.fleet.token + b"\r\n\r\n"

@@ -157,6 +157,8 @@ class Host:
             return
         if answer is not None:
             self.refused = ""
+            if replica.visible == stream._at:
+                self.drifted = False  # It was compared for the answer.
             link.to_hub.put(answer, link.hub.rough)
         self._ask(link, stream, replica)
 
