@@ -129,7 +129,7 @@ def test_a_host_begins_with_nobody_and_fetches_who_is_asked_for(world: World) ->
     assert (replica.have, replica.ready, replica.opened) == (None, False, False)
     world.change(record(1), record(2))
     assert feed(replica, *world.full()) == Have(1, 1, 0)
-    assert (replica.ready, replica.opened, replica.visible.seq) == (True, True, 1)
+    assert (replica.ready, replica.opened, replica.visible.seq) == (False, True, 1)
     assert owner_of(replica).on_demand == 11
     assert world.fetch(replica, "c1", "nobody") == {"c1": True, "nobody": False}
     assert world.disk.rows == {1: record(1)}
@@ -138,7 +138,7 @@ def test_a_host_begins_with_nobody_and_fetches_who_is_asked_for(world: World) ->
     replica.compact()
     replica.ended()
     feed(replica, Fresh(9))
-    assert world.disk.fresh == [9]
+    assert (world.disk.fresh, replica.ready) == ([9], True)
 
 
 def test_changes_are_kept_of_who_is_held_and_told_of_all(world: World) -> None:

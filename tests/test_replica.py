@@ -117,7 +117,9 @@ def test_a_host_begins_with_nothing_and_is_filled_by_a_snapshot(host: Fixture) -
         replica.pools_behind("gpt-4o")
     host.hub.change(record(1), record(2))
     assert feed(replica, host.hub.full()) == host.hub.at
-    assert (replica.have, replica.opened, replica.ready) == (host.hub.at, True, True)
+    assert (replica.have, replica.opened, replica.ready) == (host.hub.at, True, False)
+    replica.apply(Fresh(9))
+    assert replica.ready  # It has come to where the hub stood when it began.
     assert (replica.visible, replica.arena) == (host.hub.at, 42)
     assert host.disk.rows == host.hub.rows
     assert replica.pools_behind("gpt-4o") == ["ai_credits"]

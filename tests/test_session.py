@@ -212,7 +212,7 @@ def test_a_full_transfer_is_a_snapshot_in_pieces_and_what_came_after_it(known: H
     assert talk.session.go_on(0) == ()
     size = s.PIECE_BYTES + 5
     talk.do(talk.session.snapshot_opened(Snapshot(EPOCH, 18, 18_000, 3, size, 99), 0))
-    assert talk.take(Intent) == Intent(FULL, EPOCH, 18, 18, 0, 1_000, 3, size)
+    assert talk.take(Intent) == Intent(FULL, EPOCH, 18, 20, 0, 1_000, 3, size)
     assert talk.go_on().take(ReadPiece) == ReadPiece(0, s.PIECE_BYTES)
     assert talk.session.go_on(0) == ()
     talk.do(talk.session.piece_read(0, bytes(s.PIECE_BYTES), 0))

@@ -204,7 +204,6 @@ def test_another_epoch_is_refused() -> None:
         (intent(DELTA, 9, 12), frames.GAP, "9 to 12"),
         (intent(DELTA, 11, 12), frames.GAP, "11 to 12"),
         (intent(NONE, 10, 11), frames.GAP, "10 to 11"),
-        (intent(FULL, 10, 11, size=9), frames.GAP, "of one change"),
         (intent(FULL, 11, 11), frames.UNEXPECTED, "no file"),
         (intent(FULL, 11, 11, size=protocol.SNAPSHOT_BYTES_MAX + 1), frames.TOO_LARGE, "snapshot of"),
         (Intent(NONE, 3, 10, 10, HUB_MS, protocol.HEARTBEAT_MS_MAX + 1), frames.TOO_LARGE, "heartbeat"),
@@ -461,3 +460,16 @@ def test_a_clock_that_was_set_back_makes_no_dead_hub_live() -> None:
     stream.receive(message(Heartbeat(HUB_MS, 3, 10, 77)), 100_000)
     assert stream.tick(0) is None
     assert stream.tick(3 * BEAT_MS + 1) is not None
+
+
+def test_a_host_is_current_for_the_first_time_where_the_hub_stood_when_it_came() -> None:
+    stream = Stream("host", 1, frames.ALL, None, 0)
+    stream.hello()
+    stream.receive(message(intent(FULL, 10, 12, size=1)), 0)
+    snapshot = stream.receive(message(Piece(0, b"x"), Commit(3, 10, 7, 1)), 0)
+    assert not any(isinstance(event, Fresh) for event in snapshot)
+    stream.applied(Have(3, 10, 7))
+    first = stream.receive(message(Commit(3, 11, 8, 1)), 0)
+    assert not any(isinstance(event, Fresh) for event in first)
+    stream.applied(Have(3, 11, 8))
+    assert any(isinstance(event, Fresh) for event in stream.receive(message(Commit(3, 12, 9, 1)), 0))

@@ -144,8 +144,8 @@ class Intent:
     """hub → host: what follows until the next commit of `to`, and the bounds that hold from here on."""
 
     kind: int
-    """`NONE`: nothing is missing. `DELTA`: the changes after `seq_from`. `FULL`: a snapshot, in pieces; what
-    the host has is dropped at its commit."""
+    """`NONE`: nothing is missing. `DELTA`: the changes after `seq_from`. `FULL`: a snapshot as of `seq_from`,
+    in pieces; what the host has is dropped at its commit."""
     epoch: int
     seq_from: int
     seq_to: int

@@ -469,7 +469,7 @@ class Session:
         ring = self._ring
         self._epoch = ring.epoch
         self._intended = True
-        to = self.seq if kind == FULL else max(ring.seq, self.seq)
+        to = max(ring.seq, self.seq)
         intent = Intent(kind, ring.epoch, self.seq, to, now_ms, self._times.heartbeat_ms, customers, size)
         return Send(binary((encode(intent),)))
 

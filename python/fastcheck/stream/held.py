@@ -152,6 +152,7 @@ class HeldReplica(Rows):
                     self._found(event)
                 case Fresh() if self._refetch is None:
                     self.fresh(event.hub_at_ms)
+                    self.ready = True
         except Refused:
             self.forget()
             raise
@@ -161,8 +162,6 @@ class HeldReplica(Rows):
 
     def keep(self, event: Event) -> None:
         """Nothing of an event is stored but in the arena."""
-        if isinstance(event, CompleteFull):
-            self.ready = True
 
     def _complete(self, event: CompleteFull) -> None:
         self._at = event.at

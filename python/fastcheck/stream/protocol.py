@@ -219,10 +219,6 @@ class Stream:
             self._go_on(intent)
 
     def _begin_full(self, intent: frames.Intent, events: list[Event]) -> None:
-        if intent.seq_from != intent.seq_to:
-            raise Refused(
-                frames.GAP, f"a snapshot is of one change, not {intent.seq_from} to {intent.seq_to}"
-            )
         if intent.snapshot_bytes > SNAPSHOT_BYTES_MAX:
             raise Refused(
                 frames.TOO_LARGE,
@@ -313,8 +309,8 @@ class Stream:
     def _commit_full(self, full: frames.Intent, at: Have, at_ms: int, events: list[Event]) -> None:
         if at.epoch != full.epoch:
             raise Refused(frames.EPOCH, f"a snapshot of epoch {full.epoch} ends in {_place(at)}")
-        if at.seq != full.seq_to:
-            raise Refused(frames.GAP, f"a snapshot of change {full.seq_to} ends in {_place(at)}")
+        if at.seq != full.seq_from:
+            raise Refused(frames.GAP, f"a snapshot of change {full.seq_from} ends in {_place(at)}")
         if self._received != full.snapshot_bytes:
             raise Refused(
                 frames.UNEXPECTED,

@@ -136,6 +136,7 @@ class Replica(Rows):
                     return self._change(event)
                 case Fresh():
                     self.fresh(event.hub_at_ms)
+                    self.ready = True
         except Refused:
             self._abandon(event)
             self._forgotten = True
@@ -156,7 +157,6 @@ class Replica(Rows):
                 self._abandon(event)
                 raise local_failure(error) from error
             self._stored, self._forgotten, self._behind_since = event.at, False, None
-            self.ready = True
         elif isinstance(event, Apply) and self._behind_since is None:
             try:
                 if event.catalog is not None:

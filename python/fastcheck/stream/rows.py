@@ -37,7 +37,7 @@ class Rows:
         self.notes: tuple[str, ...] = ()
         """What an operator should know."""
         self.ready = False
-        """Whether there is more than a bundled catalog: rows that a hub once gave."""
+        """Whether there is more than a bundled catalog: rows that were once all a hub had."""
         self._natives = natives
         self._clock = clock
         self._bundled = bundled
