@@ -56,6 +56,9 @@ arrived at a host when that process has read it. Memory per host is what the hub
 **Herd.** The hub is killed; when it serves again, all hosts connect at once and come back for ever, with the
 product's backoff. The time is that until the last one is current.
 
+**A million customers.** They are alike but for number, id and plan, so the snapshot compresses better than a
+real one. Ready from disk is measured in new processes, their imports left out.
+
 **Deltas.** A host that was away catches up: from its connection to the last change visible. Checks are timed
 one by one, with the clock around each, in a worker: idle windows before and after, busy ones meanwhile.
 """
