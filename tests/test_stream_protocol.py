@@ -473,3 +473,18 @@ def test_a_host_is_current_for_the_first_time_where_the_hub_stood_when_it_came()
     assert not any(isinstance(event, Fresh) for event in first)
     stream.applied(Have(3, 11, 8))
     assert any(isinstance(event, Fresh) for event in stream.receive(message(Commit(3, 12, 9, 1)), 0))
+
+
+def test_what_is_visible_is_compared_at_a_heartbeat_too() -> None:
+    stream = Stream("host", 1, frames.ALL, AT, 0)
+    stream.hello()
+    stream.receive(message(intent(NONE, 10, 10)), 0)
+    stream.receive(message(Heartbeat(HUB_MS, 3, 10, 77)), 0)
+    with pytest.raises(frames.Refused) as caught:
+        stream.answer(Have(3, 10, 78))
+    assert caught.value.code == frames.DIGEST
+    stream = Stream("host", 1, frames.ALL, AT, 0)
+    stream.hello()
+    stream.receive(message(intent(NONE, 10, 10)), 0)
+    stream.receive(message(Heartbeat(HUB_MS, 3, 10, 77)), 0)
+    assert stream.answer(AT) == frames.encode(frames.Ack(10, 77))

@@ -15,12 +15,15 @@ from fastcheck.stream.held import HeldReplica
 from fastcheck.stream.protocol import Stream
 from fastcheck.stream.replica import Replica
 
-from .disk import Disk, Killed, Rows
+from .disk import Disk, Killed, Rows, summed
+from .ledger import record
 
 if TYPE_CHECKING:
     from .hub import Link
     from .ledger import Ledger
 
+DRIFTED = 1_000_000
+"""A revision that no record of the ledger has."""
 CAPACITY = 5
 """Customers that a host on demand holds, of twelve."""
 
@@ -139,8 +142,8 @@ class Host:
                 if at is not None:
                     stream.applied(at)
                     self.applied += 1
-                    if at == replica.visible:  # Else the arena is ahead, and nothing was compared.
-                        self.drifted = False
+                    if stream._announced[0] == replica.visible:
+                        self.drifted = False  # Else it differs, or is ahead and was not compared.
                 replica.keep(event)
             answer = stream.answer(replica.visible)
         except Refused as refused:
@@ -184,9 +187,9 @@ class Host:
         if self.on_demand or owner is None or rows is None or not rows.customers:
             return
         number = min(rows.customers)
-        other = {**rows.customers, number: rows.customers[number][:-2] + b"\xc0\xc0"}
+        other = {**rows.customers, number: record(number, DRIFTED, ())}
         self.disk.rows = Rows(
-            rows.epoch, rows.seq, (rows.digest + 1) % (1 << 64), other, rows.catalog, rows.on_demand
+            rows.epoch, rows.seq, summed(other), other, rows.catalog, rows.on_demand
         )
         owner._rows = self.disk.rows  # type: ignore[attr-defined]
         self.drifted = True
