@@ -9,7 +9,10 @@ from pathlib import Path
 from fastcheck import Entitlements
 
 CATALOG = Path(__file__).parent.parent / "examples" / "quickstart" / "catalog.yaml"
-HEAVY = "[one for one in ('sqlalchemy', 'alembic', 'psycopg') if one in sys.modules]"
+HEAVY = (
+    "[one for one in ('sqlalchemy', 'alembic', 'psycopg', 'websockets', 'httpx', 'fastapi') "
+    "if one in sys.modules]"
+)
 
 
 def answer(code: str, *args: str) -> str:
