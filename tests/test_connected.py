@@ -16,12 +16,12 @@ from conftest import MAY_2024_MS
 from fake_catalog import FakeCatalog
 from fake_stream_natives import Disk, natives
 from fastcheck import Entitlements, errors
+from fastcheck.address import address
 from fastcheck.clock import ManualClock
 from fastcheck.connected import ConnectedHost, HubSettings
 from fastcheck.embedded import GivenCatalog
 from fastcheck.listener import Listener
 from fastcheck.stream import marker, opening, reasons, tokens
-from fastcheck.stream.address import address
 from processes import wait_for
 from scripted_hub import Peer, ScriptedHub, problem, scripted_hub
 from test_connection import CATALOG, TOKEN, Ledger, OnDemandHub, for_ever, record

@@ -21,6 +21,7 @@ from conftest import MAY_2024_MS
 from fake_catalog import FakeCatalog
 from fake_stream_natives import Disk, natives, snapshot, total
 from fastcheck import frames
+from fastcheck.address import address
 from fastcheck.changes import Ring
 from fastcheck.clock import ManualClock
 from fastcheck.errors import Closed
@@ -44,7 +45,6 @@ from fastcheck.frames import (
 )
 from fastcheck.stream import connection as connections
 from fastcheck.stream import opening, reasons
-from fastcheck.stream.address import address
 from fastcheck.stream.connection import Connection
 from fastcheck.stream.held import HeldReplica
 from fastcheck.stream.natives import CatalogText

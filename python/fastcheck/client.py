@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -289,6 +289,12 @@ class Entitlements(_fastcheck.Checker):
         >>> ents.wait_seq(ents.status().seq) >= ents.status().seq
         True
         """
+        for wait_s in self._waits(seq, timeout_s):
+            time.sleep(wait_s)
+        return self._seq()[1]
+
+    def _waits(self, seq: int, timeout_s: float) -> Iterator[float]:
+        """How long to wait before each further look, until checks see a change. Raises `NotYet`."""
         end = time.monotonic() + timeout_s
         wait_s = SEQ_POLL_S
         while (at := self._seq()[1]) < seq:
@@ -296,9 +302,8 @@ class Entitlements(_fastcheck.Checker):
                 raise NotYet(
                     f"this host is at change {at}, not at {seq}, after {timeout_s:g} s: see status() for why"
                 )
-            time.sleep(wait_s)
+            yield wait_s
             wait_s = min(2 * wait_s, SEQ_POLL_S_MAX)
-        return at
 
     def _wait_seq(self, min_seq: int, /) -> None:
         """Waits until this host has come to change `min_seq`; the native methods call it for their `min_seq`.
@@ -311,12 +316,9 @@ class Entitlements(_fastcheck.Checker):
         >>> asyncio.run(ents.reached(1)) >= 1
         True
         """
-        end = time.monotonic() + timeout_s
-        wait_s = SEQ_POLL_S
-        while self._seq()[1] < seq and time.monotonic() < end:
+        for wait_s in self._waits(seq, timeout_s):
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, SEQ_POLL_S_MAX)
-        return self.wait_seq(seq, 0.0)
+        return self._seq()[1]
 
     def on(self, kind: str, callback: Callable[[Change], object]) -> Callable[[], None]:
         """Calls back on a thread of its own for each change of a kind: low_balance, limit_reached,

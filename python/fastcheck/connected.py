@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .address import HubAddress
 from .changes import Ring
 from .clock import Clock
 from .errors import (
@@ -26,7 +27,6 @@ from .errors import (
     WrongType,
 )  # fmt: skip
 from .host import LOADING, REQUEST_TIMEOUT_S, Host
-from .stream.address import HubAddress
 from .stream.marker import Marker
 from .stream.natives import CatalogText, Natives
 from .stream_part import FETCH_KEYS, READY_SLICE_S, LinkState, StreamPart
@@ -104,30 +104,13 @@ class ConnectedHost(Host[StreamPart]):
         `HubUnavailable`, `Forbidden` or `NotYet` where there is nothing to answer from, and what the
         directory is refused with."""
         try:
-            self._take_part()
+            self._take_part(None, "Entitlements.connect")
             self._ensure_thread()
             if self._natives.arena_boot(str(self.directory)) is not True:
                 self._wait_opened()
         except BaseException:
             self.close()
             raise
-
-    def _take_part(self) -> None:
-        deadline = time.monotonic() + REQUEST_TIMEOUT_S
-        while not (self._may_own and self._own(None)):
-            try:
-                self._client.try_call("hello", (), REQUEST_TIMEOUT_S)
-                return
-            except OwnerUnavailable:
-                raise
-            except OSError as error:
-                if isinstance(error, FastcheckError):
-                    raise
-                if time.monotonic() > deadline or not self._may_own:
-                    raise OwnerUnavailable(
-                        f"{self.directory} has no owner that answers: open it with Entitlements.connect"
-                    ) from error
-                time.sleep(RETRY_S)
 
     def touch_many(self, customers: Sequence[str]) -> bool:
         """The first touch of many customers at once: whether any of them is somebody."""

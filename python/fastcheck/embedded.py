@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .changes import Ring
 from .clock import Clock, ManualClock
-from .errors import CatalogError, DirectoryError, FastcheckError, OwnerUnavailable, WrongType
-from .host import LOADING, REQUEST_TIMEOUT_S, Host
-from .owner_lock import HUB
-from .worker import RETRY_S
+from .errors import CatalogError, DirectoryError, WrongType
+from .host import LOADING, Host
 
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from .hub.product import CatalogLike
@@ -146,27 +143,7 @@ class EmbeddedHost(Host[LedgerPart]):
         """Owns the directory if nobody does, else attaches. Raises `OwnerUnavailable` where the owner does
         not answer, and whatever a catalog or a directory is refused with."""
         try:
-            deadline = time.monotonic() + REQUEST_TIMEOUT_S
-            while not (self._may_own and self._own(given)):
-                try:
-                    self._client.try_call("hello", (), REQUEST_TIMEOUT_S)
-                    break
-                except OwnerUnavailable:
-                    raise
-                except OSError as error:
-                    if isinstance(error, FastcheckError):
-                        raise
-                    if self._lock.holder() == HUB:
-                        raise DirectoryError(
-                            self.directory, "is a hub's, which is running",
-                            "follow the hub with Entitlements.connect in another directory, or stop it first",
-                        ) from error  # fmt: skip
-                    # An owner that has just begun, or has just died.
-                    if time.monotonic() > deadline or not self._may_own:
-                        raise OwnerUnavailable(
-                            f"{self.directory} has no owner that answers: open it with Entitlements.open"
-                        ) from error
-                    time.sleep(RETRY_S)
+            self._take_part(given, "Entitlements.open")
             if given is not None and self._part is None:
                 self.call("set_catalog", given.source, given.filename)
             self._ensure_thread()

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import _fastcheck
+from .address import address
 from .clock import Clock, SystemClock
 from .connected import ConnectedHost, HubSettings, customers_mode
 from .directory import prepare
 from .embedded import EmbeddedHost, read_catalog
 from .errors import DirectoryError, WrongType
 from .stream import marker, tokens
-from .stream.address import address
 from .stream.natives import Natives
 
 LEASE_TIMEOUT_S_MAX: Final = 3_600.0

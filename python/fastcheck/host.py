@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .changes import Change, Ring
-from .errors import Closed, FastcheckError, OwnerUnavailable
-from .owner_lock import OwnerLock
+from .errors import Closed, DirectoryError, FastcheckError, OwnerUnavailable
+from .owner_lock import HUB, OwnerLock
 from .owner_socket import OwnerSocket
-from .worker import OwnerClient
+from .worker import RETRY_S, OwnerClient
 
 if TYPE_CHECKING:
     from .embedded import GivenCatalog
@@ -98,6 +98,29 @@ class Host(abc.ABC, Generic[PartT]):
     @abc.abstractmethod
     def start(self, given: GivenCatalog | None) -> None:
         """Owns the directory if nobody does, else attaches."""
+
+    def _take_part(self, given: GivenCatalog | None, how: str) -> None:
+        """Owns the directory if nobody does, else finds an owner that answers. `how` one becomes its owner.
+        Raises `OwnerUnavailable` where nobody answers, `DirectoryError` where a hub has the directory."""
+        deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        while not (self._may_own and self._own(given)):
+            try:
+                self._client.try_call("hello", (), REQUEST_TIMEOUT_S)
+                return
+            except OSError as error:
+                if isinstance(error, FastcheckError):
+                    raise
+                if self._lock.holder() == HUB:
+                    raise DirectoryError(
+                        self.directory, "is a hub's, which is running",
+                        "follow the hub with Entitlements.connect in another directory, or stop it first",
+                    ) from error  # fmt: skip
+                # An owner that has just begun, or has just died.
+                if time.monotonic() > deadline or not self._may_own:
+                    raise OwnerUnavailable(
+                        f"{self.directory} has no owner that answers: open it with {how}"
+                    ) from error
+                time.sleep(RETRY_S)
 
     @property
     def role(self) -> str:

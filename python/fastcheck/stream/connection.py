@@ -23,10 +23,10 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from .. import frames
+from ..address import HubAddress
 from ..errors import Closed, FastcheckError
 from ..frames import Refused
 from . import reasons
-from .address import HubAddress
 from .askers import Asked, Askers
 from .backoff import Backoff
 from .events import Ended, Event

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..errors import NameInvalid, WrongType
+from .errors import NameInvalid, WrongType
 
 STREAM_PATH: Final = "/v1/stream"
 _SECURE: Final = {"wss": True, "https": True, "ws": False, "http": False}
@@ -54,7 +54,7 @@ def address(url: object, *, insecure: bool = False) -> HubAddress:
         raise NameInvalid("the hub's url holds a user or a password: give the token with token=…")
     if parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in url):
         raise NameInvalid("the hub's url has a query, a fragment or blanks: give scheme, host and port")
-    if not secure and not insecure and not _loopback(host):
+    if not secure and not insecure and not is_loopback(host):
         raise NameInvalid(
             f"the hub at {host} would get the token without TLS: use wss://, or insecure=True where the "
             "network is yours"
@@ -63,7 +63,8 @@ def address(url: object, *, insecure: bool = False) -> HubAddress:
     return HubAddress(secure, parts.netloc.lower(), path)
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its very name or address."""
     if host == "localhost":
         return True
     try:
