@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..clock import instant_ms
-from ..hub.requests import By, Instant
+from ..hub.requests import By, Instant, own_id
 from ..wire import name, note
 
 Call = Callable[..., Any]
@@ -62,9 +60,7 @@ class AdminBase:
 
     def _own_id(self, prefix: str) -> str:
         """A new id; under an idempotency key, the same at every repetition."""
-        if self._key is None:
-            return f"{prefix}_{secrets.token_hex(12)}"
-        return f"{prefix}_{hashlib.sha256(self._key.encode()).hexdigest()[:24]}"
+        return own_id(prefix, self._key)
 
 
 def instant_of(at: Instant | None) -> int | None:

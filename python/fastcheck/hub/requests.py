@@ -5,6 +5,8 @@ Everything here looks only at the request itself; whether plans and features exi
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +39,14 @@ class By:
 
 
 ANYBODY = By()
+
+
+def own_id(prefix: str, key: str | None) -> str:
+    """A new id for what is to be made; under an idempotency key the same at every repetition, since it is
+    part of the request."""
+    if key is None:
+        return f"{prefix}_{secrets.token_hex(12)}"
+    return f"{prefix}_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
 @travels

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ...address import is_loopback
 from ...errors import NameInvalid, WrongType
 from .retry import Outcome
 
@@ -130,7 +131,7 @@ def check_url(url: object) -> str:
         raise NameInvalid(f"an endpoint's url is at most {URL_CHARACTERS_MAX} printable ASCII characters")
     if user is not None or parts.fragment:
         raise NameInvalid("an endpoint's url has no user, no password and no fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise NameInvalid("an endpoint's url begins with https:// (http:// only for this machine)")
     return url
 
@@ -159,13 +160,6 @@ def is_public(address: str) -> bool:
         if any(one in network for network in EMBEDDING):
             return False
     return one.is_global and not one.is_multicast
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _unless_quiet(record: logging.LogRecord) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from ....errors import NameInvalid, PreconditionFailed
 from ....rest import AUTHOR, EPOCH, IDEMPOTENCY_KEY, REASON, SEQ
 from ....rest.codec import shape, write
 from ....wire import NAME_BYTES_MAX, REASON_BYTES_MAX
-from ...requests import By
+from ...requests import By, own_id
 from ...service import Service
 from ..auth import Principal, allowed
 
@@ -96,9 +95,7 @@ class Change(Asked):
             return given
         if event is not None:
             return f"{prefix}:{event}"
-        if self.by.key is None:
-            return f"{prefix}_{secrets.token_hex(12)}"
-        return f"{prefix}_{hashlib.sha256(self.by.key.encode()).hexdigest()[:24]}"
+        return own_id(prefix, self.by.key)
 
     def check(self, current: Any) -> None:
         """Raises `PreconditionFailed` unless what there is (None: nothing) is what the request takes for
