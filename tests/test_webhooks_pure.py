@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastcheck import errors
 from fastcheck.clock import SystemClock
-from fastcheck.hub.webhooks import kinds, retry, sign
+from fastcheck.hub.webhooks import kinds as event_kinds, retry, sign
 from fastcheck.hub.webhooks.kinds import AMOUNTS, FIELDS, Event, Kind
 from fastcheck.hub.webhooks.retry import ATTEMPTS_MAX, DELAYS_MS, Fate, Outcome, judge, retry_after_ms
 from fastcheck.hub.webhooks.sign import (

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from . import wire
+from .wire import frame, pack, read_frame, unpack
 from .answers import from_plain, to_plain
 from .errors import DirectoryError, FastcheckError, ProtocolError
 
@@ -129,7 +129,7 @@ class OwnerSocket:
 
     def _serve(self, peer: socket.socket) -> None:
         try:
-            while (body := wire.read_frame(peer.recv)) is not None:
+            while (body := read_frame(peer.recv)) is not None:
                 peer.sendall(self._answer(body))
         except (OSError, ProtocolError) as error:
             log.debug("a process hung up: %s", error)
@@ -140,16 +140,16 @@ class OwnerSocket:
 
     def _answer(self, body: bytes) -> bytes:
         try:
-            return wire.frame(wire.pack([True, to_plain(self._handler(*_request(body)))]))
+            return frame(pack([True, to_plain(self._handler(*_request(body)))]))
         except FastcheckError as error:
-            return wire.frame(wire.pack([False, type(error).__name__, _plain_args(error)]))
+            return frame(pack([False, type(error).__name__, _plain_args(error)]))
         except Exception as error:
             log.exception("a request of another process failed")
-            return wire.frame(wire.pack([False, "FastcheckError", [f"the owner failed: {error!r}"]]))
+            return frame(pack([False, "FastcheckError", [f"the owner failed: {error!r}"]]))
 
 
 def _request(body: bytes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-    message = wire.unpack(body)
+    message = unpack(body)
     match message:
         case (str() as method, tuple() as args, dict() as kwargs) if all(
             isinstance(key, str) for key in kwargs

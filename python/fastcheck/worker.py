@@ -12,10 +12,11 @@ import threading
 import time
 from typing import Any
 
-from . import errors, wire
+from . import errors
 from .answers import from_plain, to_plain
 from .errors import FastcheckError, OwnerUnavailable, ProtocolError
 from .owner_socket import connect
+from .wire import frame, pack, read_frame, unpack
 
 IDLE_MAX = 8
 """Connections kept for the next request."""
@@ -35,7 +36,7 @@ class OwnerClient:
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_s: float) -> Any:
         """One request. Raises what the owner raised, or `OwnerUnavailable` after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        request = wire.frame(wire.pack([method, to_plain(args), to_plain(kwargs)]))
+        request = frame(pack([method, to_plain(args), to_plain(kwargs)]))
         while True:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
@@ -56,14 +57,14 @@ class OwnerClient:
 
     def try_call(self, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         """One attempt. Raises OSError where no owner answers."""
-        return _answer(self._once(wire.frame(wire.pack([method, to_plain(args), {}])), timeout_s))
+        return _answer(self._once(frame(pack([method, to_plain(args), {}])), timeout_s))
 
     def _once(self, request: bytes, timeout_s: float) -> bytes:
         peer = self._take(timeout_s)
         try:
             peer.settimeout(timeout_s)
             peer.sendall(request)
-            body = wire.read_frame(peer.recv)
+            body = read_frame(peer.recv)
             if body is None:
                 raise ConnectionResetError("the owner hung up")
         except BaseException:
@@ -100,7 +101,7 @@ class OwnerClient:
 
 
 def _answer(body: bytes) -> Any:
-    match wire.unpack(body):
+    match unpack(body):
         case (True, value):
             return from_plain(value)
         case (False, str() as name, tuple() as args):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .. import wire
+from ..wire import name as checked_name
 from ..admin import Admin
 from ..admin.base import cursor_of
 from ..answers import Explanation, Page
@@ -31,7 +31,7 @@ class HubMethods(Admin):
         was settled so far. Raises `UnknownCustomer`, `UnknownFeature`."""
         moment = None if at is None else instant_ms(at, "at")
         found: Explanation = self._call(
-            "explain", wire.name(customer, "customer"), wire.name(feature, "feature"), moment
+            "explain", checked_name(customer, "customer"), checked_name(feature, "feature"), moment
         )
         return found
 
@@ -39,7 +39,7 @@ class HubMethods(Admin):
         """What a check of one use answers at the hub, by what was settled so far; true where it is allowed. A
         host answers in nanoseconds: this is for who has none. Raises `UnknownCustomer`, `UnknownFeature`."""
         found: FeatureCheck = self._call(
-            "check_feature", wire.name(customer, "customer"), wire.name(feature, "feature")
+            "check_feature", checked_name(customer, "customer"), checked_name(feature, "feature")
         )
         return found
 
@@ -77,7 +77,7 @@ class HubMethods(Admin):
         if isinstance(scopes, (str, bytes)):
             raise WrongType("scopes must be a list of str, not one str")
         made: MadeToken = self._call(
-            "make_token", wire.name(name, "a token's name"), list(scopes), environment,
+            "make_token", checked_name(name, "a token's name"), list(scopes), environment,
             None if expires_at is None else instant_ms(expires_at, "expires_at"), rate_per_s,
             self._by(reason),
         )  # fmt: skip
@@ -91,7 +91,7 @@ class HubMethods(Admin):
     def revoke_token(self, id: str, *, reason: str = "") -> TokenState:
         """Ends a token for good; again: no change. Streams that it opened end within a second. Raises
         `UnknownToken`."""
-        ended: TokenState = self._call("revoke_token", wire.name(id, "a token's id"), self._by(reason))
+        ended: TokenState = self._call("revoke_token", checked_name(id, "a token's id"), self._by(reason))
         return ended
 
 

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ... import wire
+from ...wire import NAME_BYTES_MAX
+from ...wire import name as checked_name
 from ...answers import Page
 from ...clock import instant_ms
 from ...errors import FastcheckError, RecordError
@@ -37,7 +38,7 @@ class Tokens(Core):
         """Makes a token; its text is in this answer alone, and nowhere else. Asked again with the same
         idempotency key, the answer has no text. `rate_per_s`: requests it may make; None = the hub's
         default. Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
-        called, asked = wire.name(name, "a token's name"), tokens.checked_scopes(scopes)
+        called, asked = checked_name(name, "a token's name"), tokens.checked_scopes(scopes)
         where, rate = tokens.checked_environment(environment), tokens.checked_rate(rate_per_s)
         end = None if expires_at is None else instant_ms(expires_at, "expires_at")
         text, id, secret_sha256 = tokens.new(where)
@@ -52,7 +53,7 @@ class Tokens(Core):
     def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
         """All tokens, those that are over included."""
         count = reports.items(limit)
-        after = "" if cursor is None else wire.name(cursor, "cursor")
+        after = "" if cursor is None else checked_name(cursor, "cursor")
         found = self._read(lambda call: call.books.tokens_after(after, count + 1))
         part = tuple(one.state for one in found[:count])
         return Page(part, part[-1].id if len(found) > count else None)
@@ -69,7 +70,7 @@ class Tokens(Core):
 
     def revoke_token(self, id: str, *, by: By = ANYBODY) -> TokenState:
         """Ends a token for good; again: no change. Raises `UnknownToken`."""
-        checked = wire.name(id, "a token's id")
+        checked = checked_name(id, "a token's id")
         return self._change(lambda call: tokens.revoke(call, checked), by, "revoke_token", checked)
 
     def token_of(self, text: str, environment: str, now: int) -> TokenState:
@@ -112,5 +113,5 @@ class Tokens(Core):
 
 def _clipped(text: str) -> str:
     """What a stranger sent as text that every database takes."""
-    known = text[:wire.NAME_BYTES_MAX].encode("utf-8", "replace").replace(b"\0", b"?")
-    return known[:wire.NAME_BYTES_MAX].decode("utf-8", "ignore")
+    known = text[:NAME_BYTES_MAX].encode("utf-8", "replace").replace(b"\0", b"?")
+    return known[:NAME_BYTES_MAX].decode("utf-8", "ignore")
