@@ -43,30 +43,30 @@ test-loom:       ## every interleaving of the lock-free parts, within bounds
 	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p fastcheck-core --test 'loom_*'
 
 mutants:         ## breaks the core in named ways; each must be noticed by a named test (minutes)
-	$(PYTHON) tests/mutants.py
+	PYTHONPATH=tests $(PYTHON) -m proofs.mutants
 
 postgres:        ## the PostgreSQL that the tests start; installed where root and apt-get are there
-	@$(PYTHON) tests/install_postgres.py
+	@$(PYTHON) tests/rig/install_postgres.py
 
 mutants-ledger: build ## the same for the ledger; each must be noticed by named tests (minutes)
-	$(BIN)/python tests/ledger_mutants.py
+	PYTHONPATH=tests $(BIN)/python -m proofs.ledger_mutants
 
 mutants-stream: build ## the same for hub, stream and host (minutes)
-	$(BIN)/python tests/stream_mutants.py
+	PYTHONPATH=tests $(BIN)/python -m proofs.stream_mutants
 
 test-python: build postgres ## pytest
 	$(BIN)/pytest
 
 kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes
-	d=$$(mktemp -d) && $(BIN)/python tests/kill_sweep.py $$d/sweep; e=$$?; rm -rf $$d; exit $$e
+	d=$$(mktemp -d) && PYTHONPATH=tests $(BIN)/python -m proofs.kill_sweep $$d/sweep; e=$$?; rm -rf $$d; exit $$e
 
 LEDGER_SEEDS ?= 10000
 STREAM_SEEDS ?= 10000
 simulate-stream: build ## hubs and hosts under loss, noise, kills, partitions and backups, STREAM_SEEDS seeds
-	$(BIN)/python tests/simulate_stream.py --seeds $(STREAM_SEEDS)
+	PYTHONPATH=tests $(BIN)/python -m proofs.simulate_stream --seeds $(STREAM_SEEDS)
 
 simulate-ledger: build ## the ledger under repeated, lost and late messages and crashes, LEDGER_SEEDS seeds
-	$(BIN)/python tests/simulate_ledger.py --seeds $(LEDGER_SEEDS)
+	PYTHONPATH=tests $(BIN)/python -m models.simulate_ledger --seeds $(LEDGER_SEEDS)
 
 bench: build     ## every figure in one run, as a ratio to its floor; writes docs/benchmarks.md
 	$(BIN)/python -m benches.run

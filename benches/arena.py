@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
+
 from fastcheck import _fastcheck as native
 
 QUICKSTART = Path(__file__).parent.parent / "examples" / "quickstart" / "catalog.yaml"

@@ -6,13 +6,13 @@ import random
 from statistics import median
 
 import numpy as np
-from fastcheck import _fastcheck as native
 
 from benches.arena import Arena, name_of, refuse
 from benches.children import in_fresh_process
 from benches.figures import Figure
 from benches.floors import empty, lookup
 from benches.rounds import calls
+from fastcheck import _fastcheck as native
 
 GROUP = "Batches (per customer)"
 RANDOM = "Random order over all customers"

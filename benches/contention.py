@@ -7,11 +7,10 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from fastcheck import _fastcheck as native
-
 from benches.arena import SPENDER, Arena, refuse
 from benches.children import SPAWN
 from benches.figures import Figure
+from fastcheck import _fastcheck as native
 
 GROUP = "Two processes, one cell"
 BURNS = 400_000

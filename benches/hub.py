@@ -221,7 +221,7 @@ def snapshot(directory: Path, customers: int) -> list[Figure]:
 def fresh_start(directory: Path, url: str, token: str, customers: int) -> str:
     """Seconds that `connect` takes in a new process, its imports left out; it answers afterwards."""
     code = (
-        "import sys, time; from fastcheck import Entitlements; import fastcheck.stream.connection\n"
+        "import sys, time; from fastcheck import Entitlements; import fastcheck.host.following.connection\n"
         "directory, url, token, customers, one = sys.argv[1:]\n"
         "begun = time.perf_counter()\n"
         "ents = Entitlements.connect(url, directory, token=token)\n"

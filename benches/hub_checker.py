@@ -15,6 +15,7 @@ import threading
 import time
 
 import numpy as np
+
 from fastcheck import Entitlements
 
 LOOK_S = 50e-6

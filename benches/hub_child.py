@@ -20,18 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastcheck import _fastcheck
-from fastcheck.clock import SystemClock
-from fastcheck.hub.requests import By, put_customer, put_override
-from fastcheck.hub.server.app import Hub, Settings, make_app
-from fastcheck.hub.service import Service
-from fastcheck.hub.store import Store
-from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.hub.store.sqlite import SqliteStore
 
 from benches import files
 from benches.hub_ledger import CATALOG, customer_id
 from benches.memory_of import resident_bytes
+from fastcheck import _fastcheck
+from fastcheck.clock import SystemClock
+from fastcheck.hub.app import make_app
+from fastcheck.hub.parts import Hub, Settings
+from fastcheck.hub.service import Service
+from fastcheck.hub.store import Store
+from fastcheck.hub.store.postgres import PostgresStore
+from fastcheck.hub.store.sqlite import SqliteStore
+from fastcheck.wire.requests import By, put_customer, put_override
 
 
 class Writer:

@@ -20,10 +20,10 @@ from base64 import b64encode
 from typing import Any
 
 import uvloop
-from fastcheck import frames
-from fastcheck.frames import Ack, Commit, Goodbye, Have, Heartbeat, Hello, Intent
 
 from benches import files
+from fastcheck.wire import frames
+from fastcheck.wire.frames import Ack, Commit, Goodbye, Have, Heartbeat, Hello, Intent
 
 CONNECTING_MAX = 256
 """Handshakes under way at once when the hosts are first connected; a herd has no such bound."""

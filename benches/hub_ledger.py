@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fastcheck import _fastcheck
 from fastcheck.clock import SystemClock
-from fastcheck.hub.requests import put_customer
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire import pack_record, unpack_record
+from fastcheck.wire.record import pack_record, unpack_record
+from fastcheck.wire.requests import put_customer
 
 CATALOG = Path(__file__).parent.parent / "examples" / "quickstart" / "catalog.yaml"
 ROWS_PER_STATEMENT = 50_000

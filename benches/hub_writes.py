@@ -8,16 +8,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
-from fastcheck import _fastcheck
-from fastcheck.clock import SystemClock
-from fastcheck.hub.requests import put_customer, put_override
-from fastcheck.hub.service import Service
-from fastcheck.hub.store.postgres import PostgresStore
-
 from benches.children import in_fresh_process
 from benches.figures import Figure
 from benches.hub_ledger import CATALOG
 from benches.ledger_rig import postgres
+from fastcheck import _fastcheck
+from fastcheck.clock import SystemClock
+from fastcheck.hub.service import Service
+from fastcheck.hub.store.postgres import PostgresStore
+from fastcheck.wire.requests import put_customer, put_override
 
 THREADS = 8
 SECONDS = 5.0

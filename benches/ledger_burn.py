@@ -9,12 +9,11 @@ import random
 from statistics import median
 from time import thread_time
 
+from benches.figures import Figure
+from benches.report import table
 from fastcheck.ledger.burndown import BurnDown, burn_down
 from fastcheck.ledger.model import Grant, GrantKind
 from fastcheck.ledger.periods import DAY_MS, Anchor, Recurrence, Span, Unit
-
-from benches.figures import Figure
-from benches.report import table
 
 YEAR_MS = 365 * DAY_MS
 EVENTS = 1_000

@@ -18,17 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 
+from benches.figures import Figure
+from benches.ledger_rig import CREDITS, NOW_MS, milliseconds, postgres, service_over
+from benches.report import table
 from fastcheck.clock import ManualClock
-from fastcheck.hub.requests import make_grant, put_customer, put_override
 from fastcheck.hub.service import Service, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-
-from benches.figures import Figure
-from benches.ledger_rig import CREDITS, NOW_MS, milliseconds, postgres, service_over
-from benches.report import table
+from fastcheck.wire.requests import make_grant, put_customer, put_override
 
 ENTRIES = 10_000
 ROUNDS = 200

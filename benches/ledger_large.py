@@ -22,12 +22,6 @@ from time import perf_counter
 from typing import Any
 
 import psycopg
-from fastcheck.clock import ManualClock
-from fastcheck.hub.requests import make_grant, put_customer, put_override
-from fastcheck.hub.service import Totals
-from fastcheck.hub.store.books import Books
-from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.wire import pack_record
 from sqlalchemy import Connection, event
 
 from benches import machine
@@ -42,6 +36,12 @@ from benches.ledger_rig import (
     service_over,
 )
 from benches.report import sections, table
+from fastcheck.clock import ManualClock
+from fastcheck.hub.service import Totals
+from fastcheck.hub.store.postgres import PostgresStore
+from fastcheck.hub.store.statements import Books
+from fastcheck.wire.record import pack_record
+from fastcheck.wire.requests import make_grant, put_customer, put_override
 
 SMALL, LARGE = 10_000, 1_000_000
 GRANTS = 5

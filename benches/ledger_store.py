@@ -18,15 +18,15 @@ from pathlib import Path
 from statistics import median
 
 import psycopg
-from fastcheck.hub.requests import make_grant, put_customer
-from fastcheck.hub.service import Service, Totals
-from fastcheck.hub.store import Store
-from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.hub.store.sqlite import SqliteStore
 
 from benches.figures import Figure
 from benches.ledger_rig import milliseconds, postgres, service_over
 from benches.report import table
+from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.store import Store
+from fastcheck.hub.store.postgres import PostgresStore
+from fastcheck.hub.store.sqlite import SqliteStore
+from fastcheck.wire.requests import make_grant, put_customer
 
 GROUP = "One settlement, in one transaction"
 TARGETS_MS = {"SQLite file": 60.0, "PostgreSQL": 120.0}

@@ -6,11 +6,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, thread_time
 
-from fastcheck import _fastcheck as native
-
 from benches.arena import Arena, name_of, now_ms, open_owner, refuse, snapshot
 from benches.children import in_fresh_process
 from benches.figures import Figure
+from fastcheck import _fastcheck as native
 
 GROUP = "Loading"
 LOADS = 5

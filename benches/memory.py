@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fastcheck import _fastcheck as native
-
 from benches.arena import Arena, name_of, refuse
 from benches.children import in_fresh_process
 from benches.figures import Figure
+from fastcheck import _fastcheck as native
 
 GROUP = "Memory"
 HEADER = re.compile(r"^[0-9a-f]+-[0-9a-f]+ .*?(?P<path>/\S.*)?$")

@@ -9,11 +9,10 @@ from statistics import median
 from time import perf_counter, perf_counter_ns, thread_time
 from typing import Any
 
-from fastcheck import _fastcheck as native
-
 from benches.arena import Arena, name_of, now_ms, record, refuse
 from benches.children import SPAWN
 from benches.figures import Figure
+from fastcheck import _fastcheck as native
 
 GROUP = "Updates"
 UPDATES = 100_000

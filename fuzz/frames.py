@@ -13,13 +13,13 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["fastcheck"]):
-    from fastcheck import frames
-    from fastcheck.frames import ALL, ON_DEMAND, Commit, Have, Hello, Intent, Refused, encode
-    from fastcheck.hub import websocket
-    from fastcheck.hub.ring import CatalogText, Ring
-    from fastcheck.hub.session import Session, Times
-    from fastcheck.stream.events import Apply, CompleteFull
-    from fastcheck.stream.protocol import Stream
+    from fastcheck.host.participant.following.events import Apply, CompleteFull
+    from fastcheck.host.participant.following.protocol import Stream
+    from fastcheck.hub.stream import websocket
+    from fastcheck.hub.stream.ring import CatalogText, Ring
+    from fastcheck.hub.stream.session import Session, Times
+    from fastcheck.wire.record import frames
+    from fastcheck.wire.record.frames import ALL, ON_DEMAND, Commit, Have, Hello, Intent, Refused, encode
 
 INTENT = encode(Intent(frames.DELTA, 5, 10, 12, 0, 1_000))
 START = Have(5, 10, 77)

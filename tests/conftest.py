@@ -7,21 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_catalog import FakeCatalog, parse
+from hypothesis import settings
+
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
-from hypothesis import settings
-from postgres import PrivatePostgres
+from rig.fake_catalog import FakeCatalog, parse
+from rig.instants import MAY_2024_MS
+from rig.postgres import PrivatePostgres
 
 # Other processes share the machine: a slow example says nothing about the code.
 settings.register_profile("fastcheck", deadline=None)
 settings.load_profile("fastcheck")
-
-MAY_2024_MS = 1_714_521_600_000
-"""2024-05-01T00:00:00Z."""
 
 
 @pytest.fixture

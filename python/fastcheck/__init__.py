@@ -1,11 +1,11 @@
 """Entitlement checks and prepaid-credit burns that cost less than calling an empty Python function."""
 
-from . import errors
-from ._fastcheck import Catalog, Decision, Estimate, Handle, Reservation, Settlement, __version__
-from .answers import Balance, Customer, Explanation, GrantState, Override, Page, Status
-from .changes import Change
-from .client import Entitlements
-from .errors import FastcheckError
+from fastcheck import errors
+from fastcheck._fastcheck import Catalog, Decision, Estimate, Handle, Reservation, Settlement, __version__
+from fastcheck.client import Entitlements
+from fastcheck.errors import FastcheckError
+from fastcheck.host.changes import Change
+from fastcheck.wire.answers import Balance, Customer, Explanation, GrantState, Override, Page, Status
 
 __all__ = [
     "Balance",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from .errors import AmountError, WrongType
+from fastcheck.errors import AmountError, WrongType
 
 AMOUNT_MAX = (1 << 63) - 1
 """The largest amount, in units: what a signed 64-bit column holds."""

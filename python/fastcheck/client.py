@@ -13,18 +13,18 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from . import _fastcheck, factories
-from .admin import Admin
-from .answers import Explanation, Status
-from .changes import KINDS, Change
-from .clock import Clock, ManualClock, instant_ms
-from .connected import ConnectedHost
-from .embedded import EmbeddedHost
-from .errors import NameInvalid, NotYet, WrongType
-from .factories import Common
-from .hub.requests import Instant
-from .listener import Listener
-from .wire import name
+from fastcheck import _fastcheck, factories
+from fastcheck.admin import Admin
+from fastcheck.clock import Clock, ManualClock, instant_ms
+from fastcheck.errors import NameInvalid, NotYet, WrongType
+from fastcheck.factories import Common
+from fastcheck.host.changes import KINDS, Change
+from fastcheck.host.embedded.participant import EmbeddedHost
+from fastcheck.host.following.participant import ConnectedHost
+from fastcheck.host.listener import Listener
+from fastcheck.wire.answers import Explanation, Status
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import Instant
 
 Self = TypeVar("Self", bound="Entitlements")
 

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from .errors import InstantError, WrongType
+from fastcheck.errors import InstantError, WrongType
 
 INSTANT_MS_MAX = 253_402_300_800_000
 """The end of the year 9999: what a `datetime` can show."""

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import _fastcheck
-from .address import address
-from .clock import Clock, SystemClock
-from .connected import ConnectedHost, HubSettings, customers_mode
-from .directory import prepare
-from .embedded import EmbeddedHost, read_catalog
-from .errors import DirectoryError, WrongType
-from .stream import marker, tokens
-from .stream.natives import Natives
+from fastcheck import _fastcheck
+from fastcheck.clock import Clock, SystemClock
+from fastcheck.directory.path import prepare
+from fastcheck.errors import DirectoryError, WrongType
+from fastcheck.host.embedded.participant import EmbeddedHost
+from fastcheck.host.following import marker, tokens
+from fastcheck.host.following.natives import Natives
+from fastcheck.host.following.participant import ConnectedHost, HubSettings, customers_mode
+from fastcheck.host.given_catalog import read_catalog
+from fastcheck.wire.address import address
 
 LEASE_TIMEOUT_S_MAX: Final = 3_600.0
 WAIT_READY_S_MAX: Final = 86_400.0

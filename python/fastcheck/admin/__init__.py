@@ -1,21 +1,25 @@
-"""`ents.admin`: what administrators do. The same methods in every process of the host.
+"""`ents.admin`: what administrators ask, the same methods in every process and over HTTP.
+
+May import: base, wire, finance.
+Boundaries: Makes requests and hands them to whoever answers; decides nothing and knows no transport.
 
 Requests are checked here, so that a mistake costs no round trip. A call that returned is on disk, and every
-check and burn on the host that begins afterwards sees it. A call that raised changed nothing."""
+check and burn on the host that begins afterwards sees it. A call that raised changed nothing.
+"""
 
 from __future__ import annotations
 
-from ..hub.requests import UsageEvent
-from .customers import CustomersAdmin
-from .events import EventsAdmin
-from .finance import FinanceAdmin
-from .money import MoneyAdmin
-from .plans import PlansAdmin
-from .records import RecordsAdmin
-from .segments import SegmentsAdmin
-from .spending import SpendingAdmin
-from .top_ups import TopUpsAdmin
-from .usage import UsageAdmin
+from fastcheck.admin.customers import CustomersAdmin
+from fastcheck.admin.events import EventsAdmin
+from fastcheck.admin.finance import FinanceAdmin
+from fastcheck.admin.money import MoneyAdmin
+from fastcheck.admin.plans import PlansAdmin
+from fastcheck.admin.records import RecordsAdmin
+from fastcheck.admin.segments import SegmentsAdmin
+from fastcheck.admin.spending import SpendingAdmin
+from fastcheck.admin.top_ups import TopUpsAdmin
+from fastcheck.admin.usage import UsageAdmin
+from fastcheck.wire.requests import UsageEvent
 
 
 class Admin(

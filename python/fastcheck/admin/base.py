@@ -6,9 +6,9 @@ import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..clock import instant_ms
-from ..hub.requests import By, Instant, own_id
-from ..wire import name, note
+from fastcheck.clock import instant_ms
+from fastcheck.wire.names import name, note
+from fastcheck.wire.requests import By, Instant, own_id
 
 Call = Callable[..., Any]
 Self = TypeVar("Self", bound="AdminBase")

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ..answers import Customer, Override, Page
-from ..hub import requests
-from ..hub.requests import Instant, PutCustomer
-from ..wire import SettingValue, name
-from .base import AdminBase, cursor_of, instant_of
+from fastcheck.admin.base import AdminBase, cursor_of, instant_of
+from fastcheck.wire import requests
+from fastcheck.wire.answers import Customer, Override, Page
+from fastcheck.wire.names import name
+from fastcheck.wire.record import SettingValue
+from fastcheck.wire.requests import Instant, PutCustomer
 
 CUSTOMERS_PER_REQUEST = 2_000
 """Customers that cross the owner's socket at once; within the owner itself there is no such bound."""

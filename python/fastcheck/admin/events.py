@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..answers import EventState, Page
-from ..errors import WrongType
-from ..event_answers import DeliveryState, WebhookState
-from ..wire import name
-from .base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.errors import WrongType
+from fastcheck.wire.answers import EventState, Page
+from fastcheck.wire.event_answers import DeliveryState, WebhookState
+from fastcheck.wire.names import name
 
 
 class EventsAdmin(AdminBase):

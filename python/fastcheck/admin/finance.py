@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..answers import PoolState, Problem
-from ..clock import instant_ms
-from ..hub.requests import Instant
-from .base import AdminBase
+from fastcheck.admin.base import AdminBase
+from fastcheck.clock import instant_ms
+from fastcheck.wire.answers import PoolState, Problem
+from fastcheck.wire.requests import Instant
 
 if TYPE_CHECKING:
-    from ..finance.export import Exported, Progress
+    from fastcheck.finance.export import Exported, Progress
 
 
 def _unseen(done: int, total: int) -> None:
@@ -72,7 +72,7 @@ class FinanceAdmin(AdminBase):
         >>> sorted(done.files)
         ['balances.csv', 'movements.csv', 'revenue.csv', 'usage.csv']
         """
-        from ..finance.export import export
+        from fastcheck.finance.export import export
 
         return export(
             self._call, directory, format=format, period=period, progress=progress,

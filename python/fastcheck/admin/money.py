@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..amounts import Credits
-from ..answers import Balance, BalanceWindow, GrantState
-from ..clock import instant_ms
-from ..hub import requests
-from ..hub.requests import Instant
-from ..wire import name
-from .base import AdminBase, instant_of
+from fastcheck.admin.base import AdminBase, instant_of
+from fastcheck.amounts import Credits
+from fastcheck.clock import instant_ms
+from fastcheck.wire import requests
+from fastcheck.wire.answers import Balance, BalanceWindow, GrantState
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import Instant
 
 
 class MoneyAdmin(AdminBase):

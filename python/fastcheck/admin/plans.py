@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import overload
 
-from ..answers import Move, Page
-from ..errors import WrongType
-from ..hub import move_requests as requests
-from ..hub.move_requests import MOVES_PER_REQUEST, NOW, Destination, Migrate, MoveSegment, When
-from ..wire import name
-from .base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.errors import WrongType
+from fastcheck.wire import plan_change_requests as requests
+from fastcheck.wire.answers import Move, Page
+from fastcheck.wire.names import name
+from fastcheck.wire.plan_change_requests import (
+    MOVES_PER_REQUEST,
+    NOW,
+    Destination,
+    Migrate,
+    MoveSegment,
+    When,
+)
 
 _NOT_GIVEN = ""
 

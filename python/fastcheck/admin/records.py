@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..answers import AuditEntry, Page
-from ..clock import instant_ms
-from ..errors import WrongType
-from ..hub.requests import Instant
-from ..wire import name
-from .base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.clock import instant_ms
+from fastcheck.errors import WrongType
+from fastcheck.wire.answers import AuditEntry, Page
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import Instant
 
 
 class RecordsAdmin(AdminBase):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from ..answers import Page, Segment
-from ..errors import WrongType
-from ..hub import segment_requests as requests
-from ..hub.requests import Instant
-from ..hub.segment_requests import MEMBERS_PER_REQUEST, PutMembers
-from ..wire import SettingValue, name
-from .base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.errors import WrongType
+from fastcheck.wire import segment_requests as requests
+from fastcheck.wire.answers import Page, Segment
+from fastcheck.wire.names import name
+from fastcheck.wire.record import SettingValue
+from fastcheck.wire.requests import Instant
+from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers
 
 
 class SegmentsAdmin(AdminBase):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..amounts import Credits
-from ..answers import GrantState, ReservationState, SpendCap
-from ..hub import spending_requests as requests
-from ..hub.requests import Instant
-from ..wire import name
-from .base import AdminBase
+from fastcheck.admin.base import AdminBase
+from fastcheck.amounts import Credits
+from fastcheck.wire import spending_requests as requests
+from fastcheck.wire.answers import GrantState, ReservationState, SpendCap
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import Instant
 
 
 class SpendingAdmin(AdminBase):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..amounts import Credits
-from ..event_answers import TopUpState
-from ..hub import top_up_requests as requests
-from ..wire import name
-from .base import AdminBase
+from fastcheck.admin.base import AdminBase
+from fastcheck.amounts import Credits
+from fastcheck.wire import top_up_requests as requests
+from fastcheck.wire.event_answers import TopUpState
+from fastcheck.wire.names import name
 
 
 class TopUpsAdmin(AdminBase):

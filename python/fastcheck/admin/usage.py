@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from ..answers import UsageTotal
-from ..clock import INSTANT_MS_MAX, instant_ms
-from ..errors import RecordError, WrongType
-from ..hub.requests import Instant, UsageEvent, usage_event
-from ..ledger import periods
-from ..ledger.meters import Aggregation, Correction, Delivery, Event, Meter, Reading
-from ..ledger.model import checked_amount
-from ..ledger.periods import Anchor, Recurrence, Span, Unit
-from ..ledger.tally import Tally
-from ..wire import name
-from .base import AdminBase
+from fastcheck.admin.base import AdminBase
+from fastcheck.clock import INSTANT_MS_MAX, instant_ms
+from fastcheck.errors import RecordError, WrongType
+from fastcheck.ledger import periods
+from fastcheck.ledger.meters import Aggregation, Correction, Delivery, Event, Meter, Reading
+from fastcheck.ledger.model import checked_amount
+from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
+from fastcheck.ledger.tally import Tally
+from fastcheck.wire.answers import UsageTotal
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import Instant, UsageEvent, usage_event
 
 GRACE_MS = 3_600_000
 """How long after its end a period still takes what belongs to it."""

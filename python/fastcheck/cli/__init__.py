@@ -1,4 +1,7 @@
-"""The `fastcheck` command: one module per subcommand, each with `add` (its arguments) and `run` (its work).
+"""The command line.
+
+May import: everything.
+Boundaries: Reads arguments, asks the public surface or a hub, prints. No rule of its own.
 
 Exit codes: 0 done, or allowed; 1 denied, refused, or an invalid catalog; 2 wrong usage, or an error, told in
 one line on standard error; 130 interrupted; 141 nobody reads the output any more.

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from fastcheck.answers import AuditEntry
 from fastcheck.cli.instants import told
 from fastcheck.cli.screen import print_json_list, printable, setting_text
-from fastcheck.wire import setting_value
+from fastcheck.wire.answers import AuditEntry
+from fastcheck.wire.record import setting_value
 
 
 def show(entries: Iterable[AuditEntry], limit: int | None, as_json: bool, subject: bool) -> None:

@@ -9,9 +9,9 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
-from fastcheck.answers import Balance, GrantState
 from fastcheck.cli.instants import told
 from fastcheck.cli.screen import credits_text, print_table
+from fastcheck.wire.answers import Balance, GrantState
 
 if TYPE_CHECKING:
     from fastcheck import Entitlements

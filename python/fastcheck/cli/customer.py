@@ -8,7 +8,6 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fastcheck.answers import Customer
 from fastcheck.cli import audit, state
 from fastcheck.cli.arguments import (
     Commands,
@@ -32,6 +31,7 @@ from fastcheck.cli.override import print_overrides
 from fastcheck.cli.pages import walk
 from fastcheck.cli.screen import plain_data, print_json, print_json_list, print_rows, print_values
 from fastcheck.errors import UnknownCustomer
+from fastcheck.wire.answers import Customer
 
 if TYPE_CHECKING:
     from fastcheck.admin import Admin

@@ -7,7 +7,6 @@ import time
 from contextlib import closing
 from typing import Any
 
-from fastcheck.answers import GrantState
 from fastcheck.cli import state
 from fastcheck.cli.arguments import (
     Commands,
@@ -26,6 +25,7 @@ from fastcheck.cli.arguments import (
 from fastcheck.cli.confirm import confirm
 from fastcheck.cli.instants import told
 from fastcheck.cli.screen import credits_text, plain_data, print_json, print_json_list, print_table
+from fastcheck.wire.answers import GrantState
 
 KINDS = ("paid", "promotional", "plan")
 

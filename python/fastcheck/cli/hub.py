@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if (args.tls_cert is None) != (args.tls_key is None):
         args.parser.error("--tls-cert and --tls-key go together")
     try:
-        from fastcheck.hub.server.run import Options
-        from fastcheck.hub.server.run import run as serve
+        from fastcheck.hub.process import Options
+        from fastcheck.hub.process import run as serve
     except ImportError as error:
         if error.name is not None and error.name.startswith("fastcheck"):
             raise

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 
-from fastcheck.answers import Override
 from fastcheck.cli import state
 from fastcheck.cli.arguments import (
     Commands,
@@ -25,6 +24,7 @@ from fastcheck.cli.arguments import (
 from fastcheck.cli.instants import told
 from fastcheck.cli.screen import print_json, print_json_list, print_table, setting_text
 from fastcheck.clock import instant_ms
+from fastcheck.wire.answers import Override
 
 PUT_NOTES = """\
 VALUE by the kind of the feature:

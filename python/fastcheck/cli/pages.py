@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from fastcheck.answers import Page
+from fastcheck.wire.answers import Page
 
 Item = TypeVar("Item")
 

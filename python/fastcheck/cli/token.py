@@ -28,9 +28,9 @@ from fastcheck.cli.screen import print_json, print_json_list, print_rows
 from fastcheck.errors import DirectoryError
 
 if TYPE_CHECKING:
-    from fastcheck.answers import Page
-    from fastcheck.hub.requests import Instant
-    from fastcheck.token_answers import MadeToken, TokenState
+    from fastcheck.wire.answers import Page
+    from fastcheck.wire.requests import Instant
+    from fastcheck.wire.token_answers import MadeToken, TokenState
 
 SCOPES = ("stream", "spend", "admin", "support")
 TOKEN_FILE_BYTES_MAX = 4_096
@@ -252,9 +252,9 @@ def _directory(directory: str, author: str) -> Iterator[Tokens]:
     """The ledger of a directory, which nobody else may have open meanwhile."""
     from fastcheck import _fastcheck
     from fastcheck.clock import SystemClock
+    from fastcheck.directory.lock import OwnerLock
     from fastcheck.hub.service import Service
     from fastcheck.hub.store.sqlite import SqliteStore
-    from fastcheck.owner_lock import OwnerLock
 
     ledger = Path(directory, "ledger.db")
     if not ledger.exists():
@@ -304,6 +304,6 @@ class _Kept:
         return ended
 
     def _by(self, reason: str) -> Any:
-        from fastcheck.hub.requests import By
+        from fastcheck.wire.requests import By
 
         return By(self._author, reason)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fastcheck.answers import Page
 from fastcheck.cli import state
 from fastcheck.cli.arguments import Commands, add_command, add_directory, add_group, add_instant, add_limit
 from fastcheck.cli.customer import subject_of
 from fastcheck.cli.instants import told, utc
 from fastcheck.cli.pages import walk
 from fastcheck.cli.screen import print_json_list, print_rows
+from fastcheck.wire.answers import Page
 
 if TYPE_CHECKING:
     from fastcheck.admin import Admin

@@ -1,1 +1,4 @@
-"""The finance export: from pages of the ledger to files. Runs in the process that asked for it."""
+"""The finance export: pages of the ledger into files, compared to the unit.
+
+May import: base, ledger, wire.
+Boundaries: Reads through `admin` alone; books nothing."""

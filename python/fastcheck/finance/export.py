@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError
-from .cut import POSTINGS_PER_SUM, Cut
-from .files import FORMATS, Files, iso, private_file
-from .reading import PERIODS, Totals, Write, read
-from .reconcile import Sums, reconcile
+from fastcheck.errors import RecordError
+from fastcheck.finance.files import FORMATS, Files, iso, private_file
+from fastcheck.finance.reading import PERIODS, Totals, Write, read
+from fastcheck.finance.reconcile import Sums, reconcile
+from fastcheck.wire.cut import POSTINGS_PER_SUM, Cut
 
 MANIFEST = "manifest.json"
 ROWS_PER_REQUEST = 1_000

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ..clock import at_utc
-from ..errors import AmountError, FastcheckError
-from .tables import TABLES, Cell
+from fastcheck.clock import at_utc
+from fastcheck.errors import AmountError, FastcheckError
+from fastcheck.finance.tables import TABLES, Cell
 
 FORMATS = ("csv", "parquet")
 ROWS_PER_GROUP = 16_384

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from ..clock import at_utc
-from ..errors import LedgerError
-from ..ledger.finance import CLASSES, Class, GrantBooks, Price, movement, used_by
-from ..ledger.model import MovementKind
-from .cut import Cut
-from .tables import decimal_text
+from fastcheck.clock import at_utc
+from fastcheck.errors import LedgerError
+from fastcheck.finance.tables import decimal_text
+from fastcheck.ledger.finance import CLASSES, Class, GrantBooks, Price, movement, used_by
+from fastcheck.ledger.model import MovementKind
+from fastcheck.wire.cut import Cut
 
 PERIODS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 """How the period of an instant is called, in UTC."""

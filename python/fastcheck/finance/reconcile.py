@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import LedgerError
-from ..ledger.finance import movement, used_by
-from ..ledger.postings import LedgerAccount
-from .reading import Totals
+from fastcheck.errors import LedgerError
+from fastcheck.finance.reading import Totals
+from fastcheck.ledger.finance import movement, used_by
+from fastcheck.ledger.postings import LedgerAccount
 
 MISTAKES_TOLD = 8
 _GRANT = LedgerAccount.GRANT.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ..amounts import Credits, credits
+from fastcheck.amounts import Credits, credits
 
 
 class Cell(Enum):

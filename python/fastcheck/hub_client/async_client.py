@@ -17,10 +17,10 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any
 
-from ..errors import Closed
-from .methods import HubMethods, calling
-from .routes import Routed
-from .transport import TIMEOUT_S, AsyncSender
+from fastcheck.errors import Closed
+from fastcheck.hub_client.methods import HubMethods, calling
+from fastcheck.hub_client.routes import Routed
+from fastcheck.hub_client.transport import TIMEOUT_S, AsyncSender
 
 THREADS = 32
 """Methods of one client that are at work at once; more wait their turn."""

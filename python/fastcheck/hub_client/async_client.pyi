@@ -1,12 +1,13 @@
-# Made by tests/async_stub.py from the methods of `HubMethods`; do not edit.
+# Made by tests/rig/async_stub.py from the methods of `HubMethods`; do not edit.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from ..amounts import Credits
-from ..answers import (
+from fastcheck.amounts import Credits
+from fastcheck.finance.export import Exported, Progress
+from fastcheck.wire.answers import (
     AuditEntry,
     Balance,
     BalanceWindow,
@@ -24,13 +25,12 @@ from ..answers import (
     SpendCap,
     UsageTotal,
 )
-from ..event_answers import DeliveryState, TopUpState, WebhookState
-from ..finance.export import Exported, Progress
-from ..hub.move_requests import When
-from ..hub.requests import Instant, UsageEvent
-from ..rest.shapes import CatalogText, FeatureCheck, LedgerPosition
-from ..token_answers import MadeToken, TokenState
-from ..wire import SettingValue
+from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.wire.plan_change_requests import When
+from fastcheck.wire.record import SettingValue
+from fastcheck.wire.requests import Instant, UsageEvent
+from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
+from fastcheck.wire.token_answers import MadeToken, TokenState
 
 Self = TypeVar("Self", bound="AsyncHubClient")
 

@@ -6,9 +6,9 @@ import os
 from types import TracebackType
 from typing import Any, TypeVar
 
-from .methods import HubMethods
-from .routes import Routed
-from .transport import TIMEOUT_S, Sender
+from fastcheck.hub_client.methods import HubMethods
+from fastcheck.hub_client.routes import Routed
+from fastcheck.hub_client.transport import TIMEOUT_S, Sender
 
 Self = TypeVar("Self", bound="HubClient")
 

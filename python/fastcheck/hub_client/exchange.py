@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import errors
-from ..errors import FastcheckError, HubUnavailable, ProtocolError
-from ..rest import EPOCH, SEQ
+from fastcheck import errors
+from fastcheck.errors import FastcheckError, HubUnavailable, ProtocolError
+from fastcheck.wire.headers import EPOCH, SEQ
 
 BASE_S = 0.05
 """The most that is waited after the first attempt; twice as much after each next."""

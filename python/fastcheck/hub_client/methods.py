@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..wire import name as checked_name
-from ..admin import Admin
-from ..admin.base import cursor_of
-from ..answers import Explanation, Page
-from ..clock import instant_ms
-from ..errors import WrongType
-from ..hub.requests import Instant
-from ..rest.shapes import CatalogText, FeatureCheck, LedgerPosition
-from ..token_answers import MadeToken, TokenState
-from .routes import LOCAL, ROUTES, Routed
+from fastcheck.admin import Admin
+from fastcheck.admin.base import cursor_of
+from fastcheck.clock import instant_ms
+from fastcheck.errors import WrongType
+from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed
+from fastcheck.wire.answers import Explanation, Page
+from fastcheck.wire.names import name as checked_name
+from fastcheck.wire.requests import Instant
+from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
+from fastcheck.wire.token_answers import MadeToken, TokenState
 
 Ask = Callable[[Routed], Any]
 """Sends a request and reads its answer."""

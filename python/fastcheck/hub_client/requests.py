@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..errors import AmountError, WrongType
-from ..hub.requests import By
-from ..rest import AUTHOR, IDEMPOTENCY_KEY, PREFIX, REASON
-from ..rest.codec import decimal_text
-from .exchange import Request
+from fastcheck.errors import AmountError, WrongType
+from fastcheck.hub_client.exchange import Request
+from fastcheck.wire.headers import AUTHOR, IDEMPOTENCY_KEY, PREFIX, REASON
+from fastcheck.wire.json import decimal_text
+from fastcheck.wire.requests import By
 
 DIGITS_MAX = 40
 """Of an amount before and after the point: far beyond what any pool holds."""

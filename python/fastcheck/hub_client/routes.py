@@ -1,5 +1,5 @@
 """Which request of the hub's HTTP API each request of `admin` is, and how its answer is read: one row for
-each. `fastcheck.hub.server.api` is the other side."""
+each. `fastcheck.hub.http.api` is the other side."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from .. import answers
-from ..answers import Page
-from ..event_answers import DeliveryState, TopUpState, WebhookState
-from ..finance.cut import Cut
-from ..hub.move_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from ..hub.requests import By, MakeGrant, PutCustomer, PutOverride, UsageEvent
-from ..hub.segment_requests import PutMembers
-from ..hub.spending_requests import MakeRefund, PutCap, Reserve
-from ..hub.top_up_requests import PutTopUp
-from ..rest import FILENAME, shapes
-from ..rest.codec import read, shape
-from ..token_answers import MadeToken, TokenState
-from .exchange import Reply, Request, document
-from .requests import amount, asking, change, cost, encoded, get, path, setting
+from fastcheck.hub_client.exchange import Reply, Request, document
+from fastcheck.hub_client.requests import amount, asking, change, cost, encoded, get, path, setting
+from fastcheck.wire import answers, shapes
+from fastcheck.wire.answers import Page
+from fastcheck.wire.cut import Cut
+from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.wire.headers import FILENAME
+from fastcheck.wire.json import read, shape
+from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
+from fastcheck.wire.requests import By, MakeGrant, PutCustomer, PutOverride, UsageEvent
+from fastcheck.wire.segment_requests import PutMembers
+from fastcheck.wire.spending_requests import MakeRefund, PutCap, Reserve
+from fastcheck.wire.token_answers import MadeToken, TokenState
+from fastcheck.wire.top_up_requests import PutTopUp
 
 Read = Callable[[Reply], Any]
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Closed, DirectoryError, MissingExtra, WrongType
-from . import exchange
-from .address import base_url, bearer
-from .exchange import ANSWER_BYTES_MAX, Lost, Patience, Reply, Request
+from fastcheck.errors import Closed, DirectoryError, MissingExtra, WrongType
+from fastcheck.hub_client import exchange
+from fastcheck.hub_client.exchange import ANSWER_BYTES_MAX, Lost, Patience, Reply, Request
+from fastcheck.wire.bearer import base_url, bearer
 
 if TYPE_CHECKING:
     import httpx

@@ -1,4 +1,8 @@
-"""The ledger's arithmetic: no I/O and no clock; every instant is an argument.
+"""The arithmetic of credits: grants, burns, refills, meters, what movements are worth. Integers and instants
+in, integers out.
+
+May import: errors.
+Boundaries: No I/O, no clock, no catalog, no customer record: the hub makes grants and rules of those.
 
 - `periods`: calendar and anniversary periods, in UTC or a named zone
 - `model`: grants (terms), holdings (counters), accounts, rules, movements

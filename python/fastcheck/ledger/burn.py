@@ -14,8 +14,8 @@ Each function appends to `Account.moved` what it moved, at the instant at which 
 
 from __future__ import annotations
 
-from .engine import Engine
-from .model import Account, Grant, Holding, Rules
+from fastcheck.ledger.engine import Engine
+from fastcheck.ledger.model import Account, Grant, Holding, Rules
 
 _ANY = Rules()
 

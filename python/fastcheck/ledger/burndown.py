@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from ..errors import AmountError, Conflict, InstantError, UnknownGrant, WrongType
-from . import periods
-from .burning import OVERAGE, PAY_OVERAGE, RETURN
-from .engine import Engine
-from .model import (
+from fastcheck.errors import AmountError, Conflict, InstantError, UnknownGrant, WrongType
+from fastcheck.ledger import periods
+from fastcheck.ledger.burning import OVERAGE, PAY_OVERAGE, RETURN
+from fastcheck.ledger.engine import Engine
+from fastcheck.ledger.model import (
     AMOUNT_MAX,
     DEFAULT_ORDER,
     Grant,
@@ -22,7 +22,7 @@ from .model import (
     Rules,
     checked_instant,
 )
-from .trace import Trace
+from fastcheck.ledger.trace import Trace
 
 _UNUSED = (MovementKind.ISSUE, MovementKind.EXPIRE, MovementKind.VOID)
 """Kinds of movements that are neither usage nor its payment."""

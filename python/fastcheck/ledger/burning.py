@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from .inorder import InOrder
-from .model import Grant, Holding, MovementKind, Rules
-from .moved import Moved
-from .slots import Key, Slot, key_of
+from fastcheck.ledger.inorder import InOrder
+from fastcheck.ledger.model import Grant, Holding, MovementKind, Rules
+from fastcheck.ledger.moved import Moved
+from fastcheck.ledger.slots import Key, Slot, key_of
 
 ISSUE, BURN, RETURN = MovementKind.ISSUE, MovementKind.BURN, MovementKind.RETURN
 EXPIRE, VOID = MovementKind.EXPIRE, MovementKind.VOID

@@ -14,9 +14,9 @@ from fractions import Fraction
 from itertools import pairwise
 from math import ceil
 
-from ..errors import AmountError
-from .periods import Recurrence
-from .tiers import Rate, Tiers, graduated_lines
+from fastcheck.errors import AmountError
+from fastcheck.ledger.periods import Recurrence
+from fastcheck.ledger.tiers import Rate, Tiers, graduated_lines
 
 
 class Basis(str, Enum):

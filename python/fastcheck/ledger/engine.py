@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from . import periods
-from .burning import EXPIRE, ISSUE, VOID, WRITE_OFF, Burning
-from .inorder import InOrder
-from .model import Account, Grant, Holding, Movement, Rules
-from .slots import (
+from fastcheck.ledger import periods
+from fastcheck.ledger.burning import EXPIRE, ISSUE, VOID, WRITE_OFF, Burning
+from fastcheck.ledger.inorder import InOrder
+from fastcheck.ledger.model import Account, Grant, Holding, Movement, Rules
+from fastcheck.ledger.slots import (
     AT_BITS,
     END,
     INDEX_BITS,

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from .model import MovementKind
-from .postings import LedgerAccount
+from fastcheck.ledger.model import MovementKind
+from fastcheck.ledger.postings import LedgerAccount
 
 _ISSUED, _GRANT, _USED = LedgerAccount.ISSUED, LedgerAccount.GRANT, LedgerAccount.USED
 _OVERAGE, _WRITTEN_OFF = LedgerAccount.OVERAGE, LedgerAccount.WRITTEN_OFF

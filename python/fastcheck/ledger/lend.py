@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .burn import next_change
-from .limits import Room
-from .model import Account, Rules
+from fastcheck.ledger.burn import next_change
+from fastcheck.ledger.limits import Room
+from fastcheck.ledger.model import Account, Rules
 
 LEASE_UNITS_MAX = (1 << 47) - 1
 """The most one lease holds: half of a cell's 48-bit total, so that what is given back can be spent again."""

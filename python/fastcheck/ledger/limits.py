@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from ..errors import AmountError
-from . import periods
-from .periods import Anchor, Recurrence, Span
+from fastcheck.errors import AmountError
+from fastcheck.ledger import periods
+from fastcheck.ledger.periods import Anchor, Recurrence, Span
 
 WARN_AT = (80, 90, 100)
 """Percents of a limit at which a customer is warned unless said otherwise."""

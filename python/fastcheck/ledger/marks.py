@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from .model import Account, Holding
-from .slots import lapse_at
+from fastcheck.ledger.model import Account, Holding
+from fastcheck.ledger.slots import lapse_at
 
 NET_MAX = (1 << 62) - 1
 """Marks beyond it are left out: no lease comes that far, and the next one sets them anew."""

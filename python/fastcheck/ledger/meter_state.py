@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .meters import (
+from fastcheck.ledger.meters import (
     Correction,
     Delivery,
     Measured,

@@ -21,10 +21,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from ..errors import AmountError, Conflict
-from . import periods
-from .model import AMOUNT_MAX
-from .periods import Recurrence
+from fastcheck.errors import AmountError, Conflict
+from fastcheck.ledger import periods
+from fastcheck.ledger.model import AMOUNT_MAX
+from fastcheck.ledger.periods import Recurrence
 
 SKEW_MS = 60_000
 """How far a sender's clock may run ahead of ours."""

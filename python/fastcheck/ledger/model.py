@@ -12,8 +12,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from ..errors import AmountError, InstantError, NameInvalid, WrongType
-from .periods import Recurrence, Span
+from fastcheck.errors import AmountError, InstantError, NameInvalid, WrongType
+from fastcheck.ledger.periods import Recurrence, Span
 
 AMOUNT_MAX = (1 << 63) - 1
 """The largest amount, in units: what a signed 64-bit column holds."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from .model import Movement, MovementKind
+from fastcheck.ledger.model import Movement, MovementKind
 
 _FIELDS = len(Movement._fields)
 _movement = partial(tuple.__new__, Movement)  # `Movement(*one)` in C.

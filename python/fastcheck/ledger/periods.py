@@ -19,7 +19,7 @@ from enum import Enum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from ..errors import InstantError
+from fastcheck.errors import InstantError
 
 DAY_MS = 86_400_000
 

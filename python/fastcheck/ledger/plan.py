@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from . import periods
-from .burn import advance, put, settle_overage
-from .model import (
+from fastcheck.ledger import periods
+from fastcheck.ledger.burn import advance, put, settle_overage
+from fastcheck.ledger.model import (
     NOTHING_KEPT,
     Account,
     Cost,
@@ -24,7 +24,7 @@ from .model import (
     Rollover,
     Rules,
 )
-from .slots import lapse_at
+from fastcheck.ledger.slots import lapse_at
 
 _ALONE = Rules()
 

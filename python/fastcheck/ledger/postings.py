@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from .model import Account, Holding, Movement, MovementKind
+from fastcheck.ledger.model import Account, Holding, Movement, MovementKind
 
 
 class LedgerAccount(str, Enum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 
-from . import periods
-from .model import BOUGHT, Grant, GrantKind, Holding, OrderKey, Rollover, RolloverAt
+from fastcheck.ledger import periods
+from fastcheck.ledger.model import BOUGHT, Grant, GrantKind, Holding, OrderKey, Rollover, RolloverAt
 
 NEVER = 1 << 64
 """After every instant."""

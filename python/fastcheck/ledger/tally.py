@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .meters import Aggregation, Measured, Meter, Reading, Refused, Share, refusal, shares
+from fastcheck.ledger.meters import Aggregation, Measured, Meter, Reading, Refused, Share, refusal, shares
 
 
 @dataclass

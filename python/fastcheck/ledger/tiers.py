@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from ..errors import AmountError, CatalogError
+from fastcheck.errors import AmountError, CatalogError
 
 
 @dataclass(frozen=True)

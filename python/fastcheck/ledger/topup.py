@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..errors import AmountError
-from . import periods
-from .periods import Anchor, Recurrence, Span, Unit
+from fastcheck.errors import AmountError
+from fastcheck.ledger import periods
+from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 
 _MONTHLY = Recurrence(Span(1, Unit.MONTH), Anchor.CALENDAR, 0)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..errors import AmountError
-from .engine import Engine
-from .model import MovementKind
+from fastcheck.errors import AmountError
+from fastcheck.ledger.engine import Engine
+from fastcheck.ledger.model import MovementKind
 
 
 @dataclass(slots=True)

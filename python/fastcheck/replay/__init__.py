@@ -1,4 +1,7 @@
-"""Runs a trace of real requests through entitlements: check, reserve an estimate, commit the true amount.
+"""The main job: a trace of requests through entitlements, with totals that can be checked.
+
+May import: base, the public package.
+Boundaries: A user of the public surface, like any other.
 
 - `trace`     reads `ts_ms,session,input_tokens,cached_input_tokens,output_tokens` files
 - `rates`     a rate card and a catalog template become a catalog file

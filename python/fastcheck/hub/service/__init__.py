@@ -9,27 +9,27 @@ module of its subject."""
 
 from __future__ import annotations
 
-from ..accounts import Terms, Totals
-from ..customers import Changed
-from ..epochs import Beyond
-from ..grants import Granted
-from ..moves import Moved
-from ..store.books import LoggedChange
-from .core import News
-from .customers import Customers
-from .epochs import Epochs
-from .events import Events
-from .finance import Finance
-from .metering import Metering
-from .money import Money
-from .plans import Plans
-from .records import Records
-from .segments import Segments
-from .spending import Spending
-from .streaming import Changes, FoundRecords, Position, Streaming
-from .tokens import Tokens
-from .top_ups import TopUps
-from .webhooks import Webhooks
+from fastcheck.hub.service.core import News
+from fastcheck.hub.service.customers import Customers
+from fastcheck.hub.service.epochs import Epochs
+from fastcheck.hub.service.events import Events
+from fastcheck.hub.service.finance import Finance
+from fastcheck.hub.service.metering import Metering
+from fastcheck.hub.service.money import Money
+from fastcheck.hub.service.plans import Plans
+from fastcheck.hub.service.records import Records
+from fastcheck.hub.service.segments import Segments
+from fastcheck.hub.service.spending import Spending
+from fastcheck.hub.service.streaming import Changes, FoundRecords, Position, Streaming
+from fastcheck.hub.service.tokens import Tokens
+from fastcheck.hub.service.top_ups import TopUps
+from fastcheck.hub.service.webhooks import Webhooks
+from fastcheck.hub.store.statements import LoggedChange
+from fastcheck.hub.use_cases.accounts import Terms, Totals
+from fastcheck.hub.use_cases.customers import Changed
+from fastcheck.hub.use_cases.epochs import Beyond
+from fastcheck.hub.use_cases.grants import Granted
+from fastcheck.hub.use_cases.plan_changes import Moved
 
 
 class Service(

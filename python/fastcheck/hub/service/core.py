@@ -8,20 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from ...answers import from_plain, to_plain
-from ...clock import Clock, instant_ms
-from ...errors import CatalogError, Conflict
-from ...wire import name, note, pack, unpack
-from .. import catalogs
-from ..accounts import Totals
-from ..call import Call, in_force
-from ..denials import Denials
-from ..notices import NOTICE_MS
-from ..preconditions import Expects
-from ..product import EMPTY, CatalogLike, Product, product
-from ..requests import ANYBODY, By
-from ..store import Store
-from ..store.books import Books, PastBooks, StoredCatalog, Told
+from fastcheck.clock import Clock, instant_ms
+from fastcheck.errors import CatalogError, Conflict
+from fastcheck.hub.access.denials import Denials
+from fastcheck.hub.catalog.product import EMPTY, Product, product
+from fastcheck.hub.store import Store
+from fastcheck.hub.store.statements import Books, PastBooks, StoredCatalog, Told
+from fastcheck.hub.use_cases import catalog as catalogs
+from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.use_cases.preconditions import Expects
+from fastcheck.hub.use_cases.transaction import Call, in_force
+from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
+from fastcheck.wire.answers import from_plain, to_plain
+from fastcheck.wire.catalog import CatalogLike
+from fastcheck.wire.names import name, note
+from fastcheck.wire.packing import pack, unpack
+from fastcheck.wire.requests import ANYBODY, By
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

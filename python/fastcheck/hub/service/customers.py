@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...answers import Customer, Override, Page
-from ...wire import name
-from .. import customers, overrides, reports
-from ..accounts import Totals
-from ..customers import Changed
-from ..requests import ANYBODY, By, PutCustomer, PutOverride
-from .core import Core
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import customers, overrides, reports
+from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.use_cases.customers import Changed
+from fastcheck.wire.answers import Customer, Override, Page
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By, PutCustomer, PutOverride
 
 
 class Customers(Core):

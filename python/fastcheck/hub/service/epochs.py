@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .. import epochs
-from ..epochs import Beyond
-from ..requests import ANYBODY, By
-from ..store.books import AccountKey
-from .core import Core
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.store.statements import AccountKey
+from fastcheck.hub.use_cases import epochs
+from fastcheck.hub.use_cases.epochs import Beyond
+from fastcheck.wire.requests import ANYBODY, By
 
 
 class Epochs(Core):

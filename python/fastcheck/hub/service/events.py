@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ...answers import EventState, Page
-from ...errors import NameInvalid
-from ...wire import name
-from .. import notices, reports
-from ..call import Call
-from ..store.books import Told
-from ..webhooks.kinds import Kind
-from .core import Core
+from fastcheck.errors import NameInvalid
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.store.statements import Told
+from fastcheck.hub.use_cases import end_notices, reports
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import EventState, Page
+from fastcheck.wire.events import Kind
+from fastcheck.wire.names import name
 
 NOTICES_PER_CALL = 256
 
@@ -24,7 +24,7 @@ class Events(Core):
             return ()
 
         def job(call: Call) -> tuple[Told, ...]:
-            notices.tell(call, call.books.notices_due(now, limit))
+            end_notices.tell(call, call.books.notices_due(now, limit))
             return tuple(call.books.told)
 
         return self._run(job)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...answers import PoolState, Problem
-from ...clock import instant_ms
-from ...errors import RecordError
-from ...finance.cut import Cut
-from .. import checking, finance
-from ..finance import Key, Rows
-from .core import Core
+from fastcheck.clock import instant_ms
+from fastcheck.errors import RecordError
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import finance, ledger_check
+from fastcheck.hub.use_cases.finance import Key, Rows
+from fastcheck.wire.answers import PoolState, Problem
+from fastcheck.wire.cut import Cut
 
 BOOKING = ("leases", "accounts")
 """What is booked before finance reads, in this order."""
@@ -55,14 +55,14 @@ class Finance(Core):
         """As `finance.sums`."""
         return self._read(lambda call: finance.sums(call, cut, after))
 
-    def check(self, cursor: Any = None) -> checking.Found:
+    def check(self, cursor: Any = None) -> ledger_check.Found:
         """Whether accounts keep the ledger's laws, a page of them: (broken laws, accounts looked at, the next
         cursor)."""
-        return self._read(lambda call: checking.accounts(call, cursor))
+        return self._read(lambda call: ledger_check.accounts(call, cursor))
 
     def check_pools(self) -> tuple[Problem, ...]:
         """Whether each pool's sums agree, and what belongs to nobody; one look at the whole database."""
-        return self._read(checking.pools)
+        return self._read(ledger_check.pools)
 
     def pools(self) -> tuple[PoolState, ...]:
         """The pools of the catalog in force."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ledger.model import checked_amount
-from ...wire import name
-from .. import metering
-from ..metering import Cursor, Row
-from ..requests import ANYBODY, By, UsageEvent
-from .core import Core
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import metering
+from fastcheck.hub.use_cases.metering import Cursor, Row
+from fastcheck.ledger.model import checked_amount
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By, UsageEvent
 
 
 class Metering(Core):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...answers import Balance, BalanceWindow, GrantState
-from ...clock import instant_ms
-from ...wire import name
-from .. import grants, leases, windows
-from ..accounts import Terms, Totals
-from ..call import Call
-from ..grants import Granted
-from ..requests import ANYBODY, By, MakeGrant, span
-from ..store.books import Lease, Told
-from .core import Core
+from fastcheck.clock import instant_ms
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.store.statements import Lease, Told
+from fastcheck.hub.use_cases import balances, grants, leases
+from fastcheck.hub.use_cases.accounts import Terms, Totals
+from fastcheck.hub.use_cases.grants import Granted
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import Balance, BalanceWindow, GrantState
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By, MakeGrant, span
 
 LEASES_PER_END = 512
 """Leases closed in one transaction."""
@@ -65,11 +65,11 @@ class Money(Core):
     ) -> list[BalanceWindow]:
         """What became of a balance in each hour, day, week, month or year (UTC) of [since, until)."""
         checked, length = name(customer, "customer"), span(every, "every")
-        instants = windows.bounds(length, instant_ms(since, "since"), instant_ms(until, "until"))
+        instants = balances.bounds(length, instant_ms(since, "since"), instant_ms(until, "until"))
 
         def job(call: Call) -> list[BalanceWindow]:
             call.number(checked)
-            return list(windows.windows(lambda at: self._at(call, at), checked, pool, instants))
+            return list(balances.windows(lambda at: self._at(call, at), checked, pool, instants))
 
         return self._read(job)
 

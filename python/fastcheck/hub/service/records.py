@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...answers import AuditEntry, Explanation, Page
-from ...clock import INSTANT_MS_MAX, instant_ms
-from ...ledger.model import AMOUNT_MAX
-from ...wire import name, pack
-from .. import explanations, reports
-from ..call import Call
-from ..customers import RECORDS_PER_CHUNK
-from .core import Core
+from fastcheck.clock import INSTANT_MS_MAX, instant_ms
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import explanations, reports
+from fastcheck.hub.use_cases.customers import RECORDS_PER_CHUNK
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.ledger.model import AMOUNT_MAX
+from fastcheck.wire.answers import AuditEntry, Explanation, Page
+from fastcheck.wire.names import name
+from fastcheck.wire.packing import pack
 
 
 class Records(Core):

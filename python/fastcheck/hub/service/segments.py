@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...answers import Page, Segment
-from ...errors import AmountError
-from ...wire import name
-from .. import reports, segments
-from ..accounts import Totals
-from ..requests import ANYBODY, By, PutOverride
-from ..segment_requests import MEMBERS_PER_REQUEST, PutMembers
-from ..segments import Segmented
-from .core import Core
+from fastcheck.errors import AmountError
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import reports, segments
+from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.use_cases.segments import Segmented
+from fastcheck.wire.answers import Page, Segment
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By, PutOverride
+from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers
 
 
 class Segments(Core):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...answers import ReservationState, SpendCap
-from ...wire import name
-from .. import caps, refunds, reservations, turns
-from ..accounts import Totals
-from ..grants import Granted
-from ..requests import ANYBODY, By
-from ..spending_requests import MakeRefund, PutCap, Reserve
-from .core import Core
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import caps, due_accounts, refunds, reservations
+from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.use_cases.grants import Granted
+from fastcheck.wire.answers import ReservationState, SpendCap
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By
+from fastcheck.wire.spending_requests import MakeRefund, PutCap, Reserve
 
 
 class Spending(Core):
@@ -21,7 +21,7 @@ class Spending(Core):
     def turn(self, now: int, limit: int) -> int:
         """Brings at most `limit` accounts to now whose next change (an expiry, a start, a refill) had come by
         `now` (inclusive); how many were found. Accounts with an open lease are left to the lease's end."""
-        return self._run(lambda call: turns.turn(call, now, limit))
+        return self._run(lambda call: due_accounts.turn(call, now, limit))
 
     def refund(self, request: MakeRefund, *, totals: Totals | None = None, by: By = ANYBODY) -> Granted:
         """Gives used credits back as a grant of kind `refund`. `totals`: what the open lease has used so far.

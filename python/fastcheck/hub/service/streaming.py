@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ...errors import CatalogError, Conflict, RecordError
-from ...ledger.periods import DAY_MS
-from ...wire import name
-from .. import change_log
-from ..call import Call
-from ..epochs import made_up
-from ..store.books import Books, LoggedChange, LogState, StoredCatalog
-from .core import Core
+from fastcheck.errors import CatalogError, Conflict, RecordError
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.store import log_changes
+from fastcheck.hub.store.statements import Books, LoggedChange, LogState, StoredCatalog
+from fastcheck.hub.use_cases.epochs import made_up
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.ledger.periods import DAY_MS
+from fastcheck.wire.names import name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -84,7 +84,7 @@ class Streaming(Core):
             call.books.first_epoch(made_up())
             state = call.books.log_state()
             if not _is_true(state):
-                change_log.begin_log(call.books, state.seq)
+                log_changes.begin_log(call.books, state.seq)
 
         self._run(job, exclusive=True)
 

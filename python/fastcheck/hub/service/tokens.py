@@ -6,17 +6,17 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ...wire import NAME_BYTES_MAX
-from ...wire import name as checked_name
-from ...answers import Page
-from ...clock import instant_ms
-from ...errors import FastcheckError, RecordError
-from ...token_answers import MadeToken, TokenState
-from .. import reports, tokens
-from ..call import Call
-from ..requests import ANYBODY, By, Instant
-from ..store.books import StoredToken
-from .core import Core
+from fastcheck.clock import instant_ms
+from fastcheck.errors import FastcheckError, RecordError
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.store.statements import StoredToken
+from fastcheck.hub.use_cases import reports, tokens
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import Page
+from fastcheck.wire.names import NAME_BYTES_MAX
+from fastcheck.wire.names import name as checked_name
+from fastcheck.wire.requests import ANYBODY, By, Instant
+from fastcheck.wire.token_answers import MadeToken, TokenState
 
 STATES_MAX: Final = 500
 """Tokens asked for at once."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...event_answers import TopUpState
-from ...wire import name
-from .. import top_ups
-from ..accounts import Totals
-from ..requests import ANYBODY, By
-from ..top_up_requests import PutTopUp
-from ..top_ups import ToppedUp
-from .core import Core
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases import top_ups
+from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.use_cases.top_ups import ToppedUp
+from fastcheck.wire.event_answers import TopUpState
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By
+from fastcheck.wire.top_up_requests import PutTopUp
 
 
 class TopUps(Core):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ...answers import Page
-from ...errors import InstantError, NameInvalid, WrongType
-from ...event_answers import DeliveryState, WebhookState
-from ...wire import name
-from .. import endpoints, reports
-from ..call import Call
-from ..requests import ANYBODY, By
-from ..store.books import StoredWebhook
-from ..webhooks.kinds import Event
-from .core import Core
+from fastcheck.errors import InstantError, NameInvalid, WrongType
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.store.statements import StoredWebhook
+from fastcheck.hub.use_cases import reports, webhooks
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import Page
+from fastcheck.wire.event_answers import DeliveryState, WebhookState
+from fastcheck.wire.events import Event
+from fastcheck.wire.names import name
+from fastcheck.wire.requests import ANYBODY, By
 
 STATES = ("waiting", "delivered", "dead")
 OVERLAP_MS = 86_400_000
@@ -27,17 +27,17 @@ class Webhooks(Core):
     ) -> WebhookState:
         """Makes a webhook; of an address that has one, changes which events it gets and turns it on. Raises
         `MissingExtra`, `NameInvalid`, `WrongType`."""
-        checked = endpoints.checked_kinds(kinds)
-        return self._change(lambda call: endpoints.put(call, url, checked), by, "put_webhook", url, checked)
+        checked = webhooks.checked_kinds(kinds)
+        return self._change(lambda call: webhooks.put(call, url, checked), by, "put_webhook", url, checked)
 
     def list_webhooks(self) -> list[WebhookState]:
         """All, in the order in which they were made."""
-        return self._read(endpoints.listed)
+        return self._read(webhooks.listed)
 
     def delete_webhook(self, id: str, *, by: By = ANYBODY) -> None:
         """Removes a webhook with what was on its way. Raises `UnknownWebhook`."""
         checked = name(id, "a webhook's id")
-        self._change(lambda call: endpoints.delete(call, checked), by, "delete_webhook", checked)
+        self._change(lambda call: webhooks.delete(call, checked), by, "delete_webhook", checked)
 
     def rotate_webhook_secret(
         self, id: str, overlap_ms: int = OVERLAP_MS, *, by: By = ANYBODY
@@ -49,7 +49,7 @@ class Webhooks(Core):
         if not 0 <= overlap_ms <= OVERLAP_MS_MAX:
             raise InstantError(f"overlap_ms must lie between 0 and {OVERLAP_MS_MAX}")
         return self._change(
-            lambda call: endpoints.rotate(call, checked, overlap_ms), by, "rotate_webhook_secret", checked,
+            lambda call: webhooks.rotate(call, checked, overlap_ms), by, "rotate_webhook_secret", checked,
             overlap_ms,
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Webhooks(Core):
 
         def job(call: Call) -> Page[DeliveryState]:
             found = call.books.deliveries_after(cursor or "", count + 1, state, webhook)
-            part = tuple(endpoints.delivery_state(one) for one in found[:count])
+            part = tuple(webhooks.delivery_state(one) for one in found[:count])
             return Page(part, part[-1].id if len(found) > count else None)
 
         return self._read(job)
@@ -75,12 +75,12 @@ class Webhooks(Core):
     def replay_delivery(self, id: str, *, by: By = ANYBODY) -> DeliveryState:
         """Sends a dead delivery again. Raises `UnknownDelivery`, `Conflict`."""
         checked = name(id, "a delivery's id")
-        return self._change(lambda call: endpoints.replay(call, checked), by, "replay_delivery", checked)
+        return self._change(lambda call: webhooks.replay(call, checked), by, "replay_delivery", checked)
 
     def replay_dead(self, webhook: str, *, by: By = ANYBODY) -> int:
         """Sends everything dead of a webhook again; how many. Raises `UnknownWebhook`, `Conflict`."""
         checked = name(webhook, "a webhook's id")
-        return self._change(lambda call: endpoints.replay_dead(call, checked), by, "replay_dead", checked)
+        return self._change(lambda call: webhooks.replay_dead(call, checked), by, "replay_dead", checked)
 
     # For who sends.
 
@@ -104,7 +104,7 @@ class Webhooks(Core):
 
     def disable_webhook(self, id: str) -> None:
         """The receiver wants nothing more."""
-        self._run(lambda call: endpoints.disable(call, id))
+        self._run(lambda call: webhooks.disable(call, id))
 
     def release_claims(self) -> None:
         """What a predecessor took is handed out again. Only for who alone sends."""

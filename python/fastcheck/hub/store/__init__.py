@@ -1,4 +1,7 @@
-"""Where the ledger is kept. A store gives a job its transaction; `books` is what a job says in it."""
+"""Where the ledger is kept: SQLite and PostgreSQL, tables and migrations, one file of statements a subject.
+
+May import: base, ledger, wire, directory, hub.catalog.
+Boundaries: A store gives a job its transaction; statements read and write rows. Neither decides."""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:  # Only the process that owns a ledger loads SQLAlchemy.
     from sqlalchemy import Connection
 
-    from .election import Elected
-    from .pending import Pending
+    from fastcheck.hub.store.answer import Pending
+    from fastcheck.hub.store.election import Elected
 
 Answer = TypeVar("Answer")
 Job = Callable[["Connection"], Answer]

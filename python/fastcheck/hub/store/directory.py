@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from ...directory import prepare
-from ...errors import DirectoryError
-from ...owner_lock import HUB, OwnerLock
-from .sqlite import SqliteStore
+from fastcheck.directory.lock import HUB, OwnerLock
+from fastcheck.directory.path import prepare
+from fastcheck.errors import DirectoryError
+from fastcheck.hub.store.sqlite import SqliteStore
 
 
 class DirectoryStore(SqliteStore):

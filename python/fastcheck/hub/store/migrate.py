@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
-from ...errors import FastcheckError
-from .tables import LEDGER, meta
+from fastcheck.errors import FastcheckError
+from fastcheck.hub.store.tables import LEDGER, meta
 
 HEAD = "0002"
 """The newest revision in `migrations/versions`."""

@@ -20,11 +20,11 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy import exc as failures
 from sqlalchemy.pool import NullPool
 
-from ...errors import Closed, FastcheckError, OutcomeUnknown, StoreError
-from . import Again, Job, migrate
-from .election import Elected
-from .pending import Pending
-from .postgres_election import PostgresElected
+from fastcheck.errors import Closed, FastcheckError, OutcomeUnknown, StoreError
+from fastcheck.hub.store import Again, Job, migrate
+from fastcheck.hub.store.answer import Pending
+from fastcheck.hub.store.election import Elected
+from fastcheck.hub.store.postgres_election import PostgresElected
 
 Answer = TypeVar("Answer")
 

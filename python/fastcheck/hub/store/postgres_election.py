@@ -9,7 +9,7 @@ import logging
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from .election import Elected
+from fastcheck.hub.store.election import Elected
 
 log = logging.getLogger("fastcheck.store")
 

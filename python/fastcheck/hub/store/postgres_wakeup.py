@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from .postgres import KEEPALIVE, connect_arguments, psycopg_url
+from fastcheck.hub.store.postgres import KEEPALIVE, connect_arguments, psycopg_url
 
 if TYPE_CHECKING:
     import psycopg

@@ -31,11 +31,11 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ...errors import Closed, DirectoryError
-from . import Job, migrate
-from .election import Alone, Elected
-from .pending import Pending
-from .soundness import (
+from fastcheck.errors import Closed, DirectoryError
+from fastcheck.hub.store import Job, migrate
+from fastcheck.hub.store.answer import Pending
+from fastcheck.hub.store.election import Alone, Elected
+from fastcheck.hub.store.soundness import (
     LOOKED_THROUGH_BYTES_MAX,
     MENDING,
     Identity,

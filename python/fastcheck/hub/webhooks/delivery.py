@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypeVar
 
-from ...clock import Clock
-from .kinds import Event
-from .retry import Fate, Outcome, Verdict, judge
-from .sign import ActiveSecret, in_force, signed_headers
+from fastcheck.clock import Clock
+from fastcheck.hub.webhooks.retry import Fate, Outcome, Verdict, judge
+from fastcheck.hub.webhooks.sign import ActiveSecret, in_force, signed_headers
+from fastcheck.wire.events import Event
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ...address import is_loopback
-from ...errors import NameInvalid, WrongType
-from .retry import Outcome
+from fastcheck.errors import NameInvalid, WrongType
+from fastcheck.hub.webhooks.retry import Outcome
+from fastcheck.wire.address import is_loopback
 
 TIMEOUT_S = 15.0
 """For the whole attempt, however slowly the answer drips."""

@@ -41,8 +41,8 @@ from datetime import timedelta
 
 from standardwebhooks import Webhook
 
-from ...errors import NameInvalid, WrongType
-from .kinds import EPOCH
+from fastcheck.errors import NameInvalid, WrongType
+from fastcheck.wire.events import EPOCH
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
+
 from fastcheck.hub.store.tables import LEDGER
 
 connection = context.config.attributes["connection"]

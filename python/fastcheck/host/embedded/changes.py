@@ -1,0 +1,160 @@
+"""What administrators do, with the cells it concerns closed before and lent anew after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fastcheck.errors import CatalogError
+from fastcheck.host.embedded.adoption import Adoption
+from fastcheck.host.embedded.arena import Given
+from fastcheck.hub.service import Granted, Totals
+from fastcheck.wire.answers import Balance, BalanceWindow, Explanation, GrantState
+from fastcheck.wire.requests import ANYBODY, By, MakeGrant, PutCustomer, PutOverride
+
+
+class Changes(Adoption):
+    """Changes of customers, overrides, grants and the catalog; balances to this moment."""
+
+    def put_customers(self, requests: Sequence[PutCustomer], by: By = ANYBODY) -> int:
+        """Makes customers what the requests say; how many changed."""
+        with self._publication():
+            changing = self._service.changing(requests)
+            with self._stripes.hold(changing):
+                keys = [key for number in changing for key in self._keys_of(number)]
+                finals = self._close(keys)
+                try:
+                    changed = self._service.put_customers(
+                        requests, finals=finals, by=by
+                    )
+                    self._publish(changed, "customer_changed")
+                finally:
+                    if keys:
+                        self._reopen(keys, finals)
+        return sum(len(one.ids) for one in changed)
+
+    def delete_customer(self, customer: str, by: By = ANYBODY) -> None:
+        """Removes a customer."""
+        with self._publication():
+            number = self._service.number_of(customer)
+
+            def change(finals: Sequence[Totals]) -> None:
+                deleted = self._service.delete_customer(customer, finals=finals, by=by)
+                self._publish([deleted], "customer_deleted")
+
+            with self._stripes.hold([number]):
+                self._lowering(number, None, change)
+
+    def put_override(self, request: PutOverride, by: By = ANYBODY) -> None:
+        """Makes an exception for one customer."""
+        with self._publication():
+            number = self._service.number_of(request.customer)
+            pool = self._pool_of(request.feature)
+
+            def change(finals: Sequence[Totals]) -> None:
+                changed = self._service.put_override(request, finals=finals, by=by)
+                self._publish([changed], "customer_changed")
+
+            with self._stripes.hold([number]):
+                self._lowering(number, pool, change)
+
+    def remove_override(self, customer: str, feature: str, by: By = ANYBODY) -> bool:
+        """Ends an exception; whether there was one."""
+        with self._publication():
+            number = self._service.number_of(customer)
+
+            def change(finals: Sequence[Totals]) -> bool:
+                changed = self._service.remove_override(
+                    customer, feature, finals=finals, by=by
+                )
+                if changed is not None:
+                    self._publish([changed], "customer_changed")
+                return changed is not None
+
+            with self._stripes.hold([number]):
+                return self._lowering(number, self._pool_of(feature), change)
+
+    def _pool_of(self, feature: str) -> str:
+        """The pool whose lease an override of a feature concerns; "" for one that has none."""
+        one = self._service.product.features.get(feature)
+        return "" if one is None or one.pool is None else one.pool
+
+    def grant(self, request: MakeGrant, by: By = ANYBODY) -> GrantState:
+        """Puts an amount into a pool; when this returns, every process of the host can spend it."""
+        return self._granted(
+            request.customer, request.pool, lambda totals: self._service.grant(request, totals=totals, by=by)
+        )
+
+    def _granted(
+        self, customer: str, pool: str, change: Callable[[Totals | None], Granted]
+    ) -> GrantState:
+        """Makes a grant that somebody asked for, and tells of it."""
+        done = self._gaining((self._service.number_of(customer), pool), change)
+        self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, pool)
+        return done.grant
+
+    def void(self, grant_id: str, by: By = ANYBODY) -> GrantState:
+        """Takes back what is left of a grant; when this returns, no process can spend it."""
+        number, pool = self._service.account_of(grant_id)
+
+        def change(finals: Sequence[Totals]) -> GrantState:
+            return self._service.void(grant_id, finals=finals, by=by)
+
+        with self._stripes.hold([number]):
+            state = self._lowering(number, pool, change)
+        self.ring.tell("customer_changed", self._clock.now_ms(), state.customer, pool)
+        return state
+
+    def set_catalog(self, given: Given, by: By = ANYBODY) -> bool:
+        """Puts a catalog in force for every process; False if it already was."""
+        problems = self._service.catalog_problems(given.catalog)
+        if problems:
+            raise CatalogError(problems)
+        with self._publication(), self._stripes.hold(None):
+            keys = list(self._held)
+            finals = self._close(keys)
+            try:
+                changed = self._service.set_catalog(
+                    given.catalog, given.source, given.filename, finals=finals, by=by
+                )
+                if changed:
+                    self._need().close()
+                    self._arena = self._make_arena(given.catalog)
+                    self._load()
+            finally:
+                if keys:
+                    self._reopen(keys, finals)
+        self.ring.tell("catalog_changed", self._clock.now_ms())
+        return changed
+
+    def balance(self, customer: str, pool: str, at: int | None = None) -> Balance:
+        """What a customer has in a pool, to this moment or at another."""
+        self._settle_now(customer, pool, at)
+        return self._service.balance(customer, pool, at)
+
+    def balance_history(
+        self, customer: str, pool: str, since: int, until: int, every: str = "day"
+    ) -> list[BalanceWindow]:
+        """What became of a balance, window by window."""
+        self._settle_now(customer, pool, until)
+        return self._service.balance_history(customer, pool, since, until, every)
+
+    def list_grants(
+        self, customer: str, pool: str | None = None, at: int | None = None
+    ) -> list[GrantState]:
+        """A customer's grants, to this moment or at another."""
+        self._settle_now(customer, pool, at)
+        return self._service.list_grants(customer, pool, at)
+
+    def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
+        """Why a customer has what they have of a feature."""
+        self._settle_now(customer, None, at)
+        return self._service.explain(customer, feature, at)
+
+    def _settle_now(self, customer: str, pool: str | None, at: int | None) -> None:
+        """Books what was used to this moment; the past is booked already."""
+        if at is not None and at < self._clock.now_ms():
+            return
+        number = self._service.number_of(customer)
+        with self._stripes.hold([number]):
+            totals = [self._totals(key) for key in self._keys_of(number, pool)]
+        self._service.settle([one for one in totals if one is not None])

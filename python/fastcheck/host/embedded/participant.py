@@ -1,0 +1,152 @@
+"""A directory with its own ledger: hub, owner and checker in one process, and others that attach."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastcheck.clock import Clock, ManualClock
+from fastcheck.host.changes import Ring
+from fastcheck.host.given_catalog import GivenCatalog, Parse
+from fastcheck.host.participant import LOADING, Host
+from fastcheck.wire.catalog import CatalogLike
+
+if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
+    from fastcheck.host.embedded.owner import Arena, Owner
+    from fastcheck.hub.background.courier_thread import CourierThread
+    from fastcheck.hub.store.sqlite import SqliteStore
+
+
+MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
+
+
+
+
+
+
+class LedgerPart:
+    """What the owner of a directory with a ledger does."""
+
+    def __init__(self, store: SqliteStore, owner: Owner, parse: Parse, clock: Clock) -> None:
+        self.store = store
+        self.owner = owner
+        self._parse = parse
+        self._clock = clock
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know."""
+        return tuple(self.owner.notes)
+
+    @property
+    def ring(self) -> Ring:
+        """The changes of this host."""
+        return self.owner.ring
+
+    def touch(self, customer: str, pool: str | None) -> bool:
+        """Lends a pool. Every customer is in the rows: who is not there is nobody."""
+        return pool is not None and self.owner.touch(customer, pool)
+
+    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        """Runs a request of an administrator's."""
+        if method == "set_catalog":
+            source, filename, *rest = args
+            return self.owner.set_catalog(
+                GivenCatalog(self._parse(source, filename), source, filename), *rest, **kwargs
+            )
+        return self.owner.call(method, args, kwargs)
+
+    def tick(self) -> float:
+        """Settles, and does what is due; seconds until the next round."""
+        from fastcheck.host.embedded.owner import SETTLE_MS
+
+        self.owner.tick()
+        self.store.check()
+        end = self.owner.next_end()
+        length_ms = SETTLE_MS if end is None else max(0, min(SETTLE_MS, end - self._clock.now_ms()))
+        return max(length_ms, 1) / 1_000
+
+    def close(self) -> None:
+        """Settles a last time."""
+        self.owner.close()
+        self.store.close()
+
+    def in_child(self) -> None:
+        """Nothing: SQLite's descriptors must not be closed here, which would drop the parent's locks."""
+
+
+class EmbeddedHost(Host[LedgerPart]):
+    """This process's part in a directory with a ledger."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        parse: Parse,
+        make_arena: MakeArena,
+        clock: Clock,
+        lease_timeout_s: float = 1.0,
+        may_own: bool = True,
+    ) -> None:
+        self._parse = parse
+        self._make_arena = make_arena
+        self._clock = clock
+        super().__init__(directory, lease_timeout_s=lease_timeout_s, may_own=may_own)
+
+    def start(self, given: GivenCatalog | None) -> None:
+        """Owns the directory if nobody does, else attaches. Raises `OwnerUnavailable` where the owner does
+        not answer, and whatever a catalog or a directory is refused with."""
+        try:
+            self._take_part(given, "Entitlements.open")
+            if given is not None and self._part is None:
+                self.call("set_catalog", given.source, given.filename)
+            self._ensure_thread()
+        except BaseException:
+            self.close()
+            raise
+
+    def _play(self, given: GivenCatalog | None) -> LedgerPart:
+        _load_hub()
+        from fastcheck.host.embedded.owner import Owner
+        from fastcheck.hub.service import Service
+        from fastcheck.hub.store.sqlite import SqliteStore
+
+        store = SqliteStore(self.directory / "ledger.db")
+        owner: Owner | None = None
+        try:
+            owner = Owner(
+                Service(store, self._clock, self._parse),
+                self._arena,
+                self._clock,
+                manual_time=isinstance(self._clock, ManualClock),
+                load_courier=_load_courier,
+            )
+            owner.start(given)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                if owner is not None:
+                    owner.close()
+            store.close()
+            raise
+        return LedgerPart(store, owner, self._parse, self._clock)
+
+    def _arena(self, catalog: CatalogLike) -> Arena:
+        return self._make_arena(str(self.directory), catalog, self._clock.now_ms())
+
+
+def _load_hub() -> None:
+    """Loads the hub and its database modules, which no worker needs."""
+    with LOADING:
+        importlib.import_module("fastcheck.hub.store.sqlite")
+        importlib.import_module("fastcheck.host.embedded.owner")
+
+
+def _load_courier() -> type[CourierThread]:
+    """Loads what sends webhooks, with its HTTP library."""
+    with LOADING:
+        from fastcheck.hub.background.courier_thread import CourierThread
+
+        return CourierThread

@@ -1,0 +1,121 @@
+"""What a hub does by itself, as an embedded owner does (`host/embedded/rounds.py`), without cells.
+
+Every step is safe if two hubs do it at once: it takes the rows it is about, looks again whether there is
+something to do, and notes in the same transaction that it is done. One that fails does not keep the others
+from going on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from fastcheck.clock import Clock
+from fastcheck.errors import Closed, DirectoryError, FastcheckError, OutcomeUnknown, StoreError
+from fastcheck.hub.service import Service
+from fastcheck.hub.service.streaming import CHANGES_PER_PRUNING
+
+log = logging.getLogger("fastcheck.hub")
+
+LOOK_MS: Final = 1_000
+"""Between two looks where nothing is known to be due before."""
+PRUNE_MS: Final = 10_000
+"""Between two looks for old changes."""
+MOVES_PER_ROUND: Final = 256
+ACCOUNTS_PER_ROUND: Final = 256
+TOP_UPS_PER_ROUND: Final = 256
+"""Done at once of what is due: bounds how long a round takes."""
+
+_GIVE_UP = (StoreError, DirectoryError, OutcomeUnknown, Closed)
+"""The ledger itself cannot be used; the other steps would only find that again."""
+
+
+class Rounds:
+    """One round after the other, in whatever thread asks; one at a time."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+        self._begun = False
+        self._prune_at = 0
+        self._failures: dict[str, str] = {}
+        self.webhooks_wanted = False
+        """Whether somebody wants events, as of the last round: then whoever runs the rounds also sends."""
+
+    def once(self, now: int | None = None) -> int:
+        """One round; when the next is due (ms since 1970), `now` where work was left. `now`: default the
+        clock's. Raises where the ledger cannot be used; whatever else fails is logged, and tried again."""
+        now = self._clock.now_ms() if now is None else now
+        if self._service.load_catalog() is None:
+            return now + LOOK_MS  # Nobody has anything yet.
+        steps: tuple[tuple[str, Callable[[int], bool]], ...] = (
+            ("leases", self._leases), ("moves", self._moves), ("segments", self._segments),
+            ("accounts", self._accounts), ("notices", self._notices), ("top-ups", self._top_ups),
+            ("changes", self._changes), ("webhooks", self._webhooks), ("refusals", self._refusals),
+        )  # fmt: skip
+        left = False
+        for name, step in steps:
+            left = self._tried(name, step, now) or left
+        if left:
+            return now
+        ahead = self._service.next_move_at()
+        return now + LOOK_MS if ahead is None else max(now, min(now + LOOK_MS, ahead))
+
+    def _tried(self, name: str, step: Callable[[int], bool], now: int) -> bool:
+        """Whether work was left. A failure is logged when it begins or changes."""
+        try:
+            left = step(now)
+        except _GIVE_UP:
+            raise
+        except FastcheckError as error:
+            if self._failures.get(name) != str(error):
+                self._failures[name] = str(error)
+                log.warning("%s that are due were not all done; trying again: %s", name, error)
+            return False
+        self._failures.pop(name, None)
+        return left
+
+    def _leases(self, now: int) -> bool:
+        """What an embedded owner lent before there was a hub; once: no owner comes while a hub runs."""
+        if not self._begun:
+            self._service.end_embedded_leases()
+            self._begun = True
+        return False
+
+    def _moves(self, now: int) -> bool:
+        due = self._service.due_moves(now, MOVES_PER_ROUND)
+        if due:
+            self._service.carry_out([id for id, _ in due])
+        return bool(due)  # Of a customer the first was done; there may be a second.
+
+    def _segments(self, now: int) -> bool:
+        behind = self._service.segments_behind()
+        return bool(behind) and (self._service.go_on_segment(behind[0]).left or len(behind) > 1)
+
+    def _accounts(self, now: int) -> bool:
+        return self._service.turn(now, ACCOUNTS_PER_ROUND) == ACCOUNTS_PER_ROUND
+
+    def _notices(self, now: int) -> bool:
+        self._service.tell_due(now)
+        return False
+
+    def _top_ups(self, now: int) -> bool:
+        due = self._service.top_ups_due(TOP_UPS_PER_ROUND)
+        for number, pool in due:
+            self._service.top_up(number, pool)
+        return len(due) == TOP_UPS_PER_ROUND
+
+    def _changes(self, now: int) -> bool:
+        if now < self._prune_at:
+            return False
+        left = self._service.prune_changes() == CHANGES_PER_PRUNING
+        self._prune_at = now if left else now + PRUNE_MS
+        return left
+
+    def _webhooks(self, now: int) -> bool:
+        self.webhooks_wanted = self._service.any_webhook()
+        return False
+
+    def _refusals(self, now: int) -> bool:
+        self._service.audit_denied_left()
+        return False

@@ -1,1 +1,0 @@
-"""The hub over HTTP and WebSocket."""

@@ -1,0 +1,119 @@
+"""What is read from and written to the ledger's tables within somebody else's transaction: a table of
+contents. The statements are in the module of their subject, each built once."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fastcheck.errors import UnknownCustomer
+from fastcheck.hub.store.statements.accounts import AccountKey, Accounts, ChangedAccount
+from fastcheck.hub.store.statements.answers import Answers
+from fastcheck.hub.store.statements.audit import Audit
+from fastcheck.hub.store.statements.caps import Caps, StoredCap
+from fastcheck.hub.store.statements.catalogs import Catalogs, StoredCatalog
+from fastcheck.hub.store.statements.change_log import ChangeLog, LoggedChange, LogState
+from fastcheck.hub.store.statements.checking import Checking
+from fastcheck.hub.store.statements.customers import Customers, StoredCustomer
+from fastcheck.hub.store.statements.due import Due
+from fastcheck.hub.store.statements.epochs import Epochs
+from fastcheck.hub.store.statements.events import StoredNotice, Told
+from fastcheck.hub.store.statements.finance import Finance
+from fastcheck.hub.store.statements.grant_rows import StoredGrant
+from fastcheck.hub.store.statements.leases import LEASES_KEPT, Lease, Leases
+from fastcheck.hub.store.statements.metered import Metered
+from fastcheck.hub.store.statements.moves import Moves, StoredMove
+from fastcheck.hub.store.statements.overrides import Overrides, StoredOverride
+from fastcheck.hub.store.statements.reservations import Reservations, StoredReservation
+from fastcheck.hub.store.statements.segments import Segments, StoredSegment
+from fastcheck.hub.store.statements.tokens import StoredToken, Tokens
+from fastcheck.hub.store.statements.top_ups import StoredTopUp, TopUps
+from fastcheck.hub.store.statements.usage import Usage
+from fastcheck.hub.store.statements.webhooks import StoredDelivery, StoredWebhook, Webhooks
+from fastcheck.ledger.model import Account
+
+
+class Books(
+    TopUps,
+    Webhooks,
+    Catalogs,
+    ChangeLog,
+    Customers,
+    Overrides,
+    Segments,
+    Moves,
+    Accounts,
+    Due,
+    Leases,
+    Usage,
+    Finance,
+    Checking,
+    Answers,
+    Audit,
+    Epochs,
+    Caps,
+    Reservations,
+    Metered,
+    Tokens,
+):
+    """The tables behind one connection, inside one transaction."""
+
+
+class PastBooks(Books):
+    """The same as it was at an instant. Only for reading."""
+
+    def __init__(self, connection: Connection, at: int) -> None:
+        super().__init__(connection)
+        self._instant = at
+
+    def customer(self, number: int) -> StoredCustomer:
+        """As `Books.customer`, then. Raises `UnknownCustomer` before there was one."""
+        found = self.customer_at(number, self._instant)
+        if found is None or found.record.deleted:
+            raise UnknownCustomer(f"there was no such customer at {self._instant} ms")
+        return found
+
+    def account(self, number: int, pool: str) -> Account | None:
+        """As `Books.account`, then."""
+        return self.account_at(number, pool, self._instant)
+
+    def unfolded(self, number: int, pool: str) -> int:
+        """As `Books.unfolded`, then."""
+        return self.unfolded_at(number, pool, self._instant)
+
+    def caps(self, number: int, pool: str) -> list[StoredCap]:
+        """Of the past, caps are not kept: none."""
+        return []
+
+    def held(self, number: int, pool: str, at: int) -> list[StoredReservation]:
+        """Of the past, what was held when is not kept: nothing."""
+        return []
+
+    def number_of(self, key: str) -> int | None:
+        """As `Books.number_of`, by the keys of today; ids of customers deleted since, too."""
+        return super().number_of(key) or self.numbers_of_ids([key]).get(key)
+
+
+__all__ = [
+    "LEASES_KEPT",
+    "AccountKey",
+    "Books",
+    "ChangedAccount",
+    "Lease",
+    "LogState",
+    "LoggedChange",
+    "PastBooks",
+    "StoredCap",
+    "StoredCatalog",
+    "StoredCustomer",
+    "StoredDelivery",
+    "StoredGrant",
+    "StoredMove",
+    "StoredNotice",
+    "StoredOverride",
+    "StoredReservation",
+    "StoredSegment",
+    "StoredToken",
+    "StoredTopUp",
+    "StoredWebhook",
+    "Told",
+]

@@ -1,0 +1,76 @@
+"""Epochs of a ledger: it began, or it was put back from an older backup."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from fastcheck.hub.store.log_changes import begin_log, log_records
+from fastcheck.hub.store.statements import AccountKey
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import travels
+
+EPOCH_BITS = 62
+NUMBERS_SPARE = 1 << 20
+"""How far ahead of the ledger's own a customer's number is believed; a damaged cell may name any."""
+NOT_MET = -1
+"""Instead of a lease: of a customer whose number the ledger has not given yet."""
+
+
+@travels
+@dataclass(frozen=True)
+class Beyond:
+    """What a host knows that the ledger has no memory of."""
+
+    seq: int = 0
+    """The last change that it saw."""
+    number: int = 0
+    """The highest number of a customer that it lent for."""
+    leases: int = 0
+    """Leases that the ledger never gave out, or gave out smaller."""
+    booked: Mapping[str, int] = field(default_factory=dict)
+    """Units used of such leases, by pool, that are booked now."""
+    lost: Mapping[str, int] = field(default_factory=dict)
+    """The same of customers and pools that the ledger does not have: nobody to book them to."""
+
+
+def made_up() -> int:
+    """A new epoch, never 0."""
+    return secrets.randbelow((1 << EPOCH_BITS) - 1) + 1
+
+
+def renew(call: Call, beyond: Beyond) -> int:
+    """Begins another epoch; what the old one may have given out after the backup is not given out again."""
+    books = call.books
+    before = {"epoch": books.epoch(), "seq": books.seq()}
+    last_number = books.last_number()
+    books.raise_counter("numbers", min(beyond.number, last_number + NUMBERS_SPARE))
+    books.raise_counter("seq", beyond.seq)
+    epoch = made_up()
+    books.put_epoch(epoch)
+    seq = books.next_seq()
+    if call.streams:
+        begin_log(books, seq - 1)
+        log_records(books, call.now, seq, (), b"", 0)
+    after = {"epoch": epoch, "seq": seq, "known_beyond": asdict(beyond)}
+    call.note("ledger_restored", "", before, after)
+    return epoch
+
+
+def last_leases(call: Call, accounts: Iterable[AccountKey]) -> dict[AccountKey, int]:
+    """The newest lease of each account: 0 where there was none, `NOT_MET` where the customer is to come.
+    Left out: pools that the catalog does not have, customers lost with an earlier epoch, and numbers that
+    nobody can have."""
+    wanted, met = set(accounts), call.books.last_number()
+    known = call.books.known_numbers(number for number, _ in wanted)
+    found = {
+        (number, pool): 0 if number in known else NOT_MET
+        for number, pool in wanted
+        if (pool in call.product.pools if number in known else met < number <= met + NUMBERS_SPARE)
+    }
+    for lease in call.books.leases_of(known):
+        key = (lease.number, lease.pool)
+        if key in found:
+            found[key] = max(found[key], lease.lease)
+    return found

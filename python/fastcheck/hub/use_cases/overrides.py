@@ -1,0 +1,101 @@
+"""Overrides: exceptions for one customer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from fastcheck.hub.store.statements import StoredCustomer, StoredOverride
+from fastcheck.hub.use_cases.accounts import Accounts, Totals
+from fastcheck.hub.use_cases.customers import Changed, rewrite
+from fastcheck.hub.use_cases.settings import feature_of, shown, taken
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import Override
+from fastcheck.wire.record import setting_value
+from fastcheck.wire.requests import PutOverride
+
+
+def put(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Changed:
+    """Makes an exception. Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`."""
+    stored, feature = call.held(request.customer, finals), feature_of(call.product, request.feature)
+    accounts = call.accounts()
+    accounts.settle(finals)
+    one = StoredOverride(
+        request.feature, taken(call.product, request.value, feature), request.starts_at, request.expires_at,
+        request.reason, call.by.author, accounts.now,
+    )  # fmt: skip
+    before = _known(call, stored, request.feature)
+    call.books.put_override(stored.record.number, one)
+    was = None if before is None else summary(before)
+    call.note("put_override", stored.record.id, was, summary(one), reason=request.reason)
+    return _rewrite(call, accounts, stored)
+
+
+def remove(call: Call, key: str, feature: str, finals: Sequence[Totals]) -> Changed | None:
+    """Ends an exception; None if there is none."""
+    stored = call.held(key, finals)
+    before = _known(call, stored, feature)
+    accounts = call.accounts()
+    accounts.settle(finals)
+    if before is None:
+        return None
+    call.books.remove_override(stored.record.number, feature)
+    call.note("remove_override", stored.record.id, summary(before), None)
+    return _rewrite(call, accounts, stored)
+
+
+def of(call: Call, key: str) -> list[Override]:
+    """A customer's exceptions, ended ones included, then those of their segments."""
+    record = call.customer(key).record
+    own = [seen(call, one, record.id) for one in call.books.overrides(record.number)]
+    shared = call.books.overrides_of_segments(record.number)
+    return [*own, *(seen(call, one, record.id, segment) for segment, one in shared)]
+
+
+def seen(call: Call, one: StoredOverride, customer: str, segment: str | None = None) -> Override:
+    """An exception as callers see it."""
+    value = shown(call.product, setting_value(one.setting), one.feature)
+    return Override(
+        customer, one.feature, value, one.starts_at, one.expires_at, one.reason, one.author, one.created_at,
+        segment,
+    )  # fmt: skip
+
+
+def merged(call: Call, number: int) -> tuple[tuple[str, tuple[Any, ...], int | None, int | None], ...]:
+    """What a customer's record says of exceptions, weakest first: of those that hold at an instant, the last
+    one counts. A customer's own are stronger than their segments'; of these, the newest is. What can never
+    count is left out."""
+    own = call.books.overrides(number)
+    shared = [one for _, one in call.books.overrides_of_segments(number)]
+    lasting = [one for one in shared if one.expires_at is None or one.expires_at > call.now]
+    always: set[str] = set()
+    found = []
+    for one in reversed([*lasting, *own]):
+        if one.feature not in always:
+            found.append((one.feature, one.setting, one.starts_at, one.expires_at))
+        if one.starts_at is None and one.expires_at is None:
+            always.add(one.feature)
+    return tuple(reversed(found))
+
+
+def _known(call: Call, stored: StoredCustomer, feature: str) -> StoredOverride | None:
+    found = (one for one in call.books.overrides(stored.record.number) if one.feature == feature)
+    return next(found, None)
+
+
+def _rewrite(call: Call, accounts: Accounts, stored: StoredCustomer) -> Changed:
+    """Brings a customer's record up to their overrides."""
+    record = replace(stored.record, overrides=merged(call, stored.record.number))
+    return rewrite(call, accounts, stored, record, stored.since)
+
+
+def summary(one: StoredOverride) -> dict[str, Any]:
+    """An exception as the audit log keeps it."""
+    return {
+        "feature": one.feature,
+        "setting": one.setting,
+        "starts_at": one.starts_at,
+        "expires_at": one.expires_at,
+        "reason": one.reason,
+    }

@@ -1,0 +1,313 @@
+"""Changes of plans with an instant: asked for, done when they are due, cancelled.
+
+A move counts from its instant, whenever it is done: the accounts are brought to that instant under the old
+record, and from there on under the new one. Top-ups, overrides and add-ons stay."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fastcheck.clock import at_utc
+from fastcheck.errors import Conflict, FastcheckError, InstantError, RecordError, UnknownMove
+from fastcheck.hub.catalog.sources import Since
+from fastcheck.hub.catalog.subscription import period_end
+from fastcheck.hub.store.statements import StoredCustomer, StoredMove
+from fastcheck.hub.use_cases.accounts import Totals, some
+from fastcheck.hub.use_cases.customers import Changed, put_records
+from fastcheck.hub.use_cases.records import checked
+from fastcheck.hub.use_cases.segments import members as segment_members
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.wire.answers import Move, Page, travels
+from fastcheck.wire.plan_change_requests import (
+    MOVES_PER_REQUEST,
+    NOW,
+    PERIOD_END,
+    Destination,
+    Migrate,
+    MoveCustomers,
+    MoveRequest,
+    MoveSegment,
+)
+from fastcheck.wire.record import CustomerRecord
+from fastcheck.wire.requests import By
+
+
+@travels
+@dataclass(frozen=True)
+class Moved:
+    """What became of a request for moves."""
+
+    moves: tuple[Move, ...]
+    changed: tuple[Changed, ...]
+    """Records that changed at once."""
+    after: int | None = None
+    """Where the next part of the request begins; None: that was all."""
+
+
+def concerned(call: Call, request: MoveRequest) -> list[int]:
+    """The numbers of the customers that a request is about. Raises `UnknownCustomer`."""
+    return _numbers(call, request)[0]
+
+
+def ask(call: Call, request: MoveRequest, finals: Sequence[Totals]) -> Moved:
+    """Does a move that counts from now, and notes one ahead. Raises `UnknownCustomer`, `RecordError` (a plan
+    that the catalog does not have, add-ons that the plan does not take), `InstantError`, `Conflict`."""
+    numbers, after = _numbers(call, request)
+    call.books.lock([*numbers, *(one.number for one in finals)])
+    call.accounts().settle(finals)
+    changed: list[Changed] = []
+    rows: list[StoredMove] = []
+    records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
+    shown: list[Move] = []
+    for number in numbers:
+        ahead = call.books.moves_ahead(number)
+        while ahead and ahead[0].at <= call.now:
+            changed += carry_out(call, [ahead[0].id])  # It was due before this was asked.
+            ahead = call.books.moves_ahead(number)
+        stored = call.books.customer(number)
+        if isinstance(request, Migrate):
+            move, replaced = _migration(call, request, stored, ahead)
+        else:
+            move, replaced = _asked(call, request.to, stored, ahead)
+        if move is None:
+            continue
+        new = _on_plan(replace(call, now=move.at), stored, move)
+        _note(call, stored.record, move)
+        if move.at == call.now:
+            move = move.done(call.now)
+            if new.record != stored.record:
+                records.append((stored, new, call.now))
+        rows += [*replaced, move]
+        shown.append(_shown(move, stored.record.id))
+    call.books.put_moves(rows)
+    changed += put_records(call, records)
+    return Moved(tuple(shown), tuple(changed), after)
+
+
+def carry_out(call: Call, ids: Sequence[str], finals: Sequence[Totals] = ()) -> list[Changed]:
+    """Does moves that are due, each customer's at most one. Those that are done, cancelled or not due are
+    left alone; those that cannot be done are cancelled."""
+    found = [call.books.move(id) for id in ids]
+    call.books.lock([*(one.number for one in found if one is not None), *(one.number for one in finals)])
+    call.accounts().settle(finals)
+    rows: list[StoredMove] = []
+    records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
+    for id in ids:
+        move = call.books.move(id)
+        if move is None or not _pending(move) or move.at > call.now:
+            continue
+        stored = call.books.customer(move.number)
+        try:
+            _check_from(stored.record, move)
+            new = _on_plan(replace(call, now=move.at), stored, move)
+        except FastcheckError as error:
+            rows.append(_cancelled(call, move, stored.record.id, str(error)))
+            continue
+        asked = replace(call, by=By(move.author, move.reason))
+        asked.note("move", stored.record.id, _summary(stored.record), _summary(new.record))
+        rows.append(move.done(call.now))
+        if new.record != stored.record:
+            records.append((stored, new, move.at))
+    call.books.put_moves(rows)
+    return put_records(call, records)
+
+
+def give_up(call: Call, id: str, why: str) -> None:
+    """Cancels a due move that cannot be done."""
+    move = _held(call, id)
+    if move is not None and _pending(move):
+        call.books.put_moves([_cancelled(call, move, call.books.customer(move.number).record.id, why)])
+
+
+def cancel(call: Call, id: str) -> Move:
+    """Cancels a move ahead; again: no change. Raises `UnknownMove`, `Conflict` for one that is done."""
+    move = _held(call, id)
+    if move is None:
+        raise UnknownMove(f"there is no move {id!r:.80}: see list_moves")
+    if move.done_at is not None:
+        done_at = at_utc(move.done_at)
+        raise Conflict(f"move {id} was done at {done_at:%Y-%m-%d %H:%M:%S} UTC: move them back")
+    if _pending(move) and move.at <= call.now:
+        raise Conflict(f"move {id} is due and counts already: move them back")
+    customer = call.books.customer(move.number).record.id
+    if move.cancelled_at is None:
+        move = _cancelled(call, move, customer, call.by.reason)
+        call.books.put_moves([move])
+    return _shown(move, customer)
+
+
+def page(
+    call: Call, customer: str | None, cursor: str | None, count: int, *, pending: bool
+) -> Page[Move]:
+    """Moves in the order of their instants. Raises `UnknownCustomer`, `RecordError`."""
+    number = None if customer is None else call.number(customer)
+    at, after = -1, ""
+    if cursor is not None:
+        first, _, after = cursor.partition(":")
+        if not (first.isascii() and first.isdigit() and len(first) < 19):
+            raise RecordError("cursor must be one that an earlier page gave")
+        at = int(first)
+    found = call.books.moves_after(at, after, count + 1, number, pending=pending)
+    part = tuple(_shown(move, id) for move, id in found[:count])
+    return Page(part, f"{part[-1].at}:{part[-1].id}" if len(found) > count else None)
+
+
+def _numbers(call: Call, request: MoveRequest) -> tuple[list[int], int | None]:
+    if isinstance(request, MoveCustomers):
+        return list(dict.fromkeys(call.number(one) for one in request.customers)), None
+    if isinstance(request, MoveSegment):
+        part = segment_members(call, request.segment, request.after, MOVES_PER_REQUEST)
+        return part, part[-1] if len(part) == MOVES_PER_REQUEST else None
+    found = call.books.numbers_on(request.plan, request.from_version, request.after, MOVES_PER_REQUEST)
+    return found, found[-1] if len(found) == MOVES_PER_REQUEST else None
+
+
+def _asked(
+    call: Call, to: Destination, stored: StoredCustomer, ahead: Sequence[StoredMove]
+) -> tuple[StoredMove, list[StoredMove]]:
+    """The move asked for, and those it takes the place of."""
+    record, at = stored.record, _instant(call, to.when, stored.record)
+    later = [one for one in ahead if one.at >= at]
+    if later and not to.replace:
+        one = later[0]
+        raise Conflict(
+            f"customer {record.id!r:.80} will be moved to {_named(one)} at "
+            f"{at_utc(one.at):%Y-%m-%d %H:%M:%S} UTC, which is not before this move: "
+            f"cancel_move({one.id!r}), or pass replace=True"
+        )
+    earlier = [one for one in ahead if one.at < at]
+    plan, bought = (earlier[-1].plan, earlier[-1].version) if earlier else (record.plan, record.version)
+    version = _version(call, to.plan, to.version, bought if plan == to.plan else None)
+    move = _new(call, record.number, at, to.plan, version, keep_since=to.keep_since)
+    return move, [_cancelled(call, one, record.id, f"replaced by {move.id}") for one in later]
+
+
+def _migration(
+    call: Call, request: Migrate, stored: StoredCustomer, ahead: Sequence[StoredMove]
+) -> tuple[StoredMove | None, list[StoredMove]]:
+    """As `_asked`; None where it is ahead already. Moves to other plans are left as they are."""
+    record, at = stored.record, _instant(call, request.when, stored.record)
+    version = _version(call, request.plan, request.to_version, None)
+    old = (request.plan, request.from_version)
+    same = [one for one in ahead if (one.from_plan, one.from_version) == old]
+    if any((one.at, one.version) == (at, version) for one in same):
+        return None, []
+    move = _new(call, record.number, at, request.plan, version, old=old)
+    return move, [_cancelled(call, one, record.id, f"replaced by {move.id}") for one in same]
+
+
+def _new(
+    call: Call,
+    number: int,
+    at: int,
+    plan: str | None,
+    version: int | None,
+    *,
+    keep_since: bool = False,
+    old: tuple[str | None, int | None] = (None, None),
+) -> StoredMove:
+    return StoredMove(
+        f"m_{secrets.token_hex(12)}", number, at, plan, version, keep_since, *old, call.by.reason,
+        call.by.author, call.now,
+    )  # fmt: skip
+
+
+def _instant(call: Call, when: str | int, record: CustomerRecord) -> int:
+    if when == NOW:
+        return call.now
+    if when == PERIOD_END:
+        return period_end(call.product, record, call.now)
+    assert isinstance(when, int)
+    if when < call.now:
+        raise InstantError(f'when = {when} ms has passed: a move counts from now on, use when="now"')
+    return when
+
+
+def _version(call: Call, plan: str | None, asked: int | None, bought: int | None) -> int | None:
+    if plan is None:
+        return None
+    newest = call.product.newest(plan)
+    if newest is None:
+        plans = some({one for one, _ in call.product.plans})
+        raise RecordError(f"the catalog has no plan {plan!r:.80}; it has: {plans}")
+    version = asked or bought or newest
+    if (plan, version) not in call.product.plans:
+        raise RecordError(f"plan {plan!r:.80} has no version {version}; the newest is {newest}")
+    return version
+
+
+def _on_plan(call: Call, stored: StoredCustomer, move: StoredMove) -> StoredCustomer:
+    """A customer once they are moved at the call's instant. Add-ons that have ended leave where the plan does
+    not take them. Raises `RecordError`."""
+    record = stored.record
+    _version(call, move.plan, move.version, None)
+    addons, refused = [], []
+    for addon in record.addons:
+        offer = call.product.addons.get(addon[0])
+        if offer is None or not offer.plans or move.plan in offer.plans:
+            addons.append(addon)
+        elif addon[2] is None or addon[2] > call.now:
+            refused.append(addon[0])
+    if refused:
+        raise RecordError(
+            f"customer {record.id!r:.80}: {_named(move)} does not take the add-ons "
+            f"{some(refused, len(refused))}: take them from the customer first"
+        )
+    keeps = move.keep_since or record.plan == move.plan
+    new = replace(
+        record, plan=move.plan, version=move.version, addons=tuple(addons),
+        since_ms=record.since_ms if keeps else call.now,
+    )  # fmt: skip
+    # Of parts that were never given an instant of their own, it was the plan's.
+    since = Since(
+        None if record.trial is None else stored.since.trial_ms or record.since_ms,
+        {name: stored.since.addons.get(name, record.since_ms) for name, _, _ in addons},
+    )
+    return checked(call, new, since)
+
+
+def _check_from(record: CustomerRecord, move: StoredMove) -> None:
+    if record.deleted:
+        raise RecordError("the customer was deleted")
+    if move.from_plan is not None and (record.plan, record.version) != (move.from_plan, move.from_version):
+        raise RecordError(f"the customer is not on {move.from_plan} version {move.from_version} any more")
+
+
+def _held(call: Call, id: str) -> StoredMove | None:
+    """A move, which nobody else does or cancels until the transaction ends."""
+    move = call.books.move(id)
+    if move is None:
+        return None
+    call.books.lock([move.number])
+    return call.books.move(id)
+
+
+def _pending(move: StoredMove) -> bool:
+    return move.done_at is None and move.cancelled_at is None
+
+
+def _cancelled(call: Call, move: StoredMove, customer: str, why: str) -> StoredMove:
+    call.note("cancel_move", customer, {"id": move.id, "plan": move.plan, "at": move.at}, None, reason=why)
+    return move.cancelled(call.now, why)
+
+
+def _note(call: Call, record: CustomerRecord, move: StoredMove) -> None:
+    after = {"id": move.id, "plan": move.plan, "version": move.version, "at": move.at}
+    call.note("move" if move.from_plan is None else "migrate", record.id, _summary(record), after)
+
+
+def _named(move: StoredMove) -> str:
+    return "no plan" if move.plan is None else f"plan {move.plan} version {move.version}"
+
+
+def _summary(record: CustomerRecord) -> dict[str, object]:
+    return {"plan": record.plan, "version": record.version, "since_ms": record.since_ms}
+
+
+def _shown(move: StoredMove, customer: str) -> Move:
+    return Move(
+        move.id, customer, move.plan, move.version, move.at, move.keep_since, move.reason, move.author,
+        move.created_at, move.done_at, move.cancelled_at, move.cancelled_why,
+    )  # fmt: skip

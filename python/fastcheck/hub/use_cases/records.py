@@ -1,0 +1,116 @@
+"""From a request to the record of a customer, and whether the catalog and the arena can take it."""
+
+from __future__ import annotations
+
+from fastcheck.errors import InstantError, RecordError
+from fastcheck.hub.catalog.product import Product
+from fastcheck.hub.catalog.sources import Since
+from fastcheck.hub.store.statements import StoredCustomer
+from fastcheck.hub.use_cases.accounts import some
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.ledger import periods
+from fastcheck.wire.record import CustomerRecord, Trial, pack_record
+from fastcheck.wire.requests import PutCustomer
+
+ROW_WORDS_MAX = 65_535
+"""Words of one customer's row; the core has the same bound (docs/format/rows.md). So the next three."""
+ROW_STRETCHES_MAX = 250
+ROW_HEAD_WORDS = 80
+ENTRY_WORDS = 4
+
+
+def build(call: Call, request: PutCustomer, stored: StoredCustomer | None, number: int = 0) -> StoredCustomer:
+    """What a request comes to; `number` is for a new customer. Raises `RecordError` where the catalog
+    refuses it."""
+    product, now = call.product, call.now
+    old = None if stored is None or stored.record.deleted else stored.record
+    old_since = stored.since if stored is not None and old is not None else Since()
+    same_plan = old is not None and old.plan == request.plan
+    version = _version(product, request.plan, request.version, old.version if old and same_plan else None)
+    since_ms = request.since
+    if since_ms is None:
+        since_ms = old.since_ms if old is not None and same_plan else now
+    trial = None
+    trial_since = None
+    if request.trial_plan is not None:
+        had = old.trial if old is not None and old.trial and old.trial.plan == request.trial_plan else None
+        trial_version = _version(
+            product, request.trial_plan, request.trial_version, had.version if had else None
+        )
+        until_ms = request.trial_until
+        if until_ms is None:
+            until_ms = had.until_ms if had else _trial_end(product, request.trial_plan, trial_version, now)
+        trial = Trial(request.trial_plan, trial_version, until_ms)
+        trial_since = old_since.trial_ms if had else since_ms if old is None else now
+    started = since_ms if old is None else now
+    record = CustomerRecord(
+        number if stored is None else stored.record.number, request.id, False, request.plan, version,
+        since_ms, request.addons, () if old is None else old.overrides, request.aliases, trial,
+    )  # fmt: skip
+    since = Since(trial_since, {one: old_since.addons.get(one, started) for one, _, _ in request.addons})
+    return checked(call, record, since)
+
+
+def checked(call: Call, record: CustomerRecord, since: Since) -> StoredCustomer:
+    """A record as it is stored. Raises `RecordError` where the catalog refuses it; a deletion never is."""
+    packed = pack_record(record)
+    if not record.deleted:
+        _check_addons(call.product, record)
+        error = call.catalog.customer_error(packed)
+        if error is not None:
+            raise RecordError(f"customer {record.id!r:.80}: {error}")
+        _check_row(call, record, packed)
+    return StoredCustomer(record, packed, since)
+
+
+def _version(product: Product, plan: str | None, asked: int | None, bought: int | None) -> int | None:
+    if plan is None:
+        if asked is not None:
+            raise RecordError("a version without a plan: give plan, or leave version out")
+        return None
+    newest = product.newest(plan)
+    if newest is None:
+        plans = some({one for one, _ in product.plans})
+        raise RecordError(f"the catalog has no plan {plan!r:.80}; it has: {plans}")
+    version = asked if asked is not None else bought if bought is not None else newest
+    if (plan, version) not in product.plans:
+        raise RecordError(f"plan {plan!r:.80} has no version {version}; the newest is {newest}")
+    return version
+
+
+def _trial_end(product: Product, plan: str, version: int | None, now: int) -> int:
+    length = product.plans[(plan, version or 1)].trial
+    if length is None:
+        raise InstantError(f"plan {plan!r:.80} says nothing of how long a trial lasts: give trial_until")
+    return periods.add(now, length)
+
+
+def _check_addons(product: Product, record: CustomerRecord) -> None:
+    for addon, quantity, _ in record.addons:
+        offer = product.addons.get(addon)
+        if offer is None:
+            raise RecordError(f"the catalog has no add-on {addon!r:.80}; it has: {some(product.addons)}")
+        if offer.max_quantity is not None and quantity > offer.max_quantity:
+            raise RecordError(
+                f"add-on {addon!r:.80} goes up to quantity {offer.max_quantity}, not {quantity}"
+            )
+        if offer.plans and record.plan not in offer.plans:
+            raise RecordError(f"add-on {addon!r:.80} belongs to plans {some(offer.plans)}, not {record.plan}")
+
+
+def _check_row(call: Call, record: CustomerRecord, packed: bytes) -> None:
+    """A row holds all overrides once for each stretch of time ahead. What does not fit is refused
+    before it is stored: the arena could not show it, nor anything after it."""
+    if not record.overrides and len(record.addons) + 2 < ROW_STRETCHES_MAX:
+        return
+    now, features, pools = call.now, len(call.product.features), len(call.product.pools)
+    stretches = 1 + sum(at > now for at in call.catalog.boundaries(packed))
+    texts = sum(len(one[1].encode()) for _, one, _, _ in record.overrides if one[0] == 4)
+    overlay = 1 + features // 4 + 1 + ENTRY_WORDS * len(record.overrides) + texts // 8 + len(record.overrides)
+    words = ROW_HEAD_WORDS + 2 * pools + stretches * (2 + overlay)
+    if stretches > ROW_STRETCHES_MAX or words > ROW_WORDS_MAX:
+        raise RecordError(
+            f"customer {record.id!r:.80}: {len(record.overrides)} overrides that change at "
+            f"{stretches - 1} instants ahead take more room than a row has: remove overrides that have "
+            "ended, or give several of them one instant"
+        )

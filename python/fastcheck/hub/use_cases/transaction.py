@@ -1,0 +1,78 @@
+"""What every use case is given: one transaction's tables, the catalog in force, the clock, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastcheck.errors import CatalogError, UnknownCustomer
+from fastcheck.hub.catalog.product import Product
+from fastcheck.hub.store import Again
+from fastcheck.hub.store.statements import Books, StoredCustomer
+from fastcheck.hub.use_cases.accounts import Accounts, Totals
+from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
+from fastcheck.wire.catalog import CatalogLike
+from fastcheck.wire.requests import ANYBODY, By
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the service, inside its transaction."""
+
+    books: Books
+    now: int
+    """The instant of the call: one for all it does."""
+    product: Product
+    parsed: CatalogLike | None
+    """The catalog in force; None where there is none yet."""
+    by: By = ANYBODY
+    notice_ms: int = NOTICE_MS
+    """How long before something ends it is told."""
+    streams: bool = False
+    """Whether changes are logged for hosts that follow a hub."""
+
+    @property
+    def catalog(self) -> CatalogLike:
+        """The catalog in force. Raises `CatalogError` where there is none."""
+        return in_force(self.parsed)
+
+    def accounts(self) -> Accounts:
+        """The accounts as of now. Raises `CatalogError` where there is no catalog."""
+        return self.accounts_at(self.now)
+
+    def accounts_at(self, at: int) -> Accounts:
+        """The accounts as of an instant, for a change that counts from there."""
+        return Accounts(self.books, self.catalog, self.product, at, self.by.author, self.notice_ms)
+
+    def note(
+        self, action: str, subject: str, before: object, after: object, *, reason: str | None = None
+    ) -> None:
+        """Notes a change in the audit log; `reason`: default the caller's."""
+        why = self.by.reason if reason is None else reason
+        self.books.put_audit(self.now, self.by.author, action, subject, why, before, after)
+
+    def number(self, key: str) -> int:
+        """The number behind an id or alias. Raises `UnknownCustomer`."""
+        number = self.books.number_of(key)
+        if number is None:
+            raise UnknownCustomer(f"no customer has the id or alias {key!r:.80}: make them with put_customer")
+        return number
+
+    def customer(self, key: str) -> StoredCustomer:
+        """The customer behind an id or alias. Raises `UnknownCustomer`."""
+        return self.books.customer(self.number(key))
+
+    def held(self, key: str, finals: Sequence[Totals | None] = ()) -> StoredCustomer:
+        """`customer`, and nobody else changes them, nor those of the totals, until the transaction ends."""
+        number = self.number(key)
+        self.books.lock([number, *(one.number for one in finals if one is not None)])
+        if self.number(key) != number:
+            raise Again  # The key went to another customer while we waited.
+        return self.books.customer(number)
+
+
+def in_force(catalog: CatalogLike | None) -> CatalogLike:
+    """The catalog, if there is one. Raises `CatalogError`."""
+    if catalog is None:
+        raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
+    return catalog

@@ -1,0 +1,231 @@
+"""Answers as JSON and back, by the types of their fields.
+
+Amounts of credits are decimal text ("50000", "12.5"), because many readers of JSON make floats of numbers.
+Instants stay ms since 1970. What may be text or a decimal (the value of an override) writes the decimal as
+``{"decimal": "12.5"}``. What is paid is ``{"minor_units": 1999, "currency": "EUR"}``.
+
+`shape` reads a type once; `write` and `read` follow it, and the hub's OpenAPI document is made from it.
+Whoever reads takes nothing on trust: JSON that is not of the shape raises `ProtocolError`."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Hashable
+from dataclasses import dataclass, fields, is_dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from fastcheck.errors import ProtocolError
+
+AMOUNT_PATTERN = r"[0-9]{1,40}(\.[0-9]{1,40})?"
+"""Credits as text. The largest amount has 19 digits, and a scale adds at most 12; the bound is for the
+reader's sake."""
+_AMOUNT = re.compile("-?" + AMOUNT_PATTERN)
+_WIDE = re.compile(r"[0-9]{1,40}")
+AMOUNTS = frozenset({"amount", "remaining"})
+"""Fields in credits where the fields themselves have no types, as in an event's data."""
+
+_LIST: Any = tuple
+
+Wide = NewType("Wide", int)
+"""A whole number that JSON's usual readers would round: decimal text."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """str, int or bool, as JSON has it."""
+
+    kind: type
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Credits."""
+
+
+@dataclass(frozen=True)
+class WideInt:
+    """See `Wide`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The value of a feature: bool, int, text, a decimal, or null for unlimited."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """(minor units, currency)."""
+
+
+@dataclass(frozen=True)
+class Loose:
+    """Whatever msgpack and JSON both have: the data of an event, a row of the audit log."""
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list; a tuple here."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """Something, or null."""
+
+    of: Shape
+
+
+@dataclass(frozen=True)
+class Record:
+    """An object with named fields; a frozen dataclass here."""
+
+    kind: type[Any]
+    name: str
+    fields: tuple[tuple[str, Shape], ...]
+
+
+Shape = Plain | Amount | WideInt | Setting | Cost | Loose | Many | Maybe | Record
+
+
+def shape(hint: Any) -> Shape:
+    """How values of a type look in JSON."""
+    return _shape(hint)
+
+
+@lru_cache(maxsize=256)
+def _shape(hint: Hashable) -> Shape:
+    if hint is Wide:
+        return WideInt()
+    if hint in (str, int, bool):
+        return Plain(hint)
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _of_union(set(args))
+    if hint is tuple or hint is Any or origin is dict:
+        return Loose()
+    if args == (int, str):
+        return Cost()
+    if origin in (tuple, list):
+        return Many(shape(args[0]))
+    kind = origin or hint
+    if not is_dataclass(kind):
+        raise TypeError(f"{hint} has no form in JSON")
+    assert isinstance(kind, type)
+    item = dict(zip(getattr(kind, "__parameters__", ()), args, strict=True))
+    hints = get_type_hints(kind)
+    found = tuple((one.name, shape(_bound(hints[one.name], item))) for one in fields(kind))
+    name = kind.__name__ + "".join(getattr(one, "__name__", "") for one in args)
+    return Record(kind, name, found)
+
+
+def _of_union(args: set[Any]) -> Shape:
+    if str in args and Decimal in args:
+        return Setting()
+    without = args - {type(None)}
+    found = Amount() if without == {int, Decimal} else shape(without.pop())
+    return found if len(without) == len(args) else Maybe(found)
+
+
+def _bound(hint: Any, item: dict[Any, Any]) -> Any:
+    """A generic field with its item filled in: `tuple[Item, ...]`."""
+    args = get_args(hint)
+    if args and args[0] in item:
+        return _LIST[item[args[0]], ...]
+    return hint
+
+
+def write(value: Any, of: Shape) -> Any:
+    """A value as JSON's own types."""
+    match of:
+        case Maybe(inner):
+            return None if value is None else write(value, inner)
+        case Many(item):
+            return [write(one, item) for one in value]
+        case Record(_, _, named):
+            return {name: write(getattr(value, name), inner) for name, inner in named}
+        case Amount():
+            return decimal_text(value)
+        case WideInt():
+            return str(value)
+        case Setting():
+            return {"decimal": decimal_text(value)} if isinstance(value, Decimal) else value
+        case Cost():
+            return {"minor_units": value[0], "currency": value[1]}
+        case Loose():
+            return _loose(value)
+    return value
+
+
+def decimal_text(value: int | Decimal) -> str:
+    """Credits without exponent or loss."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _loose(value: Any, key: object = "") -> Any:
+    if isinstance(value, dict):
+        return {str(name): _loose(one, name) for name, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_loose(one) for one in value]
+    if key in AMOUNTS and isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return decimal_text(value)
+    return value
+
+
+Answer = TypeVar("Answer")
+
+
+def read(data: Any, of: Shape) -> Any:
+    """The inverse of `write`. Raises `ProtocolError`."""
+    match of:
+        case Plain(kind):
+            if type(data) is kind:
+                return data
+        case Maybe(inner):
+            return None if data is None else read(data, inner)
+        case Many(item):
+            if isinstance(data, list):
+                return tuple(read(one, item) for one in data)
+        case Record(kind, _, named):
+            if isinstance(data, dict) and all(name in data for name, _ in named):
+                return kind(**{name: read(data[name], inner) for name, inner in named})
+        case Amount():
+            return amount(data)
+        case WideInt():
+            if isinstance(data, str) and _WIDE.fullmatch(data) is not None:
+                return int(data)
+        case Setting():
+            if data is None or type(data) in (bool, int, str):
+                return data
+            if isinstance(data, dict) and "decimal" in data:
+                return amount(data["decimal"], whole=False)
+        case Cost():
+            if isinstance(data, dict):
+                paid = data.get("minor_units"), data.get("currency")
+                if type(paid[0]) is int and isinstance(paid[1], str):
+                    return paid
+        case Loose():
+            return _tight(data)
+    raise ProtocolError(f"the hub's answer is malformed: {_named(of)} is {data!r:.80}")
+
+
+def amount(data: Any, *, whole: bool = True) -> int | Decimal:
+    """Credits from text; an int where they are whole, unless told otherwise. Raises `ProtocolError`."""
+    if isinstance(data, str) and _AMOUNT.fullmatch(data) is not None:
+        return int(data) if whole and "." not in data else Decimal(data)
+    raise ProtocolError(f"the hub's answer is malformed: an amount is {data!r:.80}")
+
+
+def _tight(data: Any, key: str = "") -> Any:
+    if isinstance(data, dict):
+        return {name: _tight(one, name) for name, one in data.items()}
+    if isinstance(data, list):
+        return tuple(_tight(one) for one in data)
+    return amount(data) if key in AMOUNTS and isinstance(data, str) else data
+
+
+def _named(of: Shape) -> str:
+    return of.name if isinstance(of, Record) else type(of).__name__.lower()

@@ -1,0 +1,1 @@
+"""Documents and examples run as they stand."""

@@ -1,0 +1,86 @@
+"""docs/api.md runs as it stands: its requests in order are answered as it shows, its Python goes through."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from fastcheck.clock import SystemClock
+from fastcheck.hub.store.sqlite import SqliteStore
+from rig.hub_api import make_app, make_service, served
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/api.md").read_text()
+QUICKSTART = (ROOT / "examples/quickstart/catalog.yaml").read_bytes()
+ANY = "…"
+
+
+def blocks() -> list[tuple[str, str]]:
+    """(language, text) of every block that runs."""
+    found = re.finditer(r"^```(http|json|python)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [(one[1], one[2]) for one in found]
+
+
+def ask(client: httpx.Client, text: str) -> Any:
+    """The answer to a request as the page writes it."""
+    head, _, body = text.partition("\n\n")
+    first, *headers = head.strip().splitlines()
+    method, path = first.split()
+    named = dict(one.split(": ", 1) for one in headers)
+    if body.strip():
+        return client.request(method, path, headers=named, json=json.loads(body)).json()
+    return client.request(method, path, headers=named).json()
+
+
+def agrees(shown: Any, answered: Any) -> bool:
+    """Whether an answer is as shown; … stands for anything, or for the rest of a text."""
+    if shown == ANY:
+        return answered is not None
+    if isinstance(shown, str) and shown.endswith(ANY):
+        return isinstance(answered, str) and answered.startswith(shown[:-1])
+    if isinstance(shown, dict):
+        return (
+            isinstance(answered, dict)
+            and shown.keys() == answered.keys()
+            and all(agrees(shown[name], answered[name]) for name in shown)
+        )
+    if isinstance(shown, list):
+        return len(shown) == len(answered) and all(map(agrees, shown, answered))
+    return bool(shown == answered)
+
+
+def test_every_request_is_answered_as_the_page_shows() -> None:
+    store = SqliteStore.in_memory()
+    service = make_service(store, SystemClock())
+    service.set_catalog(service.parse(QUICKSTART, "catalog.yaml"), QUICKSTART, "catalog.yaml")
+    asked, ran, answered = 0, 0, None
+    with (
+        served(make_app(service, SystemClock())) as url,
+        httpx.Client(base_url=url, headers={"Authorization": "Bearer admin"}) as client,
+    ):
+        for language, text in blocks():
+            if language == "http":
+                answered = ask(client, text)
+            elif language == "json":
+                assert agrees(json.loads(text), answered), (text, answered)
+                asked += 1
+            else:
+                exec(compile(text, "docs/api.md", "exec"), {"url": url, "token": "admin"})
+                ran += 1
+    store.close()
+    assert (asked, ran) == (6, 2)
+
+
+def test_the_page_names_every_path() -> None:
+    """Each as its last part: the rest is said once."""
+    paths = make_app(make_service(SqliteStore.in_memory(), SystemClock()), SystemClock()).openapi()["paths"]
+    missing = []
+    for path in paths:
+        last = [one for one in path.split("/") if one and not one.startswith("{")][-1]
+        if f"/{last}" not in PAGE:
+            missing.append(path)
+    assert missing == []

@@ -1,0 +1,1 @@
+"""Whole programs: processes, the command line."""

@@ -1,0 +1,1 @@
+"""The faults that fastcheck survives, by the numbers of the list of faults."""

@@ -1,0 +1,1 @@
+"""Owners, workers and hosts that follow a hub."""

@@ -1,0 +1,1 @@
+"""Use cases, HTTP, stream and webhooks of the hub."""

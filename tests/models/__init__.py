@@ -1,0 +1,1 @@
+"""Slow, obvious models and simulations that the product is compared with. No tests."""

@@ -1,0 +1,1 @@
+"""What the native module does, asked from Python."""

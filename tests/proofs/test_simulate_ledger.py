@@ -1,0 +1,74 @@
+"""FAULTS 20, 21: the simulation of `simulate_ledger`, in as many seeds as a test has time for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fastcheck.hub.service import Service
+from fastcheck.hub.store.statements import Books
+from models.simulate_ledger import LEDGER_SEEDS, Ledger, difference
+
+SEEDS = 300
+
+
+def test_faults_between_host_and_ledger_change_no_balance() -> None:
+    faults: Counter[str] = Counter()
+    for first in range(0, SEEDS, LEDGER_SEEDS):
+        ledger = Ledger()
+        problems = [difference(ledger, seed, faults) for seed in range(first, first + LEDGER_SEEDS)]
+        ledger.store.close()
+        assert [one for one in problems if one] == []
+    kinds = ("crash", "lost answer", "repetition", "late repetition", "lost settlement", "late settlement")
+    assert all(faults[kind] > 20 for kind in kinds), faults
+
+
+SEEN: Counter[str] = Counter()
+_give_back = Service.give_back
+_grant = Service.grant
+_put_leases = Books.put_leases
+
+
+def forgetful(service: Service, key: str, *args: Any, **known: Any) -> Any:
+    """Takes each return for a new one."""
+    SEEN[key] += 1
+    return _give_back(service, f"{key}-{SEEN[key]}", *args, **known)
+
+
+def keyless(service: Service, request: Any, *, totals: Any = None, by: Any = None) -> Any:
+    """Takes each grant for a new one."""
+    SEEN[request.id] += 1
+    again = SEEN[request.id] > 1
+    made = replace(request, id=f"{request.id}-{SEEN[request.id]}") if again else request
+    return _grant(service, made, totals=totals)
+
+
+def unfolded(books: Books, changed: Any) -> None:
+    """Forgets what the grants show already."""
+    _put_leases(books, [replace(one, folded=0) for one in changed])
+
+
+def play(seeds: int) -> None:
+    """Raises at the first that goes wrong."""
+    ledger = Ledger()
+    try:
+        for seed in range(seeds):
+            assert difference(ledger, seed, Counter()) == ""
+    finally:
+        ledger.store.close()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "broken"),
+    [(Service, "give_back", forgetful), (Service, "grant", keyless), (Books, "put_leases", unfolded)],
+)
+def test_a_ledger_that_books_twice_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, broken: Any
+) -> None:
+    SEEN.clear()
+    monkeypatch.setattr(owner, name, broken)
+    with pytest.raises(AssertionError):
+        play(100)

@@ -1,0 +1,1 @@
+"""What tests stand on: doubles, servers, processes. No tests."""

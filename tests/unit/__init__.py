@@ -1,0 +1,1 @@
+"""One module at a time, without disk, socket or native module where that is possible."""
