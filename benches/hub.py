@@ -167,10 +167,15 @@ def fleet(directory: Path) -> list[Figure]:
             figures += [
                 Figure(group, "herd of 4,000: the last is current after", came["seconds"], "s", 30.0),
                 Figure(group, "herd: current", came["current"], "units", 4_000, "exactly"),
-                Figure(group, "herd: the hub's memory at most", state["peak"] / 2**20, "MiB",
-                       note=f"{begun / 2**20:.0f} MiB before; goodbyes {came['goodbyes']}, refused "
-                            f"{came['refused']}"),
-            ]  # fmt: skip
+                Figure(
+                    group,
+                    "herd: the hub's memory at most",
+                    state["peak"] / 2**20,
+                    "MiB",
+                    note=f"{begun / 2**20:.0f} MiB before; goodbyes {came['goodbyes']}, refused "
+                    f"{came['refused']}",
+                ),
+            ]
     finally:
         running.stop()
     return figures
@@ -197,12 +202,23 @@ def snapshot(directory: Path, customers: int) -> list[Figure]:
             several = hosts.ask({"connect": 20})["seconds"]
             after = running.ask({"state": True})
         figures += [
-            Figure(group, "warm snapshot to ready", median(took), "s", 6.0,
-                   note=f"{size / 2**20:.0f} MiB on the wire, three hosts one after the other"),
+            Figure(
+                group,
+                "warm snapshot to ready",
+                median(took),
+                "s",
+                6.0,
+                note=f"{size / 2**20:.0f} MiB on the wire, three hosts one after the other",
+            ),
             Figure(group, "the hub's memory grew with them by", (one - before) / 2**20, "MiB"),
-            Figure(group, "and with 20 hosts that fetch at once by", (after["resident"] - one) / 2**20, "MiB",
-                   note=f"all of them in {several:.1f} s"),
-        ]  # fmt: skip
+            Figure(
+                group,
+                "and with 20 hosts that fetch at once by",
+                (after["resident"] - one) / 2**20,
+                "MiB",
+                note=f"all of them in {several:.1f} s",
+            ),
+        ]
         token = running.token
         url = running.url
     for name, remove, target in (("an arena", False, 0.050), ("a checkpoint", True, 3.0)):
@@ -268,9 +284,7 @@ def deltas(directory: Path) -> list[Figure]:
         figures.append(Figure(group, what, median(rates), "/s", 50_000, "at least"))
         quiet = median(one["ns"][PERCENTILES.index(99.9)] for one in idle)
         loud = median(one["ns"][PERCENTILES.index(99.9)] for one in busy)
-        figures.append(
-            Figure(group, "p99.9 of a check meanwhile, to idle", loud / quiet, "x", 2.0, ns=loud)
-        )
+        figures.append(Figure(group, "p99.9 of a check meanwhile, to idle", loud / quiet, "x", 2.0, ns=loud))
     return figures
 
 
@@ -306,9 +320,14 @@ def demand(directory: Path, customers: int) -> list[Figure]:
         *latency(f"{group}: first touch", took, (None, 10.0)),
         Figure(group, "fetched ahead (prewarm)", bulk, "/s"),
         Figure(group, "held", there, "units", note=f"answers {sorted(reasons)}"),
-        Figure(group, "the host's memory grew by, its mapped rows included", (after - before) / 2**20, "MiB",
-               note=f"{grown:.0f} MiB of it its own"),
-    ]  # fmt: skip
+        Figure(
+            group,
+            "the host's memory grew by, its mapped rows included",
+            (after - before) / 2**20,
+            "MiB",
+            note=f"{grown:.0f} MiB of it its own",
+        ),
+    ]
 
 
 def made(directory: Path) -> Path:

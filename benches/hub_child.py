@@ -78,10 +78,12 @@ class Writer:
         spool = self.hub.settings.directory / "spool"
         snapshots = [one.stat().st_size for one in spool.glob("*.fcs")]
         return {
-            "resident": resident_bytes(os.getpid()), "seq": self.service.position().seq,
+            "resident": resident_bytes(os.getpid()),
+            "seq": self.service.position().seq,
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "snapshots": snapshots, "connections": self.hub.streams.connections,
-        }  # fmt: skip
+            "snapshots": snapshots,
+            "connections": self.hub.streams.connections,
+        }
 
 
 def main() -> None:
@@ -108,10 +110,16 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", asked.port), backlog=4_096)
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(hub), ws=hub.streams.accept, lifespan="on", log_config=None, access_log=False,
-            http="httptools", loop="uvloop", backlog=4_096,
+            make_app(hub),
+            ws=hub.streams.accept,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            http="httptools",
+            loop="uvloop",
+            backlog=4_096,
         )  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     thread = threading.Thread(target=lambda: uvicorn_run(server, listener), daemon=True)
     thread.start()
     while not server.started:

@@ -53,9 +53,12 @@ class Host(asyncio.Protocol):
         self.upgraded = self.current = False
         self.transport.write(  # type: ignore[union-attr]
             b"GET /v1/stream HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + b64encode(secrets.token_bytes(16))
-            + b"\r\nAuthorization: Bearer " + self.fleet.token + b"\r\n\r\n"
-        )  # fmt: skip
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+            + b64encode(secrets.token_bytes(16))
+            + b"\r\nAuthorization: Bearer "
+            + self.fleet.token
+            + b"\r\n\r\n"
+        )
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -229,10 +232,12 @@ class Fleet:
 
     def state(self) -> dict[str, Any]:
         return {
-            "hosts": len(self.hosts), "current": sum(host.current for host in self.hosts),
-            "refused": self.refused, "goodbyes": self.goodbyes,
+            "hosts": len(self.hosts),
+            "current": sum(host.current for host in self.hosts),
+            "refused": self.refused,
+            "goodbyes": self.goodbyes,
             "seqs": sorted({host.have.seq if host.have else -1 for host in self.hosts})[-3:],
-        }  # fmt: skip
+        }
 
 
 async def main(host: str, port: int, token: str) -> None:

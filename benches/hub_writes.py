@@ -76,8 +76,11 @@ def measure() -> list[Figure]:
             middle = median(one for _, part in results for one in part)
             figures.append(
                 Figure(
-                    GROUP, f"two hubs of {THREADS} writers, {how}: changes a second", rate, "units",
+                    GROUP,
+                    f"two hubs of {THREADS} writers, {how}: changes a second",
+                    rate,
+                    "units",
                     note=f"median {middle:.1f} ms",
                 )
-            )  # fmt: skip
+            )
     return figures

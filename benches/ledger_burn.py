@@ -35,9 +35,13 @@ def bought(rng: random.Random, number: int, units: int) -> Grant:
     """A grant that starts and ends at instants of its own within the year."""
     starts_at = rng.randrange(YEAR_MS // 2)
     return Grant(
-        f"g{number}", units, priority=rng.randrange(5), effective_at=starts_at,
-        expires_at=starts_at + rng.randrange(1, YEAR_MS // 2), created_at=starts_at,
-    )  # fmt: skip
+        f"g{number}",
+        units,
+        priority=rng.randrange(5),
+        effective_at=starts_at,
+        expires_at=starts_at + rng.randrange(1, YEAR_MS // 2),
+        created_at=starts_at,
+    )
 
 
 def usage(rng: random.Random, most: int) -> list[tuple[int, int]]:

@@ -137,9 +137,7 @@ def _fields(record: Any) -> tuple[Any, ...]:
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)[2:]
 
 
-def _copy_rows(
-    connection: psycopg.Connection[Any], name: str, columns: list[str], numbers: range
-) -> None:
+def _copy_rows(connection: psycopg.Connection[Any], name: str, columns: list[str], numbers: range) -> None:
     """Copies the first customer's rows. The id of a plan's grant has the customer's number in it."""
 
     def value(column: str) -> str:

@@ -46,11 +46,7 @@ def measure(made: Arena) -> list[Figure]:
     mapped = sum(path.stat().st_size for path in Path(made.directory).glob("rows-*"))
     return [
         Figure(
-            GROUP,
-            f"memory per customer, all of {customers:,} touched",
-            everything / customers,
-            "bytes",
-            100,
+            GROUP, f"memory per customer, all of {customers:,} touched", everything / customers, "bytes", 100
         ),
         Figure(GROUP, "… of that in the rows file", rows / customers, "bytes"),
         Figure(GROUP, "the rows file per customer, room to grow included", mapped / customers, "bytes"),

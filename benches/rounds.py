@@ -34,10 +34,7 @@ WARM = 1_000
 
 
 def statements(
-    texts: Mapping[str, str],
-    names: Mapping[str, Any],
-    rounds: int,
-    refill: Callable[[], None] | None = None,
+    texts: Mapping[str, str], names: Mapping[str, Any], rounds: int, refill: Callable[[], None] | None = None
 ) -> dict[str, Timed]:
     """Nanoseconds per execution of each statement, its loop included; `refill` runs between rounds."""
     timers = {what: Timer(text, globals=dict(names)) for what, text in texts.items()}

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, HTTPException, Request
+
 from fastcheck import Entitlements
 
 
@@ -40,6 +41,10 @@ async def status(request: Request) -> dict[str, object]:
     """How this worker and its host are doing."""
     status = request.app.state.ents.status()
     return {
-        "worker": os.getpid(), "role": status.role, "connected": status.connected, "seq": status.seq,
-        "lag_ms": status.lag_ms, "customers": status.customers,
-    }  # fmt: skip
+        "worker": os.getpid(),
+        "role": status.role,
+        "connected": status.connected,
+        "seq": status.seq,
+        "lag_ms": status.lag_ms,
+        "customers": status.customers,
+    }

@@ -22,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+
 from fastcheck.hub_client import HubClient
 
 HERE = Path(__file__).parent

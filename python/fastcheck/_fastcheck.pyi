@@ -99,9 +99,7 @@ class Owner:
     Numbers of customers are 1 to 2^32 - 2; amounts are pool units; a lease is named by (number, pool, lease).
     Totals are (number, pool, lease, spent, returned, granted, closed), since the lease was opened."""
 
-    def __new__(
-        cls, directory: str, catalog: Catalog, now_ms: int, *, on_demand: int | None = None
-    ) -> Owner:
+    def __new__(cls, directory: str, catalog: Catalog, now_ms: int, *, on_demand: int | None = None) -> Owner:
         """Adopts the arena in `directory`, or makes one. `on_demand`: rows for some of many customers, at most so many (1 to
         2^27), put there by `put_found`; None: for all. Rows of the other mode are not adopted. Raises `ArenaError`,
         `DirectoryError`, `RecordError`."""

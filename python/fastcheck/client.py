@@ -144,9 +144,18 @@ class Entitlements(_fastcheck.Checker):
         `WrongType`, `CatalogError`, `ArenaError`, `OwnerUnavailable`."""
         common = Common(strict, lease_timeout, clock)
         host = factories.connected(
-            url, directory, common, token=token, token_file=token_file, catalog=catalog, customers=customers,
-            customers_max=customers_max, wait_ready_s=wait_ready_s, ca_file=ca_file, insecure=insecure,
-        )  # fmt: skip
+            url,
+            directory,
+            common,
+            token=token,
+            token_file=token_file,
+            catalog=catalog,
+            customers=customers,
+            customers_max=customers_max,
+            wait_ready_s=wait_ready_s,
+            ca_file=ca_file,
+            insecure=insecure,
+        )
         return cls._over(host, common)
 
     @classmethod
@@ -245,12 +254,21 @@ class Entitlements(_fastcheck.Checker):
         host = self._host
         as_of = int(native.get("heartbeat_at_ms") or 0)
         found = Status(
-            host.role, str(host.directory), native.get("owner_pid"), int(native.get("seq") or 0),
-            int(native.get("customers") or 0), as_of, max(0, time.time_ns() // 1_000_000 - as_of),
-            int(native.get("generation") or 0), int(native.get("unknown_names") or 0),
-            int(native.get("journal_dropped") or 0), int(native.get("panics") or 0), host.notes,
-            epoch=int(native.get("epoch") or 0), stale_answers=int(native.get("stale_answers") or 0),
-        )  # fmt: skip
+            host.role,
+            str(host.directory),
+            native.get("owner_pid"),
+            int(native.get("seq") or 0),
+            int(native.get("customers") or 0),
+            as_of,
+            max(0, time.time_ns() // 1_000_000 - as_of),
+            int(native.get("generation") or 0),
+            int(native.get("unknown_names") or 0),
+            int(native.get("journal_dropped") or 0),
+            int(native.get("panics") or 0),
+            host.notes,
+            epoch=int(native.get("epoch") or 0),
+            stale_answers=int(native.get("stale_answers") or 0),
+        )
         if not isinstance(host, ConnectedHost):
             return found
         link = host.link()

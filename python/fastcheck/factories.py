@@ -61,8 +61,14 @@ def attached(directory: object, common: Common) -> EmbeddedHost | ConnectedHost:
         host = _embedded(path, common, may_own=False)
     else:
         settings = HubSettings(
-            address(found.url, insecure=True), found, tokens.source_of(None, None), CUSTOMERS_MAX, 5.0, None,
-            None )
+            address(found.url, insecure=True),
+            found,
+            tokens.source_of(None, None),
+            CUSTOMERS_MAX,
+            5.0,
+            None,
+            None,
+        )
         host = _connected(path, settings, common, may_own=False)
     host.start(None)
     return host
@@ -95,9 +101,7 @@ def connected(
     given = read_catalog(catalog, _fastcheck.Catalog.parse)
     path = prepare(directory, make=True)
     claimed = marker.claim(path, where.http, mode)
-    settings = HubSettings(
-        where, claimed, source, customers_max, wait_ready_s, _readable(ca_file), given
-    )  # fmt: skip
+    settings = HubSettings(where, claimed, source, customers_max, wait_ready_s, _readable(ca_file), given)
     host = _connected(path, settings, common, may_own=True)
     host.start(None)
     return host

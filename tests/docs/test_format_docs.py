@@ -114,8 +114,11 @@ def test_control_says_what_status_says(ents: Entitlements) -> None:
     assert page["layout"] == 1
     assert page["epoch"] == 1
     assert (page["seq"], page["generation"], page["customers"], page["owner_pid"]) == (
-        status.seq, status.generation, status.customers, status.owner_pid,
-    )  # fmt: skip
+        status.seq,
+        status.generation,
+        status.customers,
+        status.owner_pid,
+    )
     assert page["segments"] == len(list(directory(ents).glob("cells-*")))
     assert page["heartbeat_at_ms"] <= ents.status().as_of
 
@@ -278,9 +281,17 @@ def test_a_record_has_the_positions_stated() -> None:
     [positions] = [table for table in tables("record.md") if table[0][0] == "position"]
     names = [row[1] for row in positions[1:]]
     record = CustomerRecord(
-        7, "acme", True, "pro", 2, 1_000, (("pack", 3, None),), (("seats", (3, 40), None, 99),),
-        ("stripe:cus_9",), Trial("max", None, 5_000),
-    )  # fmt: skip
+        7,
+        "acme",
+        True,
+        "pro",
+        2,
+        1_000,
+        (("pack", 3, None),),
+        (("seats", (3, 40), None, 99),),
+        ("stripe:cus_9",),
+        Trial("max", None, 5_000),
+    )
     stated = dict(zip(names, msgpack.unpackb(pack_record(record)), strict=True))
     assert stated == {
         "number": 7,

@@ -24,9 +24,23 @@ def service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Serv
 
 def test_put_makes_a_customer_what_is_said(service: Service) -> None:
     told = service.told(
-        "customer put", "acme", "--plan", "pro", "--version", "1", "--addon", "seats_pack=2@2100-01-01",
-        "--alias", "stripe:cus_9", "--since", "2026-01-31", "--author", "jo", "--reason", "signup",
-    )  # fmt: skip
+        "customer put",
+        "acme",
+        "--plan",
+        "pro",
+        "--version",
+        "1",
+        "--addon",
+        "seats_pack=2@2100-01-01",
+        "--alias",
+        "stripe:cus_9",
+        "--since",
+        "2026-01-31",
+        "--author",
+        "jo",
+        "--reason",
+        "signup",
+    )
     assert told.startswith("acme: changed\n")
     customer = service.ents.admin.get_customer("stripe:cus_9")
     assert (customer.id, customer.plan, customer.version) == ("acme", "pro", 1)
@@ -45,9 +59,23 @@ def test_what_is_not_said_the_customer_does_not_have(service: Service) -> None:
 
 def test_with_keep_everything_stays_that_is_not_named(service: Service) -> None:
     service.told(
-        "customer put", "acme", "--plan", "pro", "--version", "1", "--addon", "seats_pack=2@2100-01-01",
-        "--alias", "a1", "--trial", "free", "--trial-until", "2100-01-01", "--since", "2026-01-31",
-    )  # fmt: skip
+        "customer put",
+        "acme",
+        "--plan",
+        "pro",
+        "--version",
+        "1",
+        "--addon",
+        "seats_pack=2@2100-01-01",
+        "--alias",
+        "a1",
+        "--trial",
+        "free",
+        "--trial-until",
+        "2100-01-01",
+        "--since",
+        "2026-01-31",
+    )
     before = service.ents.admin.get_customer("acme")
     assert service.json("customer put", "acme", "--keep")["changed"] is False
     assert service.ents.admin.get_customer("acme") == before
@@ -74,9 +102,7 @@ def test_with_keep_a_trial_is_moved_and_a_plan_is_never_turned_into_one(service:
 def test_a_trial_without_a_plan_of_its_own_is_the_plan_with_an_end(service: Service) -> None:
     put = service.json("customer put", "acme", "--plan", "pro", "--trial-until", "2100-01-01")
     assert put["customer"]["plan"] is None
-    assert put["customer"]["trial"] == {
-        "plan": "pro", "version": 2, "until_at": "2100-01-01T00:00:00.000Z",
-    }  # fmt: skip
+    assert put["customer"]["trial"] == {"plan": "pro", "version": 2, "until_at": "2100-01-01T00:00:00.000Z"}
 
 
 def test_the_list_goes_on_past_a_page(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +129,10 @@ def test_show_tells_plan_overrides_and_every_balance(service: Service) -> None:
     shown = service.json("customer show", "stripe:cus_9")
     assert shown["id"] == "acme"
     assert {one["pool"]: one["remaining"] for one in shown["balances"]} == {
-        "ai_credits": "50000", "api_calls": "100000", "storage": None,
-    }  # fmt: skip
+        "ai_credits": "50000",
+        "api_calls": "100000",
+        "storage": None,
+    }
     assert [(one["feature"], one["value"]) for one in shown["overrides"]] == [("storage", None)]
     told = service.told("customer show", "acme")
     for expected in ("pro@2", "stripe:cus_9", "50,000", "100,000", "unlimited"):
@@ -135,8 +163,9 @@ def test_delete_asks_and_needs_a_terminal_or_yes(service: Service, monkeypatch: 
     service.ents.admin.put_customer("acme", plan="pro")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
     assert service.refused("customer delete", "acme") == (
-        2, "there is no terminal to ask at: say --yes to go on",
-    )  # fmt: skip
+        2,
+        "there is no terminal to ask at: say --yes to go on",
+    )
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stdin, "readline", lambda: "n\n", raising=False)
     code, out, err = service.run("customer delete", "acme")
@@ -157,8 +186,9 @@ def test_history_is_newest_first_and_outlives_the_customer(service: Service) -> 
     assert told.splitlines()[0].endswith("(by jo)")
     service.told("customer delete", "acme", "--yes", "--reason", "left")
     assert [one["action"] for one in service.json("customer history", "acme", "--limit", "2")] == [
-        "delete_customer", "put_customer",
-    ]  # fmt: skip
+        "delete_customer",
+        "put_customer",
+    ]
     code, told = service.refused("customer history", "nobody")
     assert code == 2
     assert "nobody" in told

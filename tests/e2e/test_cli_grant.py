@@ -35,9 +35,22 @@ def a_grant(
     voided_at: int | None = None,
 ) -> GrantState:
     return GrantState(
-        "g", "acme", "ai_credits", 100, remaining, 100, effective_at, expires_at, "paid", "", None,
-        effective_at, voided_at, None, None,
-    )  # fmt: skip
+        "g",
+        "acme",
+        "ai_credits",
+        100,
+        remaining,
+        100,
+        effective_at,
+        expires_at,
+        "paid",
+        "",
+        None,
+        effective_at,
+        voided_at,
+        None,
+        None,
+    )
 
 
 AROUND_NOW = st.integers(NOW - 3, NOW + 3)
@@ -65,16 +78,34 @@ def test_what_a_grant_is_called() -> None:
 
 def test_add_takes_every_term(service: Service) -> None:
     made = service.json(
-        "grant add", "acme", "ai_credits", "50_000.5", "--id", "order_17", "--priority", "-5",
-        "--effective", "2100-01-01", "--expires", "2100-02-01", "--kind", "promotional",
-        "--reason", "top-up", "--author", "jo",
-    )  # fmt: skip
+        "grant add",
+        "acme",
+        "ai_credits",
+        "50_000.5",
+        "--id",
+        "order_17",
+        "--priority",
+        "-5",
+        "--effective",
+        "2100-01-01",
+        "--expires",
+        "2100-02-01",
+        "--kind",
+        "promotional",
+        "--reason",
+        "top-up",
+        "--author",
+        "jo",
+    )
     assert made["grant"] == "order_17"
     grants = {one.id: one for one in service.ents.admin.list_grants("acme", "ai_credits")}
     grant = grants["order_17"]
     assert (grant.amount, grant.priority, grant.kind, grant.reason) == (
-        Decimal("50000.5"), -5, "promotional", "top-up",
-    )  # fmt: skip
+        Decimal("50000.5"),
+        -5,
+        "promotional",
+        "top-up",
+    )
     assert grant.expires_at is not None
     assert grant.expires_at - grant.effective_at == 31 * DAY_MS
     [entry] = service.ents.admin.audit(subject="acme", limit=1).items
@@ -127,11 +158,12 @@ def test_list_tells_what_became_of_each(service: Service) -> None:
     assert listed["gone"]["voided"] == "30"
     told = service.told("grant list", "acme")
     assert [line for line in told.splitlines() if not line.startswith(" ") and line] == [
-        "ai_credits", "api_calls",
-    ]  # fmt: skip
+        "ai_credits",
+        "api_calls",
+    ]
     assert [line.split() for line in told.splitlines() if "second" in line] == [
-        ["second", "paid", "active", "-", "2", "10", "7", "3"],
-    ]  # fmt: skip
+        ["second", "paid", "active", "-", "2", "10", "7", "3"]
+    ]
 
 
 def test_nobody_without_grants_is_an_error(service: Service) -> None:

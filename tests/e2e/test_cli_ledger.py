@@ -140,9 +140,7 @@ def test_a_ledger_that_adds_up_says_so(service: Service) -> None:
     assert service.json("ledger check") == {"sound": True, "accounts": 1, "problems": []}
 
 
-def test_a_broken_law_is_told_and_is_an_exit_code(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_law_is_told_and_is_an_exit_code(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     law = "used: the postings say 5, the account says 4"
     monkeypatch.setattr(Admin, "check_ledger", lambda self, **how: [Problem("acme", "ai_credits", law)])
     code, out, err = service.run("ledger check")
@@ -190,8 +188,11 @@ def test_an_export_through_a_running_owner_has_what_was_just_used(service: Servi
     found = service.json("ledger export", str(tmp_path / "books"), "--format", "parquet")
     assert found["sums"]["used"] == {"ai_credits": 12_000_000}
     assert sorted(found["files"]) == [
-        "balances.parquet", "movements.parquet", "revenue.parquet", "usage.parquet",
-    ]  # fmt: skip
+        "balances.parquet",
+        "movements.parquet",
+        "revenue.parquet",
+        "usage.parquet",
+    ]
     out = str(tmp_path / "books")
     told = service.told("ledger export", out, "--since", "2020-01-01", "--until", "2020-02-01")
     assert told.splitlines()[-1].startswith("2020-01-01 to 2020-02-01 (UTC)")

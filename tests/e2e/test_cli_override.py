@@ -78,8 +78,12 @@ def test_values_of_another_kind_are_refused_with_what_to_say(kind: str, text: st
 
 def test_text_that_looks_like_another_value_is_told_in_quotes() -> None:
     assert [setting_text(text) for text in ("90", "-1", "true", "eu-west", "on")] == [
-        '"90"', '"-1"', '"true"', "eu-west", "on",
-    ]  # fmt: skip
+        '"90"',
+        '"-1"',
+        '"true"',
+        "eu-west",
+        "on",
+    ]
 
 
 def test_put_takes_effect_and_says_what_it_was(service: Service) -> None:
@@ -108,9 +112,15 @@ def test_every_kind_can_be_overridden(service: Service, feature: str, text: str,
 
 def test_an_exception_ahead_holds_from_its_start_to_its_end(service: Service) -> None:
     told = service.told(
-        "override put", "acme", "seats", "40",
-        "--starts", "2100-01-01", "--expires", "2100-02-01T01:00:00+01:00",
-    )  # fmt: skip
+        "override put",
+        "acme",
+        "seats",
+        "40",
+        "--starts",
+        "2100-01-01",
+        "--expires",
+        "2100-02-01T01:00:00+01:00",
+    )
     assert "from 2100-01-01 UTC, until 2100-02-01 UTC" in told
     assert "it is 25 now" in told
     values = [

@@ -70,10 +70,13 @@ def test_totals_add_up_by_feature(service: Service) -> None:
     assert totals == [
         {"period": "all", "feature": "api_calls", "records": 2, "pool_units": 5, "quantities": {"": 5}},
         {
-            "period": "all", "feature": "gpt-4o", "records": 1, "pool_units": 18 * 10**6,
+            "period": "all",
+            "feature": "gpt-4o",
+            "records": 1,
+            "pool_units": 18 * 10**6,
             "quantities": {"input": 9, "output": 3},
         },
-    ]  # fmt: skip
+    ]
     told = service.told("usage totals", "--by", "all", "--customer", "tiny")
     assert told.splitlines()[1].split() == ["all", "api_calls", "1", "4"]
     assert service.told("usage totals", "--feature", "seats") == "no usage records\n"

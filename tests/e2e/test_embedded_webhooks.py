@@ -86,9 +86,7 @@ def test_a_burn_that_makes_a_balance_low_reaches_the_receiver_signed(
         assert made.secret is not None
         told = Webhook(made.secret).verify(body, dict(headers))
         assert told["type"] == "low_balance"
-        assert told["data"] == {
-            "customer": "acme", "pool": "ai_credits", "percent": 90, "remaining": "5",
-        }  # fmt: skip
+        assert told["data"] == {"customer": "acme", "pool": "ai_credits", "percent": 90, "remaining": "5"}
         change = heard.get(timeout=GENEROUS_S)
         assert (change.customer, change.percent, change.remaining) == ("acme", 90, 5_000_000)
         [known] = ents.admin.list_events(kind="low_balance").items

@@ -252,8 +252,15 @@ def test_bad_names_are_refused_everywhere(ents: Entitlements, bad: Any) -> None:
 def test_a_bulk_load_with_one_mistake_changes_nothing(ents: Entitlements) -> None:
     """Bad input: nothing half applied."""
     good: list[Any] = [{"id": f"c{n}", "plan": "pro"} for n in range(50)]
-    for bad in ({"id": "x", "plan": "gold"}, {"id": ""}, {"plan": "pro"}, {"id": "x", "colour": 1}, 7,
-                {"id": "x", "aliases": ["acme"]}, {"id": "x", "trial_until": "soon"}):  # fmt: skip
+    for bad in (
+        {"id": "x", "plan": "gold"},
+        {"id": ""},
+        {"plan": "pro"},
+        {"id": "x", "colour": 1},
+        7,
+        {"id": "x", "aliases": ["acme"]},
+        {"id": "x", "trial_until": "soon"},
+    ):
         with pytest.raises(errors.FastcheckError):
             ents.admin.put_customers([*good, bad, *good])
         assert [one.id for one in ents.admin.list_customers().items] == ["acme"]
@@ -268,15 +275,24 @@ def test_a_closed_object_says_so_everywhere(tmp_path: Path) -> None:
     handle, hold, admin = ents.handle("acme", "gpt-4o"), ents.reserve("acme", "gpt-4o", 4), ents.admin
     ents.close()
     for call in (
-        lambda: ents.check("acme", "export"), lambda: ents.consume("acme", "gpt-4o"),
-        lambda: ents.decide("acme", "gpt-4o"), lambda: ents.reserve("acme", "gpt-4o", 1),
-        lambda: ents.estimate("acme", "gpt-4o", 1), lambda: ents.value("acme", "retention_days"),
-        lambda: ents.limit("acme", "seats"), lambda: ents.handle("acme", "export").check(),
-        lambda: ents.ids(["acme"]), lambda: ents.check_many(["acme"], "export"),
-        lambda: ents.consume_many(["acme"], "gpt-4o"), lambda: ents.explain("acme", "export"),
-        lambda: ents.on("limit_reached", print), ents.status, handle.check, handle.consume,
+        lambda: ents.check("acme", "export"),
+        lambda: ents.consume("acme", "gpt-4o"),
+        lambda: ents.decide("acme", "gpt-4o"),
+        lambda: ents.reserve("acme", "gpt-4o", 1),
+        lambda: ents.estimate("acme", "gpt-4o", 1),
+        lambda: ents.value("acme", "retention_days"),
+        lambda: ents.limit("acme", "seats"),
+        lambda: ents.handle("acme", "export").check(),
+        lambda: ents.ids(["acme"]),
+        lambda: ents.check_many(["acme"], "export"),
+        lambda: ents.consume_many(["acme"], "gpt-4o"),
+        lambda: ents.explain("acme", "export"),
+        lambda: ents.on("limit_reached", print),
+        ents.status,
+        handle.check,
+        handle.consume,
         lambda: admin.balance("acme", "ai_credits"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(errors.Closed):
             call()
     try:

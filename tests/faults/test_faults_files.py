@@ -265,8 +265,10 @@ def test_damaged_files_are_refused_or_made_anew(
 def test_bits_flipped_under_running_processes(directory: Path) -> None:
     """Row 12: a checker that reads damaged memory answers or raises `ArenaError`; it never crashes."""
     chance = random.Random(4)
-    with Entitlements.open(directory), Child(
-        """
+    with (
+        Entitlements.open(directory),
+        Child(
+            """
         ents = Entitlements.attach(sys.argv[1], lease_timeout=0)
         calls = [
             lambda: ents.check("acme", "export"), lambda: ents.consume("acme", "gpt-4o", 1),
@@ -285,8 +287,9 @@ def test_bits_flipped_under_running_processes(directory: Path) -> None:
                     said.append(type(error).__name__)
             say(*said)
         """,
-        directory,
-    ) as worker:  # fmt: skip
+            directory,
+        ) as worker,
+    ):
         assert set(worker.ask("go")) == {"answered"}
         outcomes = set()
         for path in (directory / "rows-1", directory / "cells-0", directory / "control"):

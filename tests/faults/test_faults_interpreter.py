@@ -98,10 +98,19 @@ ENDINGS = {
 def run(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Runs to the end. A deadlock fails by the time out."""
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", PRELUDE + OPENED + textwrap.dedent(code),
-         str(directory), str(QUICKSTART)],
-        capture_output=True, text=True, timeout=GENEROUS_S,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-c",
+            PRELUDE + OPENED + textwrap.dedent(code),
+            str(directory),
+            str(QUICKSTART),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS_S,
+    )
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)

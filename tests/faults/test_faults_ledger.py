@@ -72,9 +72,11 @@ def test_more_than_there_is_is_denied_without_a_trace(
     """Row 29."""
     customer(service)
     before = booked(store)
-    made = debit("acme", POOL, 11, id="x") if ttl_ms is None else reserve(
-        "acme", POOL, 11, id="x", ttl_ms=ttl_ms
-    )  # fmt: skip
+    made = (
+        debit("acme", POOL, 11, id="x")
+        if ttl_ms is None
+        else reserve("acme", POOL, 11, id="x", ttl_ms=ttl_ms)
+    )
     assert not service.reserve(made)
     assert booked(store) == before
     with pytest.raises(errors.UnknownReservation):

@@ -128,10 +128,20 @@ class Everything(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(
         data=st.data(),
-        what=st.sampled_from([("export", True), ("export", False), ("seats", 3), ("region", "west"),
-                              ("tokens", True), ("tokens", False), ("calls", 9), ("calls", 30)]),
+        what=st.sampled_from(
+            [
+                ("export", True),
+                ("export", False),
+                ("seats", 3),
+                ("region", "west"),
+                ("tokens", True),
+                ("tokens", False),
+                ("calls", 9),
+                ("calls", 30),
+            ]
+        ),
         ahead=AHEAD,
-    )  # fmt: skip
+    )
     def put_override(self, data: st.DataObject, what: tuple[str, Any], ahead: int | None) -> None:
         name = data.draw(st.sampled_from(sorted(self.model)))
         until = None if ahead is None else self.clock.now_ms() + ahead
@@ -243,6 +253,8 @@ class Everything(RuleBasedStateMachine):
 
 TestEverything = Everything.TestCase
 TestEverything.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None,
+    max_examples=100,
+    stateful_step_count=40,
+    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)  # fmt: skip
+)

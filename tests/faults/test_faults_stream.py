@@ -232,9 +232,7 @@ def test_a_ledger_put_back_from_a_backup_heals_every_host(
             assert ents.status().epoch != epoch
 
 
-def test_a_revoked_token_ends_the_stream_and_checks_follow_their_policy(
-    tmp_path: Path, mode: str
-) -> None:
+def test_a_revoked_token_ends_the_stream_and_checks_follow_their_policy(tmp_path: Path, mode: str) -> None:
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(POLICIES)
     with running_hub(tmp_path / "hub", catalog=catalog) as hub, HubClient(hub.url, hub.token) as admin:
@@ -368,4 +366,3 @@ def test_many_connections_cut_at_any_moment_lose_nothing(
             wait_for(lambda: ents.limit("acme", "seats") in (last, last + 1))
             assert checker.stop() == []
             assert cuts > 10
-

@@ -103,8 +103,10 @@ def test_owners_and_workers_killed_at_random(tmp_path: Path, seed: int) -> None:
         wait_for(lambda: ents.admin.balance("acme", "ai_credits").used <= charged + in_doubt)
         wait_for(lambda: not holds(directory))
         used = int(ents.admin.balance("acme", "ai_credits").used)
-        print(f"seed {seed}: granted {granted}, charged {charged}, in doubt {in_doubt}, used {used}, "
-              f"killed {kills_of_owner} owners, {kills_of_worker} workers")  # fmt: skip
+        print(
+            f"seed {seed}: granted {granted}, charged {charged}, in doubt {in_doubt}, used {used}, "
+            f"killed {kills_of_owner} owners, {kills_of_worker} workers"
+        )
         assert charged <= used <= charged + in_doubt, "lost or invented"
         assert used <= granted, "overspent"
         assert charged > 1_000, "the workers hardly ran"

@@ -267,9 +267,13 @@ def test_what_each_process_remembers_of_nobody_is_bounded(machine: Machine, monk
         address("ws://127.0.0.1:1"), marker.Marker("u", "on_demand", "h"), lambda: TOKEN, 10, 1.0, None, None
     )
     host = ConnectedHost(
-        machine.directory, settings, natives=natives(machine.disk), clock=ManualClock(0), may_own=False,
+        machine.directory,
+        settings,
+        natives=natives(machine.disk),
+        clock=ManualClock(0),
+        may_own=False,
         lease_timeout_s=0.01,
-    )  # fmt: skip
+    )
     machine.hosts.append(host)
     for key in ("a", "b", "c"):
         assert not host.touch(key, None)

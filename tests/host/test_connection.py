@@ -87,9 +87,13 @@ class Host:
             HeldReplica(*given, customers_max=10) if on_demand else Replica(*given)
         )
         self.connection = Connection(
-            address(url), options.pop("token", lambda: TOKEN), "h_test", self.replica, chance=lambda: 0.0,
+            address(url),
+            options.pop("token", lambda: TOKEN),
+            "h_test",
+            self.replica,
+            chance=lambda: 0.0,
             **options,
-        )  # fmt: skip
+        )
 
     def comes_to(self, what: Callable[[Connection], bool]) -> None:
         assert self.connection.wait(lambda: what(self.connection), BOUND_S), self.connection.failure
@@ -355,7 +359,7 @@ def test_a_token_that_is_revoked_in_the_middle_is_said(
 
     async def revokes(peer: Peer) -> None:
         await ledger.fill(peer)
-        await peer.send(Goodbye(code, "revoked by jo", 0), )
+        await peer.send(Goodbye(code, "revoked by jo", 0))
         await for_ever(peer)
 
     hub.conversations.append(revokes)
@@ -452,7 +456,9 @@ def test_a_hub_that_never_answers_is_given_up(
 
 
 def test_a_name_that_cannot_be_resolved_is_said() -> None:
-    failure = reasons.of_error(socket.gaierror(-2, "Name or service not known"), "wss://hub.invalid/v1/stream")
+    failure = reasons.of_error(
+        socket.gaierror(-2, "Name or service not known"), "wss://hub.invalid/v1/stream"
+    )
     assert failure.reason == (
         "the name in wss://hub.invalid/v1/stream cannot be resolved: Name or service not known"
     )
@@ -654,9 +660,10 @@ class OnDemandHub:
         assert hello.mode == frames.ON_DEMAND
         if hello.have is None:
             await peer.send(
-                begin(FULL, self.seq, self.seq), CatalogPart("c.json", len(CATALOG), 0, CATALOG),
+                begin(FULL, self.seq, self.seq),
+                CatalogPart("c.json", len(CATALOG), 0, CATALOG),
                 Commit(1, self.seq, 0, MAY_2024_MS),
-            )  # fmt: skip
+            )
         else:
             await peer.send(begin(NONE, self.seq, self.seq))
         while True:

@@ -49,9 +49,13 @@ class World:
     def process(self, customers_max: int = 10) -> HeldReplica:
         self.ring = Ring(1)
         replica = HeldReplica(
-            self.directory, natives(self.disk), self.clock, self.ring, self.bundled,
+            self.directory,
+            natives(self.disk),
+            self.clock,
+            self.ring,
+            self.bundled,
             customers_max=customers_max,
-        )  # fmt: skip
+        )
         replica.settled = self.settled.update
         replica.open()
         self.connect(replica)
@@ -62,9 +66,7 @@ class World:
         replica.stream_begins()
         self.stream = Stream("h", 1, frames.ON_DEMAND, Have(self.epoch, self.seq, 0), 0)
         self.stream.hello()
-        self.stream.receive(
-            frames.encode(Intent(frames.NONE, self.epoch, self.seq, self.seq, 0, 1_000)), 0
-        )
+        self.stream.receive(frames.encode(Intent(frames.NONE, self.epoch, self.seq, self.seq, 0, 1_000)), 0)
 
     def full(self) -> list[Event]:
         return [
@@ -82,8 +84,9 @@ class World:
         self.catalog = catalog or self.catalog
         return Apply(
             (Step(b"".join(records), Have(self.epoch, self.seq, 0)),),
-            None if catalog is None else (catalog, "c.json"), MAY_2024_MS,
-        )  # fmt: skip
+            None if catalog is None else (catalog, "c.json"),
+            MAY_2024_MS,
+        )
 
     def questions(self, replica: HeldReplica) -> list[Want]:
         asked = [frames.decode(one, from_hub=False)[0] for one in replica.ask(self.stream)]

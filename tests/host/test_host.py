@@ -37,9 +37,12 @@ def hosts(tmp_path: Path) -> Iterator[Callable[..., Host]]:
 
     def make(directory: Path = tmp_path, **options: Any) -> Host:
         host = Host(
-            directory, parse=parse, make_arena=lambda _, catalog, now: FakeArena(files, catalog),
-            clock=ManualClock(MAY_2024_MS), **options,
-        )  # fmt: skip
+            directory,
+            parse=parse,
+            make_arena=lambda _, catalog, now: FakeArena(files, catalog),
+            clock=ManualClock(MAY_2024_MS),
+            **options,
+        )
         host.start(None if (directory / "ledger.db").exists() else given())
         made.append(host)
         return host
@@ -224,9 +227,11 @@ def test_a_forked_child_takes_over_when_its_parent_is_killed(tmp_path: Path) -> 
     def parent() -> bool:
         files = Files()
         host = Host(
-            tmp_path, parse=parse, make_arena=lambda _, catalog, now: FakeArena(files, catalog),
+            tmp_path,
+            parse=parse,
+            make_arena=lambda _, catalog, now: FakeArena(files, catalog),
             clock=ManualClock(MAY_2024_MS),
-        )  # fmt: skip
+        )
         host.start(given())
         admin(host).put_customer("acme", plan="pro")
 

@@ -109,9 +109,10 @@ def test_an_owner_that_closes_renews_a_lease_that_is_nearly_used_up(machine: Mac
     machine.owner.close()
     machine.end()
     machine.begin()
-    assert machine.service.balance("acme", "ai_credits").remaining == Decimal(
-        100 * MILLION * MILLION - spent
-    ) / MILLION
+    assert (
+        machine.service.balance("acme", "ai_credits").remaining
+        == Decimal(100 * MILLION * MILLION - spent) / MILLION
+    )
     assert machine.consume("acme", "ai_credits", MILLION)
 
 

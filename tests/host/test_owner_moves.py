@@ -194,7 +194,12 @@ def test_any_order_ends_as_the_model_says(tmp_path_factory: pytest.TempPathFacto
     document = copy.deepcopy(DOCUMENT)
     document["plans"]["pro"]["2"] = {"features": {"export": True}, "grants": []}
     machine = Machine(
-        tmp_path_factory.mktemp("ledger"), ManualClock(MAY_2024_MS), Files(), None, None, None  # type: ignore[arg-type]
+        tmp_path_factory.mktemp("ledger"),
+        ManualClock(MAY_2024_MS),
+        Files(),
+        None,
+        None,
+        None,  # type: ignore[arg-type]
     )
     catalog = FakeCatalog(document)
 
@@ -260,8 +265,10 @@ def test_any_order_ends_as_the_model_says(tmp_path_factory: pytest.TempPathFacto
                     machine.owner.tick()
             customer = machine.service.get_customer("acme")
             assert (customer.plan, customer.version, customer.since_at) == (
-                model.plan, model.version, model.since,
-            )  # fmt: skip
+                model.plan,
+                model.version,
+                model.since,
+            )
             assert (row(machine).plan, row(machine).since_ms) == (model.plan, model.since)
             ahead = machine.service.list_moves("acme").items
             assert [(one.at, one.plan, one.version) for one in ahead] == [

@@ -62,9 +62,11 @@ class Hub:
         file = snapshot((self.epoch, self.seq, total(self.rows)), self.catalog, self.rows)
         half = len(file) // 2
         return [
-            BeginFull(len(file), len(self.rows)), PieceCame(0, file[:half]), PieceCame(half, file[half:]),
+            BeginFull(len(file), len(self.rows)),
+            PieceCame(0, file[:half]),
+            PieceCame(half, file[half:]),
             CompleteFull(self.at, MAY_2024_MS),
-        ]  # fmt: skip
+        ]
 
 
 class Fixture:
@@ -148,9 +150,7 @@ def test_changes_are_told_visible_and_stored(host: Fixture) -> None:
     feed(replica, host.hub.change(record(2, deleted=True)))
     assert host.disk.rows == {1: record(1)}
     assert replica.have == host.hub.at == replica.visible
-    assert host.told() == [
-        ("customer_changed", "c1"), ("customer_changed", "c2"), ("customer_deleted", "c2"),
-    ]  # fmt: skip
+    assert host.told() == [("customer_changed", "c1"), ("customer_changed", "c2"), ("customer_deleted", "c2")]
     feed(replica, host.hub.change(*(record(n) for n in range(3, 68))))
     assert len(host.told()) == 3  # A bulk change is not news of each of its customers.
 
@@ -295,8 +295,10 @@ def test_a_refused_change_leaves_everything_as_it_was(host: Fixture, monkeypatch
             feed(replica, bad)
         assert caught.value.code == frames.REFUSED
         assert (host.disk.rows, replica.visible, host.disk.catalog) == (
-            {1: record(1)}, before, FakeCatalog().digest,
-        )  # fmt: skip
+            {1: record(1)},
+            before,
+            FakeCatalog().digest,
+        )
         assert host.disk.stored()[0] == (before.epoch, before.seq, before.digest)  # type: ignore[index]
         assert replica.have is None  # The next transfer is a full one.
 

@@ -110,9 +110,12 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
         assert time.monotonic() < end_s, f"the budget was spent after {count} operations"
         count += 1
         asking = settings(
-            max_examples=EXAMPLES[mode], deadline=None, database=None, phases=[Phase.generate],
+            max_examples=EXAMPLES[mode],
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
+        )
         try:
             seed(SEED)(asking(given(case=operation.as_strategy(generation_mode=mode))(ask)))()
         except Exception as error:

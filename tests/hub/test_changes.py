@@ -159,9 +159,7 @@ def test_a_service_that_does_not_stream_logs_nothing(service: Service) -> None:
     assert state == []
 
 
-def test_a_bulk_load_is_in_changes_of_bounded_size(
-    hub: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bulk_load_is_in_changes_of_bounded_size(hub: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(customers_module, "CHANGE_BYTES_MAX", 1_000)
     wide = put_customer("wide", plan="pro", aliases=[f"{'x' * 400}{one}" for one in range(5)])
     asked = [put_customer(f"c{one:03}", plan="pro") for one in range(100)]
@@ -269,9 +267,11 @@ def test_a_ledger_from_before_there_was_a_log_is_streamed(
 
     def back_to_0001(connection: Connection) -> None:
         for statement in (
-            "DROP TABLE changes", "DROP TABLE tokens", "UPDATE alembic_version SET version_num = '0001'",
+            "DROP TABLE changes",
+            "DROP TABLE tokens",
+            "UPDATE alembic_version SET version_num = '0001'",
             "DELETE FROM meta WHERE key IN ('digest', 'digest_seq', 'changes_from', 'changes_bytes')",
-        ):  # fmt: skip
+        ):
             connection.exec_driver_sql(statement)
 
     store = opened()
@@ -440,10 +440,13 @@ def test_what_a_snapshot_fails_with_is_not_the_ledgers(store: SqliteStore, clock
 
 
 def test_customers_are_found_by_id_and_alias_each_once(hub: Service) -> None:
-    hub.put_customers([
-        put_customer("one", plan="pro", aliases=["first", "uno"]), put_customer("two", plan="pro"),
-        put_customer("gone", plan="pro", aliases=["was"]),
-    ])  # fmt: skip
+    hub.put_customers(
+        [
+            put_customer("one", plan="pro", aliases=["first", "uno"]),
+            put_customer("two", plan="pro"),
+            put_customer("gone", plan="pro", aliases=["was"]),
+        ]
+    )
     hub.delete_customer("gone")
     found = hub.find_records(["uno", "two", "nobody", "one", "first", "gone", "was", "uno"])
     assert found.missing == ("nobody", "gone", "was")
@@ -563,5 +566,3 @@ def test_packed_records_are_hashed_as_hosts_hash_them(hub: Service) -> None:
     hub.put_customers([put_customer("acme", plan="pro")])
     [one] = stored(hub).values()
     assert hub.position().digest == summed(pack_record(unpack_record(one)))
-
-

@@ -97,8 +97,12 @@ steps = some.one_of(
     some.tuples(some.just("use"), some.sampled_from(CUSTOMERS), some.sampled_from(POOLS), some.just(-7)),
     some.tuples(some.just("end"), some.sampled_from(CUSTOMERS), some.sampled_from(POOLS)),
     some.tuples(
-        some.just("give"), some.sampled_from(CUSTOMERS), some.sampled_from(POOLS[:2]), some.integers(1, 50),
-        some.one_of(some.none(), some.integers(1, 40)), some.integers(0, 5_000),
+        some.just("give"),
+        some.sampled_from(CUSTOMERS),
+        some.sampled_from(POOLS[:2]),
+        some.integers(1, 50),
+        some.one_of(some.none(), some.integers(1, 40)),
+        some.integers(0, 5_000),
     ),
     some.tuples(some.just("void"), some.integers(0, 5)),
     some.tuples(some.just("wait"), some.integers(1, 20 * DAY_MS)),
@@ -107,7 +111,7 @@ steps = some.one_of(
     some.tuples(some.just("record"), some.sampled_from(CUSTOMERS), some.integers(1, 1_000)),
     some.tuples(some.just("sell"), some.booleans()),
     some.tuples(some.just("delete"), some.sampled_from(CUSTOMERS)),
-)  # fmt: skip
+)
 
 
 def play(ledger: Ledger, story: list[Any]) -> None:
@@ -261,8 +265,9 @@ def test_what_a_raised_amount_puts_in_is_sold_at_the_new_price(ledger: Ledger) -
     ledger.use("acme", "ai_credits", 1, final=True)
     more = copy.deepcopy(PRICED)
     more["plans"]["pro"]["1"]["grants"][0] |= {
-        "amount": 2_000_000_000, "cost": {"amount": 15_000, "currency": "EUR"},
-    }  # fmt: skip
+        "amount": 2_000_000_000,
+        "cost": {"amount": 15_000, "currency": "EUR"},
+    }
     ledger.clock.advance(DAY_MS)
     ledger.sell(more)
     ledger.give("acme", "ai_credits", 1)  # Brings the account under the new terms.
@@ -318,10 +323,11 @@ def test_parquet_says_the_same_as_csv(ledger: Ledger, tmp_path: Path) -> None:
 
 def _as_text(row: dict[str, Any]) -> dict[str, str]:
     return {
-        name: f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03}Z" if "at" in (name, name[-2:])
-        and hasattr(value, "year") else str(value)
+        name: f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03}Z"
+        if "at" in (name, name[-2:]) and hasattr(value, "year")
+        else str(value)
         for name, value in row.items()
-    }  # fmt: skip
+    }
 
 
 def test_a_ledger_that_does_not_add_up_is_not_exported(ledger: Ledger, tmp_path: Path) -> None:
@@ -347,7 +353,7 @@ def test_pages_of_one_row_give_the_same(ledger: Ledger, monkeypatch: pytest.Monk
         ledger.put(id)
         ledger.give(id, "ai_credits", 5, cost=(7, "EUR"))
         ledger.use(id, "ai_credits", 4)
-        ledger.service.record_usage([(id, MAY_MS, "e", id, "gpt-4o", 1, [])] )
+        ledger.service.record_usage([(id, MAY_MS, "e", id, "gpt-4o", 1, [])])
     whole = ledger.rows()
     monkeypatch.setattr(exports, "ROWS_PER_REQUEST", 1)
     assert ledger.rows() == whole
@@ -363,13 +369,21 @@ def test_every_store_exports_the_same(any_store: Store) -> None:
     ledger = Ledger(any_store)
     for id in CUSTOMERS:
         ledger.put(id)
-    play(ledger, [
-        ("give", "a", "ai_credits", 20, 10, 999), ("use", "a", "ai_credits", 900_000),
-        ("record", "a", 500), ("give", "b", "soft_credits", 9, None, 100), ("use", "b", "soft_credits", 30),
-        ("wait", 40 * DAY_MS), ("use", "b", "api_calls", 77), ("void", 1), ("sell", True),
-        ("plan", "a", "free"), ("quota", "b", 10),
-    ])  # fmt: skip
+    play(
+        ledger,
+        [
+            ("give", "a", "ai_credits", 20, 10, 999),
+            ("use", "a", "ai_credits", 900_000),
+            ("record", "a", 500),
+            ("give", "b", "soft_credits", 9, None, 100),
+            ("use", "b", "soft_credits", 30),
+            ("wait", 40 * DAY_MS),
+            ("use", "b", "api_calls", 77),
+            ("void", 1),
+            ("sell", True),
+            ("plan", "a", "free"),
+            ("quota", "b", 10),
+        ],
+    )
     found = ledger.rows()
-    assert [len(found[table]) for table in ("movements", "balances", "usage", "revenue")] == [
-        17, 4, 4, 3,
-    ]  # fmt: skip
+    assert [len(found[table]) for table in ("movements", "balances", "usage", "revenue")] == [17, 4, 4, 3]

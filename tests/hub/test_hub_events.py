@@ -72,8 +72,10 @@ def test_each_threshold_makes_one_event_with_what_is_left(service: Service) -> N
     assert half.event.data["remaining"] == Decimal("49.999999")
     assert [one.percent for one in service.settle([totals(terms, 100 * MILLION)])] == [90, 100]
     assert told(service) == [
-        ("low_balance", 50, Decimal("49.999999")), ("low_balance", 90, 0), ("limit_reached", 100, 0),
-    ]  # fmt: skip
+        ("low_balance", 50, Decimal("49.999999")),
+        ("low_balance", 90, 0),
+        ("limit_reached", 100, 0),
+    ]
 
 
 def test_above_a_hundred_percent_it_is_a_tier(service: Service) -> None:
@@ -294,6 +296,7 @@ def test_changes_of_customers_and_catalogs_are_events_but_not_bulk_loads(service
     service.set_catalog(catalog, catalog.source(), "catalog.json")
     found = [(one.kind, one.customer, one.data["seq"]) for one in service.list_events().items]
     assert found[2:] == [
-        ("customer_changed", "acme", seq + 1), ("customer_deleted", "acme", seq + 3),
+        ("customer_changed", "acme", seq + 1),
+        ("customer_deleted", "acme", seq + 3),
         ("catalog_changed", None, seq + 4),
-    ]  # fmt: skip
+    ]

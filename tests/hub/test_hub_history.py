@@ -64,9 +64,12 @@ class Recorder:
 def plain(found: Explanation) -> Any:
     balance = found.balance
     return (
-        found.value, found.source, found.allowed, found.reason,
+        found.value,
+        found.source,
+        found.allowed,
+        found.reason,
         None if balance is None else (balance.remaining, balance.used, balance.overage),
-    )  # fmt: skip
+    )
 
 
 ACTIONS = some.one_of(

@@ -220,8 +220,11 @@ def test_cancelling(service: Service, clock: ManualClock) -> None:
     with pytest.raises(errors.Conflict, match="was done at 2024-06-01 00:00:00 UTC"):
         service.cancel_move(done.id)
     assert [one.action for one in service.audit(subject="acme").items] == [
-        "move", "cancel_move", "move", "put_customer",
-    ]  # fmt: skip
+        "move",
+        "cancel_move",
+        "move",
+        "put_customer",
+    ]
 
 
 def test_a_clock_that_goes_back_does_nothing_twice(service: Service, clock: ManualClock) -> None:

@@ -58,9 +58,7 @@ def whole(service: Service, store: Store, pool: str = "ai_credits") -> bool:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(st.tuples(st.sampled_from(["use", "refund", "void"]), st.integers(1, 40)), max_size=12)
-)
+@given(st.lists(st.tuples(st.sampled_from(["use", "refund", "void"]), st.integers(1, 40)), max_size=12))
 def test_never_more_is_refunded_than_was_used(
     service: Service, store: Store, steps: list[tuple[str, int]]
 ) -> None:

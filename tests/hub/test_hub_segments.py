@@ -223,8 +223,9 @@ def test_segments_are_listed_in_pages_and_audited(service: Service) -> None:
     assert (one.members, one.reason, one.author) == (1, "pilot", "jo")
     assert [(each.feature, each.value, each.segment) for each in one.overrides] == [("seats", 5, "s1")]
     assert [(each.action, each.reason) for each in service.audit(subject="s1").items] == [
-        ("put_segment_override", "more seats"), ("put_segment", "pilot"),
-    ]  # fmt: skip
+        ("put_segment_override", "more seats"),
+        ("put_segment", "pilot"),
+    ]
 
 
 def test_with_a_key_an_exception_is_made_once(service: Service) -> None:

@@ -178,14 +178,26 @@ class Host:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from([
-            "lend", "spend", "settle", "grant", "void", "refund", "reserve", "commit", "commit", "release",
-            "debit", "time",
-        ]),
+        st.sampled_from(
+            [
+                "lend",
+                "spend",
+                "settle",
+                "grant",
+                "void",
+                "refund",
+                "reserve",
+                "commit",
+                "commit",
+                "release",
+                "debit",
+                "time",
+            ]
+        ),
         st.integers(1, 20),
     ),
     max_size=30,
-)  # fmt: skip
+)
 
 
 def ledger(store: Store, clock: ManualClock) -> Service:
@@ -394,8 +406,10 @@ def test_a_changed_cap_keeps_what_was_counted_and_a_removed_one_forgets(service:
     assert not service.remove_cap("acme", "ai_credits", None, None)
     assert burn(service, 1, "d2")
     assert [one.action for one in service.audit(subject="acme", limit=3).items] == [
-        "remove_cap", "put_cap", "put_cap",
-    ]  # fmt: skip
+        "remove_cap",
+        "put_cap",
+        "put_cap",
+    ]
 
 
 def test_a_sub_keys_cap_bounds_only_who_names_the_key(service: Service) -> None:

@@ -54,9 +54,11 @@ def do_due(service: Service, times: int = 1) -> list[int]:
 
 @settings(max_examples=30)
 @given(
-    some.integers(0, 300), some.integers(1, 500), some.none() | some.integers(1, 1_500),
+    some.integers(0, 300),
+    some.integers(1, 500),
+    some.none() | some.integers(1, 1_500),
     some.lists(some.tuples(some.integers(0, 400), some.sampled_from([0, 1, 9, 40])), max_size=25),
-)  # fmt: skip
+)
 def test_the_laws_of_top_ups(
     threshold: int, above: int, cap: int | None, steps: list[tuple[int, int]]
 ) -> None:
@@ -111,8 +113,11 @@ def test_a_crossing_tops_up_to_the_target_once(any_store: Store, clock: ManualCl
     assert [service.top_up(number, pool).units for _ in range(2)] == [0, 0]
     [told] = service.list_events(kind="topped_up").items
     assert told.data == {
-        "pool": POOL, "grant": f"topup:auto/{number}/{POOL}:2024-05:0", "amount": 760, "remaining": 900,
-    }  # fmt: skip
+        "pool": POOL,
+        "grant": f"topup:auto/{number}/{POOL}:2024-05:0",
+        "amount": 760,
+        "remaining": 900,
+    }
     # The raised lease knows the threshold anew.
     service.settle([totals(terms, 860 + 700)])
     assert do_due(service) == [700]

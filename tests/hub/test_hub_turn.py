@@ -34,9 +34,7 @@ def account(store: Store, number: int, pool: str = "ai_credits") -> Account:
 
 def expired(store: Store, number: int) -> list[tuple[int, int]]:
     """(instant, units) of what expired."""
-    return [
-        (one.at, one.units) for one in postings(store, number) if one.target is LedgerAccount.EXPIRED
-    ]
+    return [(one.at, one.units) for one in postings(store, number) if one.target is LedgerAccount.EXPIRED]
 
 
 def put(service: Service, id: str = "acme", plan: str | None = "free") -> int:
@@ -164,8 +162,9 @@ def test_a_deleted_customer_has_nothing_that_turns(service: Service, clock: Manu
 
 ROLLED = copy.deepcopy(DOCUMENT)
 ROLLED["plans"]["pro"]["1"]["grants"][0] |= {
-    "every": [1, "day"], "rollover": {"min": 0, "max": 700 * MILLION, "percent": 100, "once": False}
-}  # fmt: skip
+    "every": [1, "day"],
+    "rollover": {"min": 0, "max": 700 * MILLION, "percent": 100, "once": False},
+}
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

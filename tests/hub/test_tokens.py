@@ -49,9 +49,13 @@ def everything(store: Store) -> Iterator[str]:
 
 def test_a_token_is_known_by_its_text(hub: Service, clock: ManualClock) -> None:
     made_ = hub.make_token(
-        "billing worker", ["spend", "stream", "spend"], environment=LIVE, expires_at=MAY_2024_MS + 5,
-        rate_per_s=50, by=ME,
-    )  # fmt: skip
+        "billing worker",
+        ["spend", "stream", "spend"],
+        environment=LIVE,
+        expires_at=MAY_2024_MS + 5,
+        rate_per_s=50,
+        by=ME,
+    )
     text, state = made_.token, made_.state
     assert text is not None
     assert re.fullmatch(r"fc_live_[0-9a-f]{16}_[A-Za-z0-9_-]{43}", text)

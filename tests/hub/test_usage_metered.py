@@ -73,8 +73,11 @@ def ledger_call(ledger: Ledger) -> Any:
 @settings(max_examples=30)
 @given(
     some.lists(some.tuples(some.integers(0, 20), instants, some.integers(0, 9), some.integers(0, HOUR_MS))),
-    aggregations, some.integers(0, 2 * HOUR_MS), instants, instants,
-)  # fmt: skip
+    aggregations,
+    some.integers(0, 2 * HOUR_MS),
+    instants,
+    instants,
+)
 def test_what_is_stored_and_read_back_is_what_the_meter_measures(
     story: list[tuple[int, int, int, int]], aggregation: Aggregation, grace_ms: int, since: int, until: int
 ) -> None:
@@ -200,11 +203,20 @@ def test_filters_find_what_is_meant_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(usage_books, "SCAN_ROWS", scan)
     admin = admin_of(ledger)
-    ledger.service.record_usage([
-        (f"p{n}", MAY_MS + n * 7 % 20, f"e{n}", ("acme", "tiny", "gone")[n % 3],
-         ("gpt-4o", "api_calls")[n % 2], n, [("", n)])
-        for n in range(40)
-    ])  # fmt: skip
+    ledger.service.record_usage(
+        [
+            (
+                f"p{n}",
+                MAY_MS + n * 7 % 20,
+                f"e{n}",
+                ("acme", "tiny", "gone")[n % 3],
+                ("gpt-4o", "api_calls")[n % 2],
+                n,
+                [("", n)],
+            )
+            for n in range(40)
+        ]
+    )
     everything = list(filtered(admin, 1_000))
     assert len(everything) == 40
     for customer in (None, "acme", "stripe:1", "gone", "nobody"):
@@ -212,12 +224,13 @@ def test_filters_find_what_is_meant_and_nothing_else(
             for since, until in ((None, None), (MAY_MS + 5, None), (MAY_MS + 5, MAY_MS + 9)):
                 name = "acme" if customer == "stripe:1" else customer
                 expected = [
-                    one for one in everything
-                    if name in (None, one[2]) and feature in (None, one[3])
-                    and (since is None or one[0] >= since) and (until is None or one[0] < until)
-                ]  # fmt: skip
+                    one
+                    for one in everything
+                    if name in (None, one[2])
+                    and feature in (None, one[3])
+                    and (since is None or one[0] >= since)
+                    and (until is None or one[0] < until)
+                ]
                 how = {"customer": customer, "feature": feature, "since": since, "until": until}
                 for limit in (2, 1_000):
                     assert list(filtered(admin, limit, **how)) == expected
-
-

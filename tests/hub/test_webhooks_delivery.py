@@ -60,7 +60,6 @@ class ToldSender:
             for key in (place, "all"):
                 self.at_once[key] -= 1
 
-
     async def close(self) -> None:
         pass
 

@@ -385,5 +385,8 @@ def test_the_body_is_json_as_receivers_read_it() -> None:
         sent.drain()
         body = json.loads(there.seen[0][2])
     assert body["data"] == {
-        "customer": "acme-secret-customer", "pool": "ai_credits", "percent": 100, "remaining": "0",
-    }  # fmt: skip
+        "customer": "acme-secret-customer",
+        "pool": "ai_credits",
+        "percent": 100,
+        "remaining": "0",
+    }

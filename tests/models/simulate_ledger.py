@@ -289,13 +289,15 @@ class Host:
     def _grant(self, step: str, units: int, other: float) -> None:
         id, now = f"{self.customer}/{step}", self.ledger.clock.now_ms()
         request = make_grant(
-            self.customer, POOL, units // MILLION, id=id, priority=int(other * 3),
+            self.customer,
+            POOL,
+            units // MILLION,
+            id=id,
+            priority=int(other * 3),
             expires_at=now + int(other * 5 * DAY_MS) + 1 if other < 0.4 else None,
-        )  # fmt: skip
-        totals, by = self._now(), By(key=id)
-        granted, _ = self.network.send(
-            lambda: self.service.grant(request, totals=totals, by=by), same=True
         )
+        totals, by = self._now(), By(key=id)
+        granted, _ = self.network.send(lambda: self.service.grant(request, totals=totals, by=by), same=True)
         self.grants.append(id)
         self._raised(granted.terms, False, granted.reopen)
 

@@ -35,7 +35,11 @@ class Mutant:
 
 
 BURN, LAWS = "tests/unit/test_ledger_burn.py", "tests/unit/test_ledger_burndown.py"
-SERVICE, HISTORY, ONCE = "tests/hub/test_hub_service.py", "tests/hub/test_hub_history.py", "tests/hub/test_hub_once.py"
+SERVICE, HISTORY, ONCE = (
+    "tests/hub/test_hub_service.py",
+    "tests/hub/test_hub_history.py",
+    "tests/hub/test_hub_once.py",
+)
 SUITE = "tests/store/test_store_suite.py"
 ACCOUNTS, CORE = "hub/use_cases/accounts.py", "hub/service/core.py"
 
@@ -89,13 +93,23 @@ def survives(mutant: Mutant) -> str | None:
         command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider {mutant.tests}"
         try:
             done = subprocess.run(
-                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
+                command,
+                shell=True,
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
             )
         except subprocess.TimeoutExpired:
             return None
         if done.returncode == 1:
             return None
-        return "no test noticed" if done.returncode == 0 else f"pytest said {done.returncode}: {done.stdout[-300:]}"
+        return (
+            "no test noticed"
+            if done.returncode == 0
+            else f"pytest said {done.returncode}: {done.stdout[-300:]}"
+        )
 
 
 def main(arguments: list[str], mutants: list[Mutant] = MUTANTS) -> int:
@@ -109,7 +123,10 @@ def main(arguments: list[str], mutants: list[Mutant] = MUTANTS) -> int:
         began = time.monotonic()
         why = survives(mutant)
         alive += why is not None
-        print(f"{'ALIVE' if why else 'dead ':5} {time.monotonic() - began:5.0f} s  {mutant.name}{': ' + why if why else ''}", flush=True)
+        print(
+            f"{'ALIVE' if why else 'dead ':5} {time.monotonic() - began:5.0f} s  {mutant.name}{': ' + why if why else ''}",
+            flush=True,
+        )
     print(f"{len(wanted) - alive} of {len(wanted)} mutants are dead")
     return 1 if alive or not wanted else 0
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The same for the stream: breaks hub and host in named ways, and asserts that the named tests notice.
 
-    tests/proofs/stream_mutants.py             all of them (some minutes)
-    tests/proofs/stream_mutants.py NAME…       those whose name contains one of the words
-    tests/proofs/stream_mutants.py --list
+tests/proofs/stream_mutants.py             all of them (some minutes)
+tests/proofs/stream_mutants.py NAME…       those whose name contains one of the words
+tests/proofs/stream_mutants.py --list
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from proofs.ledger_mutants import Mutant, main
 
 SIMULATION = "tests/proofs/test_simulate_stream.py"
 FRAMES, CHANGES = "tests/unit/test_frames.py", "tests/hub/test_changes.py"
-PROTOCOL, REPLICA, DEMAND = "host/following/protocol.py", "host/following/replica.py", "host/following/demand.py"
+PROTOCOL, REPLICA, DEMAND = (
+    "host/following/protocol.py",
+    "host/following/replica.py",
+    "host/following/demand.py",
+)
 SESSION, RING = "hub/stream/session.py", "hub/stream/ring.py"
 
 MUTANTS = [

@@ -243,9 +243,7 @@ class FakeOwner:
             raise ArenaError("records do not sum up")
         return self._install(rows, at[0], at[1])
 
-    def put_held(
-        self, records: bytes, seq: int, now_ms: int, *, epoch: int
-    ) -> tuple[list[int], list[str]]:
+    def put_held(self, records: bytes, seq: int, now_ms: int, *, epoch: int) -> tuple[list[int], list[str]]:
         named = list(split(records))
         held = b"".join(one.data for one in named if one.number in self._disk.rows)
         self.put(held, seq, now_ms, epoch=epoch)

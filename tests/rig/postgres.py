@@ -201,9 +201,16 @@ class PrivatePostgres:
         if self._user is not None:
             os.chown(self._directory, self._user.pw_uid, self._user.pw_gid)
         done = self._call(
-            "initdb", "-D", str(self._data), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
-            "--locale=C.UTF-8", *(() if self._durable else ("--no-sync",)),
-        )  # fmt: skip
+            "initdb",
+            "-D",
+            str(self._data),
+            "-U",
+            SUPERUSER,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            *(() if self._durable else ("--no-sync",)),
+        )
         if done.returncode:
             raise PostgresFailed(f"initdb failed:\n{done.stdout}")
 
@@ -221,9 +228,14 @@ class PrivatePostgres:
         with open(self.directory / "log", "wb") as log:
             # Its own session, so that Ctrl-C reaches the tests alone and they stop it in order.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
                 **self._as_user(),
-            )  # fmt: skip
+            )
         end = time.monotonic() + READY_WITHIN_S
         while not self._ready():
             if self._process.poll() is not None:
@@ -251,9 +263,15 @@ class PrivatePostgres:
 
     def _call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.programs.bin / program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, cwd="/", check=False, **self._as_user(),
-        )  # fmt: skip
+            [self.programs.bin / program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd="/",
+            check=False,
+            **self._as_user(),
+        )
 
     def _as_user(self) -> dict[str, object]:
         if self._user is None:

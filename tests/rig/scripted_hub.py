@@ -79,9 +79,16 @@ class ScriptedHub:
     async def _serve(self, tls: ssl.SSLContext | None, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         async with serve(
-            self._converse, "127.0.0.1", 0, ssl=tls, compression=None, process_request=self._handshake,
-            close_timeout=0.1, max_size=None, ping_interval=None,
-        ) as server:  # fmt: skip
+            self._converse,
+            "127.0.0.1",
+            0,
+            ssl=tls,
+            compression=None,
+            process_request=self._handshake,
+            close_timeout=0.1,
+            max_size=None,
+            ping_interval=None,
+        ) as server:
             self._server = server
             self.port = server.sockets[0].getsockname()[1]
             self._stop = asyncio.Event()

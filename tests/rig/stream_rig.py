@@ -128,9 +128,14 @@ class Host:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Entered by hand: a test holds many, and closes each where it is done with it.
         self.connection: ClientConnection = connect(
-            f"ws://127.0.0.1:{server.port}/v1/stream", additional_headers=headers, compression=None,
-            max_size=8 << 20, open_timeout=WITHIN_S, proxy=None, **more,
-        ).__enter__()  # fmt: skip
+            f"ws://127.0.0.1:{server.port}/v1/stream",
+            additional_headers=headers,
+            compression=None,
+            max_size=8 << 20,
+            open_timeout=WITHIN_S,
+            proxy=None,
+            **more,
+        ).__enter__()
         self._frames: list[Frame] = []
 
     def hello(self, host: str = "host", have: Have | None = None, mode: int = ALL) -> Host:

@@ -16,12 +16,14 @@ OF_MEMORY = (
 )  # fmt: skip
 """Tests that make their own ledgers, or run on each kind of store anyway."""
 
-globals().update({
-    name: one
-    for module in (test_hub_refunds, test_hub_spending, test_hub_turn)
-    for name, one in vars(module).items()
-    if name.startswith("test_") and name not in OF_MEMORY
-})  # fmt: skip
+globals().update(
+    {
+        name: one
+        for module in (test_hub_refunds, test_hub_spending, test_hub_turn)
+        for name, one in vars(module).items()
+        if name.startswith("test_") and name not in OF_MEMORY
+    }
+)
 
 
 @pytest.fixture

@@ -31,9 +31,12 @@ def test_a_database_of_a_test_answers_and_commits_to_disk(postgres_url: str) -> 
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
         for name, value in [
-            ("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on"),
-            ("server_encoding", "UTF8"), ("TimeZone", "UTC"),
-        ]:  # fmt: skip
+            ("fsync", "on"),
+            ("synchronous_commit", "on"),
+            ("full_page_writes", "on"),
+            ("server_encoding", "UTF8"),
+            ("TimeZone", "UTC"),
+        ]:
             assert connection.execute(f"SHOW {name}".encode()).fetchone() == (value,)
 
 

@@ -13,12 +13,14 @@ from hub import test_hub_history, test_hub_moves, test_hub_once, test_hub_segmen
 OF_THE_FILE = ("test_a_restart_loses_nothing",)
 """Tests that open the SQLite file themselves."""
 
-globals().update({
-    name: one
-    for module in (test_hub_service, test_hub_once, test_hub_moves, test_hub_segments, test_hub_history)
-    for name, one in vars(module).items()
-    if name.startswith("test_") and name not in OF_THE_FILE
-})  # fmt: skip
+globals().update(
+    {
+        name: one
+        for module in (test_hub_service, test_hub_once, test_hub_moves, test_hub_segments, test_hub_history)
+        for name, one in vars(module).items()
+        if name.startswith("test_") and name not in OF_THE_FILE
+    }
+)
 
 
 @pytest.fixture

@@ -237,9 +237,16 @@ def test_accounts_come_back_as_they_were_written_one_or_many(any_store: Store) -
     every = Recurrence(Span(1, Unit.MONTH), Anchor.CALENDAR, 7, "Europe/Berlin")
     plain = Grant("g1", 2**62, created_at=5, reason="top-up", expires_at=9, cost=Cost(1999, "EUR"))
     planned = Grant(
-        "g2", 10, created_at=4, priority=0, kind=GrantKind.PLAN, source="plan:pro", recurrence=every,
-        rollover=Rollover(1, 5, 50, True), lasts=Span(2, Unit.DAY),
-    )  # fmt: skip
+        "g2",
+        10,
+        created_at=4,
+        priority=0,
+        kind=GrantKind.PLAN,
+        source="plan:pro",
+        recurrence=every,
+        rollover=Rollover(1, 5, 50, True),
+        lasts=Span(2, Unit.DAY),
+    )
     first = Account((full(planned), full(plain)), 3, -4, 8)
     second = Account((full(Grant("g3", 1)),), 0, 0, 1)
     changed = [ChangedAccount(1, "p", None, first), ChangedAccount(2, "p", None, second)]
@@ -344,9 +351,14 @@ def everything(books: Books) -> Any:
 
 
 totals = some.builds(
-    Totals, some.integers(1, 3), some.sampled_from(["ai_credits", "soft_credits", "gone"]),
-    some.integers(1, 3), some.integers(0, 50), some.integers(0, 5), some.booleans(),
-)  # fmt: skip
+    Totals,
+    some.integers(1, 3),
+    some.sampled_from(["ai_credits", "soft_credits", "gone"]),
+    some.integers(1, 3),
+    some.integers(0, 50),
+    some.integers(0, 5),
+    some.booleans(),
+)
 
 
 @settings(max_examples=50)

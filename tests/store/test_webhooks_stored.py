@@ -126,9 +126,7 @@ class Compared(RuleBasedStateMachine):
     def put(self, kinds: list[Kind]) -> None:
         for kind in kinds:
             self.count += 1
-            event = Event(
-                f"e{self.count}", kind, self.clock.now_ms(), "acme", dict.fromkeys(FIELDS[kind])
-            )
+            event = Event(f"e{self.count}", kind, self.clock.now_ms(), "acme", dict.fromkeys(FIELDS[kind]))
             store_event(self.store, event)
             self.model.put(event)
 
@@ -172,9 +170,9 @@ class Compared(RuleBasedStateMachine):
     @invariant()
     def same(self) -> None:
         found = {one.id: one for one in self.service.list_deliveries(limit=1_000).items}
-        assert {
-            id: (one.state, one.attempts, one.next_at, one.why) for id, one in found.items()
-        } == {row.id: (row.state, row.attempts, row.due_at, row.why) for row in self.model.rows}
+        assert {id: (one.state, one.attempts, one.next_at, one.why) for id, one in found.items()} == {
+            row.id: (row.state, row.attempts, row.due_at, row.why) for row in self.model.rows
+        }
         assert {one.id: one.enabled for one in self.service.list_webhooks()} == {
             one.endpoint.id: one.on for one in self.model.places
         }

@@ -88,8 +88,9 @@ def test_more_fields_and_optional_frames_of_a_newer_peer_are_read_over() -> None
     optional = raw(1, 128, {"anything": [1, 2, 3]})
     assert frames.decode(optional + newer, from_hub=True) == [Commit(5, 10, 11, 12)]
     assert refusal(raw(1, 127, 1)) == (
-        frames.UNKNOWN_FRAME, "a frame of type 127, which is required and not known here",
-    )  # fmt: skip
+        frames.UNKNOWN_FRAME,
+        "a frame of type 127, which is required and not known here",
+    )
 
 
 def test_a_frame_of_another_version_is_refused_as_such() -> None:
@@ -206,4 +207,3 @@ def test_changed_frames_are_read_or_refused(sent: list[Frame], data: Any) -> Non
             frames.decode(changed, from_hub=True)
         except Refused as refused:
             refused_as_known(refused)
-

@@ -30,10 +30,7 @@ INSTANTS = st.integers(0, HORIZON_MS)
 SPANS = st.builds(Span, st.integers(1, 40), st.sampled_from([Unit.DAY, Unit.WEEK, Unit.MONTH]))
 ROLLOVERS = st.builds(Rollover, st.integers(0, 50), st.integers(0, 500))
 RULES = st.builds(
-    Rules,
-    st.permutations(DEFAULT_ORDER).map(tuple),
-    st.one_of(st.none(), st.integers(0, 100)),
-    st.booleans(),
+    Rules, st.permutations(DEFAULT_ORDER).map(tuple), st.one_of(st.none(), st.integers(0, 100)), st.booleans()
 )
 
 
@@ -43,12 +40,17 @@ def grant(draw: st.DrawFn, number: int = 0) -> Grant:
     every = draw(st.one_of(st.none(), SPANS))
     recurrence = Recurrence(every, draw(st.sampled_from(Anchor)), effective_at) if every else None
     return Grant(
-        f"g{number}", draw(st.integers(0, 200)), created_at=draw(st.integers(0, effective_at)),
-        priority=draw(st.integers(0, 3)), effective_at=effective_at, expires_at=draw(st.one_of(st.none(),
-        st.integers(effective_at + 1, HORIZON_MS + 1))), kind=draw(st.sampled_from(GrantKind)),
-        recurrence=recurrence, rollover=draw(ROLLOVERS) if every else Rollover(),
+        f"g{number}",
+        draw(st.integers(0, 200)),
+        created_at=draw(st.integers(0, effective_at)),
+        priority=draw(st.integers(0, 3)),
+        effective_at=effective_at,
+        expires_at=draw(st.one_of(st.none(), st.integers(effective_at + 1, HORIZON_MS + 1))),
+        kind=draw(st.sampled_from(GrantKind)),
+        recurrence=recurrence,
+        rollover=draw(ROLLOVERS) if every else Rollover(),
         lasts=draw(st.one_of(st.none(), SPANS)) if every else None,
-    )  # fmt: skip
+    )
 
 
 @st.composite
@@ -133,8 +135,12 @@ def test_default_order_is_priority_expiry_kind_age_id() -> None:
     )
     account = Account(grants, as_of=9)
     assert [one.id for one in burn_order(account, Rules())] == [
-        "urgent", "expiring", "a-promo", "z-promo", "old-paid",
-    ]  # fmt: skip
+        "urgent",
+        "expiring",
+        "a-promo",
+        "z-promo",
+        "old-paid",
+    ]
     assert burn_order(account, Rules((OrderKey.NEWEST,)))[0].id == "expiring"
 
 
@@ -284,15 +290,23 @@ def test_a_minute_recurrence_over_years_is_one_step(amount: int, rollover: Rollo
 MINUTES = st.builds(Span, st.integers(1, 3), st.just(Unit.MINUTE))
 SHORT = st.lists(
     st.tuples(
-        st.integers(0, 50), st.integers(0, 2_000), st.one_of(st.none(), st.integers(2_001, 4_000)), MINUTES,
+        st.integers(0, 50),
+        st.integers(0, 2_000),
+        st.one_of(st.none(), st.integers(2_001, 4_000)),
+        MINUTES,
         st.one_of(st.none(), MINUTES, st.just(Span(1, Unit.MONTH))),
         st.builds(
-            Rollover, st.integers(0, 20), st.integers(0, 9_000), st.sampled_from([0, 50, 99, 100]),
-            st.booleans(), st.sampled_from(RolloverAt),
+            Rollover,
+            st.integers(0, 20),
+            st.integers(0, 9_000),
+            st.sampled_from([0, 50, 99, 100]),
+            st.booleans(),
+            st.sampled_from(RolloverAt),
         ),
     ),
-    min_size=1, max_size=3,
-)  # fmt: skip
+    min_size=1,
+    max_size=3,
+)
 
 
 @settings(max_examples=30, deadline=None)
@@ -303,10 +317,14 @@ def test_leaping_over_thousands_of_refills_equals_walking(
     account = Account()
     for number, (amount, starts, ends, every, lasts, rollover) in enumerate(terms):
         grant = Grant(
-            f"g{number}", amount, effective_at=starts * 60_000,
-            expires_at=None if ends is None else ends * 60_000, lasts=lasts, rollover=rollover,
+            f"g{number}",
+            amount,
+            effective_at=starts * 60_000,
+            expires_at=None if ends is None else ends * 60_000,
+            lasts=lasts,
+            rollover=rollover,
             recurrence=Recurrence(every, Anchor.CALENDAR, 0),
-        )  # fmt: skip
+        )
         account = put(account, rules, grant)
     account = walked = use(account, rules, units)
     there = advance(account, rules, 3 * DAY_MS)

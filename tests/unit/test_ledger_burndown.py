@@ -53,12 +53,18 @@ def grant(draw: st.DrawFn, number: int) -> Grant:
     every = draw(st.one_of(st.none(), SPANS))
     later = INSTANTS.map(lambda ms: effective_at + MINUTE_MS // 2 + ms)
     return Grant(
-        f"g{number}", draw(st.integers(0, 50)), priority=draw(st.integers(0, 1)), effective_at=effective_at,
-        expires_at=draw(st.one_of(st.none(), later)), kind=draw(st.sampled_from(GrantKind)),
-        created_at=draw(st.integers(0, 2)), rollover=draw(ROLLOVERS),
+        f"g{number}",
+        draw(st.integers(0, 50)),
+        priority=draw(st.integers(0, 1)),
+        effective_at=effective_at,
+        expires_at=draw(st.one_of(st.none(), later)),
+        kind=draw(st.sampled_from(GrantKind)),
+        created_at=draw(st.integers(0, 2)),
+        rollover=draw(ROLLOVERS),
         recurrence=Recurrence(every, draw(st.sampled_from(Anchor)), effective_at) if every else None,
-        lasts=draw(st.one_of(st.none(), SPANS)), voided_at=draw(st.one_of(st.none(), st.none(), INSTANTS)),
-    )  # fmt: skip
+        lasts=draw(st.one_of(st.none(), SPANS)),
+        voided_at=draw(st.one_of(st.none(), st.none(), INSTANTS)),
+    )
 
 
 @st.composite
@@ -127,10 +133,14 @@ class Model:
             if one.id in self.left and (not self.active(one, at) or self.lapsed(one, at)):
                 self.left[one.id] = self.carried[one.id] = 0
         refills = [
-            one for one in self.grants
-            if one.id in self.left and self.active(one, at) and one.recurrence is not None
-            and next_start(one.recurrence, at - 1) == at and at > one.effective_at
-        ]  # fmt: skip
+            one
+            for one in self.grants
+            if one.id in self.left
+            and self.active(one, at)
+            and one.recurrence is not None
+            and next_start(one.recurrence, at - 1) == at
+            and at > one.effective_at
+        ]
         if reset and not first:
             if not self.keep_overage:
                 self.overage = 0
@@ -171,9 +181,12 @@ class Model:
 
 
 def slowly(
-    grants: list[Grant], usage: list[tuple[int, int]], order: tuple[OrderKey, ...], resets: list[int],
+    grants: list[Grant],
+    usage: list[tuple[int, int]],
+    order: tuple[OrderKey, ...],
+    resets: list[int],
     keep: bool,
-) -> Model:  # fmt: skip
+) -> Model:
     model = Model(grants, order, keep)
     for at in range(0, END + 1, MINUTE_MS // 2):
         model.boundaries(at, at in resets, at == 0)
@@ -185,9 +198,12 @@ def slowly(
 
 @given(pools(), USAGE, ORDER, RESETS, st.booleans())
 def test_a_run_agrees_with_the_slow_model(
-    grants: list[Grant], usage: list[tuple[int, int]], order: tuple[OrderKey, ...], resets: list[int],
+    grants: list[Grant],
+    usage: list[tuple[int, int]],
+    order: tuple[OrderKey, ...],
+    resets: list[int],
     keep: bool,
-) -> None:  # fmt: skip
+) -> None:
     model = slowly(grants, usage, order, resets, keep)
     run = burn_down(grants, usage, 0, END, order=order, resets=resets, keep_overage=keep)
     assert run.balances == {one.id: model.left.get(one.id, 0) for one in grants}
@@ -199,9 +215,13 @@ def test_a_run_agrees_with_the_slow_model(
 
 @given(pools(), USAGE, ORDER, RESETS, st.booleans(), INSTANTS.filter(lambda at: 0 < at < END))
 def test_two_runs_equal_the_whole(
-    grants: list[Grant], usage: list[tuple[int, int]], order: tuple[OrderKey, ...], resets: list[int],
-    keep: bool, middle: int,
-) -> None:  # fmt: skip
+    grants: list[Grant],
+    usage: list[tuple[int, int]],
+    order: tuple[OrderKey, ...],
+    resets: list[int],
+    keep: bool,
+    middle: int,
+) -> None:
     terms = {"order": order, "resets": resets, "keep_overage": keep}
     whole = burn_down(grants, usage, 0, END, **terms)  # type: ignore[arg-type]
     before, after = [one for one in usage if one[0] < middle], [one for one in usage if one[0] >= middle]
@@ -309,8 +329,9 @@ def test_undo_to_a_grant_that_ended_expires_at_once() -> None:
     run = burn_down(grants, [Usage(1, 6, "job"), Usage(7, -6, undoes="job")], 0, 10)
     assert run.balances == {"old": 0, "new": 10}
     assert [(one.kind, one.units) for one in run.movements if one.at == 7] == [
-        (MovementKind.RETURN, 6), (MovementKind.EXPIRE, 6),
-    ]  # fmt: skip
+        (MovementKind.RETURN, 6),
+        (MovementKind.EXPIRE, 6),
+    ]
 
 
 def test_undo_of_overage_reaches_the_grant_that_paid_it_later() -> None:

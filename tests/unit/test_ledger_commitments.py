@@ -33,9 +33,14 @@ def commitments(draw: st.DrawFn, same_rate: bool = False) -> Commitment:
     rate = draw(RATES)
     true_up = draw(st.booleans())
     return Commitment(
-        draw(st.integers(0, 200)), MONTHLY, rate, rate if same_rate else draw(RATES), true_up,
-        rollover_unused=true_up and draw(st.booleans()), basis=draw(st.sampled_from(Basis)),
-    )  # fmt: skip
+        draw(st.integers(0, 200)),
+        MONTHLY,
+        rate,
+        rate if same_rate else draw(RATES),
+        true_up,
+        rollover_unused=true_up and draw(st.booleans()),
+        basis=draw(st.sampled_from(Basis)),
+    )
 
 
 @given(commitments(), QUANTITIES, QUANTITIES)
@@ -120,8 +125,9 @@ def test_exactly_the_commitment_has_one_line() -> None:
 def test_without_a_true_up_the_shortfall_is_shown_and_free() -> None:
     target = Commitment(1_000, MONTHLY, Rate(2), Rate(3), true_up=False)
     assert statement(target, 400).lines == (
-        StatementLine(LineKind.COMMITTED, 400, 800), StatementLine(LineKind.SHORTFALL, 600, 0),
-    )  # fmt: skip
+        StatementLine(LineKind.COMMITTED, 400, 800),
+        StatementLine(LineKind.SHORTFALL, 600, 0),
+    )
     assert statement(target, 400).rolls_over == 0
 
 
@@ -142,18 +148,21 @@ def test_a_commitment_of_money_buys_what_it_buys() -> None:
     money = Commitment(100, MONTHLY, Rate(3, per=2), Rate(6, per=2), true_up=True, basis=Basis.MONEY)
     assert [statement(money, used).total for used in (0, 66, 67, 68)] == [100, 100, 101, 104]
     assert statement(money, 66).lines == (
-        StatementLine(LineKind.COMMITTED, 66, 99), StatementLine(LineKind.TRUE_UP, 0, 1),
-    )  # fmt: skip
+        StatementLine(LineKind.COMMITTED, 66, 99),
+        StatementLine(LineKind.TRUE_UP, 0, 1),
+    )
     assert statement(money, 67).lines == (
-        StatementLine(LineKind.COMMITTED, 66, 100), StatementLine(LineKind.OVERAGE, 1, 1),
-    )  # fmt: skip
+        StatementLine(LineKind.COMMITTED, 66, 100),
+        StatementLine(LineKind.OVERAGE, 1, 1),
+    )
 
 
 def test_rounding_is_paid_once_and_not_per_line() -> None:
     halves = Commitment(1, MONTHLY, Rate(1, per=2), Rate(1, per=2), true_up=True)
     assert statement(halves, 2).lines == (
-        StatementLine(LineKind.COMMITTED, 1, 1), StatementLine(LineKind.OVERAGE, 1, 0),
-    )  # fmt: skip
+        StatementLine(LineKind.COMMITTED, 1, 1),
+        StatementLine(LineKind.OVERAGE, 1, 0),
+    )
 
 
 def test_a_ramp_commits_to_more_with_time() -> None:

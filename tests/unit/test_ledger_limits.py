@@ -36,18 +36,21 @@ AMOUNTS = st.integers(0, 1_000)
 WINDOWS = st.one_of(
     st.builds(Span, st.integers(1, 3), st.sampled_from([Unit.HOUR, Unit.DAY, Unit.MONTH])),
     st.builds(
-        Recurrence, st.builds(Span, st.integers(1, 3), st.sampled_from([Unit.HOUR, Unit.DAY])),
-        st.just(Anchor.ANNIVERSARY), st.integers(0, DAY_MS),
+        Recurrence,
+        st.builds(Span, st.integers(1, 3), st.sampled_from([Unit.HOUR, Unit.DAY])),
+        st.just(Anchor.ANNIVERSARY),
+        st.integers(0, DAY_MS),
     ),
-)  # fmt: skip
+)
 CAPS = st.lists(st.builds(Cap, st.integers(0, 60), WINDOWS, st.sampled_from([None, "a", "b"])), max_size=4)
 USES = st.lists(
     st.tuples(
-        st.integers(0, 40 * HOUR_MS).map(lambda ms: MAY_MS + ms), st.integers(0, 30),
+        st.integers(0, 40 * HOUR_MS).map(lambda ms: MAY_MS + ms),
+        st.integers(0, 30),
         st.sampled_from([None, "a", "b"]),
     ),
     max_size=25,
-)  # fmt: skip
+)
 
 
 @given(CAPS, USES)
@@ -59,9 +62,10 @@ def test_no_window_is_ever_over_its_cap(caps: list[Cap], uses: list[tuple[int, i
         def used(cap: Cap, at: int = at) -> int:
             number = periods.index(cap.recurrence, at)
             return sum(
-                n for when, n, k in allowed
+                n
+                for when, n, k in allowed
                 if cap.applies(k) and periods.index(cap.recurrence, when) == number
-            )  # fmt: skip
+            )
 
         fits = all(used(cap) + units <= cap.units for cap in caps if cap.applies(key))
         left = room(caps, state, at, key)

@@ -144,9 +144,11 @@ def test_calendar_periods_start_at_local_midnight(unit: Unit, zone: str, at: str
 def test_a_time_that_is_skipped_is_the_first_instant_after_the_gap() -> None:
     berlin = zoned(Unit.DAY, "Europe/Berlin", ms("2024-03-29T01:30:00"))  # 02:30 local
     assert [local(start(berlin, k), "Europe/Berlin") for k in range(4)] == [
-        "2024-03-29T02:30:00+01:00", "2024-03-30T02:30:00+01:00",
-        "2024-03-31T03:00:00+02:00", "2024-04-01T02:30:00+02:00",
-    ]  # fmt: skip
+        "2024-03-29T02:30:00+01:00",
+        "2024-03-30T02:30:00+01:00",
+        "2024-03-31T03:00:00+02:00",
+        "2024-04-01T02:30:00+02:00",
+    ]
     new_york = zoned(Unit.MONTH, "America/New_York", ms("2024-02-10T07:15:00"))  # 02:15 local
     assert local(start(new_york, 1), "America/New_York") == "2024-03-10T03:00:00-04:00"
     assert local(start(new_york, 2), "America/New_York") == "2024-04-10T02:15:00-04:00"
@@ -172,8 +174,11 @@ def test_an_anchor_in_an_overlap_is_itself() -> None:
 def test_month_ends_and_leap_days_do_not_drift_in_a_zone() -> None:
     berlin = zoned(Unit.MONTH, "Europe/Berlin", ms("2024-01-31T22:30:00"))  # 23:30 local
     assert [local(start(berlin, k), "Europe/Berlin")[:16] for k in range(4)] == [
-        "2024-01-31T23:30", "2024-02-29T23:30", "2024-03-31T23:30", "2024-04-30T23:30",
-    ]  # fmt: skip
+        "2024-01-31T23:30",
+        "2024-02-29T23:30",
+        "2024-03-31T23:30",
+        "2024-04-30T23:30",
+    ]
     leap = zoned(Unit.YEAR, "America/New_York", ms("2024-02-29T12:00:00"))
     assert [local(start(leap, k), "America/New_York")[:10] for k in (1, 4)] == ["2025-02-28", "2028-02-29"]
 

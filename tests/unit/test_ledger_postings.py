@@ -24,22 +24,37 @@ from fastcheck.ledger.postings import LedgerAccount, Posting, balances, conserve
 
 SPANS = st.builds(Span, st.integers(1, 3), st.sampled_from([Unit.MINUTE, Unit.DAY, Unit.WEEK, Unit.MONTH]))
 ROLLOVERS = st.builds(
-    Rollover, st.integers(0, 20), st.integers(0, 99), st.integers(0, 100), st.booleans(),
+    Rollover,
+    st.integers(0, 20),
+    st.integers(0, 99),
+    st.integers(0, 100),
+    st.booleans(),
     st.sampled_from(RolloverAt),
-)  # fmt: skip
+)
 GRANTS = st.tuples(
-    st.integers(0, 90), st.integers(0, 20), st.integers(1, 60), st.one_of(st.none(), SPANS), ROLLOVERS,
+    st.integers(0, 90),
+    st.integers(0, 20),
+    st.integers(1, 60),
     st.one_of(st.none(), SPANS),
-)  # fmt: skip
+    ROLLOVERS,
+    st.one_of(st.none(), SPANS),
+)
 SOURCES = st.lists(
     st.builds(
-        Source, st.sampled_from(["plan:pro:0", "plan:free:0", "meter:calls"]), st.integers(0, 90), st.just(0),
-        st.one_of(st.none(), st.integers(1, 90 * DAY_MS)), st.integers(0, 2), st.sampled_from(GrantKind),
-        st.one_of(st.none(), SPANS.map(lambda span: Recurrence(span, Anchor.CALENDAR, 0))), ROLLOVERS,
+        Source,
+        st.sampled_from(["plan:pro:0", "plan:free:0", "meter:calls"]),
+        st.integers(0, 90),
+        st.just(0),
+        st.one_of(st.none(), st.integers(1, 90 * DAY_MS)),
+        st.integers(0, 2),
+        st.sampled_from(GrantKind),
+        st.one_of(st.none(), SPANS.map(lambda span: Recurrence(span, Anchor.CALENDAR, 0))),
+        ROLLOVERS,
         st.one_of(st.none(), SPANS),
     ),
-    max_size=2, unique_by=lambda source: source.key,
-)  # fmt: skip
+    max_size=2,
+    unique_by=lambda source: source.key,
+)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("advance"), st.integers(0, 40 * DAY_MS)),
@@ -70,10 +85,14 @@ def step(account: Account, rules: Rules, kind: str, what: object) -> Account:
     units, starts, lasts_days, every, rollover, lasts = what  # type: ignore[misc]
     starts_at = at + starts * DAY_MS  # type: ignore[has-type]
     grant = Grant(
-        f"g{len(account.holdings)}", units, effective_at=starts_at, rollover=rollover, lasts=lasts,  # type: ignore[has-type]
+        f"g{len(account.holdings)}",
+        units,
+        effective_at=starts_at,
+        rollover=rollover,
+        lasts=lasts,  # type: ignore[has-type]
         expires_at=starts_at + lasts_days * DAY_MS,  # type: ignore[has-type]
         recurrence=None if every is None else Recurrence(every, Anchor.ANNIVERSARY, starts_at),  # type: ignore[has-type]
-    )  # fmt: skip
+    )
     return put(account, rules, grant)
 
 
@@ -121,8 +140,9 @@ def test_each_broken_law_is_named() -> None:
     )
     below = replace(account, holdings=(replace(holding, remaining=-1, expired=7),))
     assert conserved(below) == [
-        "grant g: a counter is negative", "grant g: rolled 0 is more than remaining -1",
-    ]  # fmt: skip
+        "grant g: a counter is negative",
+        "grant g: rolled 0 is more than remaining -1",
+    ]
     twice = (*postings(account.moved), *postings(account.moved))
     assert "grant g: burned: the postings say 8, the account says 4" in conserved(account, twice)
 
@@ -152,6 +172,10 @@ def test_a_parked_plan_comes_back_with_what_was_left_and_says_so() -> None:
     account = follow(account, Rules(), [source], 40 * DAY_MS, 1, "credits")
     kinds = [(one.at, one.kind.value, one.units) for one in account.moved]
     assert kinds == [
-        (0, "issue", 100), (5, "burn", 70), (6, "void", 30),
-        (40 * DAY_MS, "unvoid", 30), (40 * DAY_MS, "issue", 100), (40 * DAY_MS, "expire", 30),
-    ]  # fmt: skip
+        (0, "issue", 100),
+        (5, "burn", 70),
+        (6, "void", 30),
+        (40 * DAY_MS, "unvoid", 30),
+        (40 * DAY_MS, "issue", 100),
+        (40 * DAY_MS, "expire", 30),
+    ]

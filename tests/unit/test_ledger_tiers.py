@@ -98,8 +98,10 @@ MESSAGES = (
 def test_a_price_list_of_three_tiers() -> None:
     # 10 thousand at 50, 90 thousand at 40, 20 thousand at 25.
     assert graduated_lines(MESSAGES, 120_000) == (
-        Line(0, 10_000, 500), Line(1, 90_000, 3_600), Line(2, 20_000, 500),
-    )  # fmt: skip
+        Line(0, 10_000, 500),
+        Line(1, 90_000, 3_600),
+        Line(2, 20_000, 500),
+    )
     assert graduated(MESSAGES, 120_000) == 4_600
     assert volume(MESSAGES, 120_000) == 120 * 25
 
@@ -128,8 +130,9 @@ def test_rounding_is_not_paid_twice_across_tiers() -> None:
 
 def test_volume_may_give_back_when_a_cheaper_tier_is_entered() -> None:
     assert lines_between(MESSAGES, 10_000, 10_001, volume_lines) == (
-        Line(0, -10_000, -500), Line(1, 10_001, 401),
-    )  # fmt: skip
+        Line(0, -10_000, -500),
+        Line(1, 10_001, 401),
+    )
     assert volume_lines(MESSAGES, 0) == ()
 
 

@@ -440,9 +440,7 @@ def test_after_the_end_the_rest_of_a_message_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
-    [Ack(1, 1), Nack(1, "digest", ""), Want(1, ("a",))],
-    ids=["ack", "nack", "want"],
+    "said", [Ack(1, 1), Nack(1, "digest", ""), Want(1, ("a",))], ids=["ack", "nack", "want"]
 )
 @pytest.mark.parametrize("greeted", [False, True])
 def test_nothing_is_expected_before_the_intent(said: Frame, greeted: bool) -> None:

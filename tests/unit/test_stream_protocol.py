@@ -102,11 +102,16 @@ def test_changes_that_come_in_one_message_become_visible_together() -> None:
     stream = greeted()
     events = stream.receive(
         message(
-            intent(DELTA, 10, 12), Records(b"ab"), Records(b"c"), commit(11, 1), commit(12, 2), Records(b"d"),
+            intent(DELTA, 10, 12),
+            Records(b"ab"),
+            Records(b"c"),
+            commit(11, 1),
+            commit(12, 2),
+            Records(b"d"),
             commit(13, 3, at_ms=HUB_MS + 9),
         ),
         0,
-    )  # fmt: skip
+    )
     steps = (Step(b"abc", Have(3, 11, 1)), Step(b"", Have(3, 12, 2)), Step(b"d", Have(3, 13, 3)))
     assert events == [Apply(steps, None, HUB_MS + 9), Fresh(HUB_MS + 9)]
     [apply, _] = events
@@ -139,14 +144,22 @@ def test_a_catalog_ends_a_run_and_may_come_in_parts(monkeypatch: pytest.MonkeyPa
     stream = live()
     events = stream.receive(
         message(
-            Records(b"a"), commit(11), CatalogPart("c.yaml", 5, 0, b"cat"),
-            CatalogPart("c.yaml", 5, 3, b"s!"), Records(b"b"), commit(12), Records(b"c"), commit(13),
+            Records(b"a"),
+            commit(11),
+            CatalogPart("c.yaml", 5, 0, b"cat"),
+            CatalogPart("c.yaml", 5, 3, b"s!"),
+            Records(b"b"),
+            commit(12),
+            Records(b"c"),
+            commit(13),
         ),
         0,
-    )  # fmt: skip
+    )
     assert [(one.records, one.catalog) for one in events if isinstance(one, Apply)] == [
-        (b"a", None), (b"b", (b"cats!", "c.yaml")), (b"c", None),
-    ]  # fmt: skip
+        (b"a", None),
+        (b"b", (b"cats!", "c.yaml")),
+        (b"c", None),
+    ]
 
 
 def test_runs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,8 +324,10 @@ def test_a_snapshot_comes_in_pieces_and_counts_at_its_commit() -> None:
     assert stream.answer(AT) is None
     assert stream.receive(message(Heartbeat(HUB_MS, 4, 5, 0)), 0) == []
     assert stream.receive(message(Piece(3, b"def"), commit(5, 8, epoch=4)), 0) == [
-        PieceCame(3, b"def"), CompleteFull(Have(4, 5, 8), HUB_MS + 1), Fresh(HUB_MS + 1),
-    ]  # fmt: skip
+        PieceCame(3, b"def"),
+        CompleteFull(Have(4, 5, 8), HUB_MS + 1),
+        Fresh(HUB_MS + 1),
+    ]
     stream.applied(Have(4, 5, 8))
     assert stream.receive(message(commit(6, 9, epoch=4)), 0)[0] == Apply(
         (Step(b"", Have(4, 6, 9)),), None, HUB_MS + 1
@@ -354,8 +369,10 @@ def test_a_full_transfer_on_demand_has_a_catalog_and_no_file() -> None:
     stream = greeted(None, ON_DEMAND)
     events = stream.receive(message(intent(FULL, 5, 5), CatalogPart("c", 1, 0, b"c"), commit(5)), 0)
     assert events == [
-        BeginFull(0, 0), CompleteFull(Have(3, 5, 0), HUB_MS + 1, (b"c", "c")), Fresh(HUB_MS + 1),
-    ]  # fmt: skip
+        BeginFull(0, 0),
+        CompleteFull(Have(3, 5, 0), HUB_MS + 1, (b"c", "c")),
+        Fresh(HUB_MS + 1),
+    ]
     without = intent(FULL, 5, 5), commit(5)
     refused(greeted(None, ON_DEMAND), *without, code=frames.UNEXPECTED, match="without a")
     refused(greeted(None, ON_DEMAND), intent(FULL, 5, 5, size=7), code=frames.UNEXPECTED, match="a file")
@@ -423,9 +440,7 @@ def test_what_is_no_frame_is_refused(junk: bytes) -> None:
 def test_goodbye_is_the_last_frame() -> None:
     stream = live()
     events: list[Event] = stream.receive(message(commit(11), Goodbye("drain", "a deploy", 250)), 0)
-    assert events == [
-        Apply((Step(b"", Have(3, 11, 0)),), None, HUB_MS + 1), Ended("drain", "a deploy", 250),
-    ]  # fmt: skip
+    assert events == [Apply((Step(b"", Have(3, 11, 0)),), None, HUB_MS + 1), Ended("drain", "a deploy", 250)]
     assert stream.state is State.ENDED
     assert stream.answer(Have(3, 11, 0)) is None
     assert stream.tick(10**9) is None

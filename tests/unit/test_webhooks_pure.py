@@ -34,9 +34,7 @@ MAY_2024_MS = 1_714_521_600_000
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 INSTANTS = st.integers(0, 4_000_000_000_000)
-VALUES = st.one_of(
-    st.none(), st.integers(-(2**63) + 1, 2**63 - 1), st.decimals(-(10**9), 10**9, places=6)
-)  # fmt: skip
+VALUES = st.one_of(st.none(), st.integers(-(2**63) + 1, 2**63 - 1), st.decimals(-(10**9), 10**9, places=6))
 
 
 def event(kind: Kind = Kind.LIMIT_REACHED, **changes: Any) -> Event:
@@ -94,10 +92,12 @@ def test_a_body_as_a_receiver_sees_it() -> None:
     told = event(
         Kind.GRANT_EXPIRING,
         data={
-            "pool": "ai_credits", "grant": "g1", "remaining": Decimal("12.500"),
+            "pool": "ai_credits",
+            "grant": "g1",
+            "remaining": Decimal("12.500"),
             "expires_at": MAY_2024_MS + 1,
         },
-    )  # fmt: skip
+    )
     assert told.body() == (
         b'{"type":"grant_expiring","timestamp":"2024-05-01T00:00:00.000Z","data":{"customer":"acme",'
         b'"pool":"ai_credits","grant":"g1","remaining":"12.500","expires_at":"2024-05-01T00:00:00.001Z"}}'
@@ -231,9 +231,9 @@ def test_a_bad_secret_is_refused_and_not_repeated(text: str) -> None:
 
 # When to try again.
 
-FAILURES = st.one_of(
-    st.none(), st.integers(100, 199), st.integers(300, 409), st.integers(411, 599)
-).map(Outcome)  # fmt: skip
+FAILURES = st.one_of(st.none(), st.integers(100, 199), st.integers(300, 409), st.integers(411, 599)).map(
+    Outcome
+)
 
 
 @given(st.integers(0, 2**32), INSTANTS, st.data())

@@ -37,7 +37,4 @@ class Admin(
     """Administers one directory."""
 
 
-__all__ = [
-    "Admin",
-    "UsageEvent",
-]
+__all__ = ["Admin", "UsageEvent"]

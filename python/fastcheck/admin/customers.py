@@ -55,9 +55,16 @@ class CustomersAdmin(AdminBase):
         'trial'
         """
         request = requests.put_customer(
-            id, plan=plan, version=version, addons=addons, aliases=aliases, trial_plan=trial_plan,
-            trial_version=trial_version, trial_until=trial_until, since=since,
-        )  # fmt: skip
+            id,
+            plan=plan,
+            version=version,
+            addons=addons,
+            aliases=aliases,
+            trial_plan=trial_plan,
+            trial_version=trial_version,
+            trial_until=trial_until,
+            since=since,
+        )
         return bool(self._call("put_customers", [request], self._by(reason)))
 
     def put_customers(self, customers: Iterable[str | Mapping[str, Any]], *, reason: str = "") -> int:
@@ -143,7 +150,7 @@ class CustomersAdmin(AdminBase):
             self._call(
                 "remove_override", name(customer, "customer"), name(feature, "feature"), self._by(reason)
             )
-        )  # fmt: skip
+        )
 
     def list_overrides(self, customer: str) -> list[Override]:
         """A customer's exceptions, ended ones included.

@@ -69,9 +69,7 @@ class EventsAdmin(AdminBase):
         """
         self._call("delete_webhook", name(id, "a webhook's id"), self._by(reason))
 
-    def rotate_webhook_secret(
-        self, id: str, *, overlap_s: int = 86_400, reason: str = ""
-    ) -> WebhookState:
+    def rotate_webhook_secret(self, id: str, *, overlap_s: int = 86_400, reason: str = "") -> WebhookState:
         """Another secret, shown in this answer. For `overlap_s` seconds (at most 30 days) webhooks carry a
         signature of the old one too. Raises `UnknownWebhook`, `InstantError`, `WrongType`.
 
@@ -112,9 +110,7 @@ class EventsAdmin(AdminBase):
         >>> [ents.admin.replay_delivery(one.id) for one in ents.admin.list_deliveries(state="dead").items]
         []
         """
-        found: DeliveryState = self._call(
-            "replay_delivery", name(id, "a delivery's id"), self._by(reason)
-        )
+        found: DeliveryState = self._call("replay_delivery", name(id, "a delivery's id"), self._by(reason))
         return found
 
     def replay_dead(self, webhook: str, *, reason: str = "") -> int:

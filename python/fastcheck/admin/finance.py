@@ -75,7 +75,11 @@ class FinanceAdmin(AdminBase):
         from fastcheck.finance.export import export
 
         return export(
-            self._call, directory, format=format, period=period, progress=progress,
+            self._call,
+            directory,
+            format=format,
+            period=period,
+            progress=progress,
             since=None if since is None else instant_ms(since, "since"),
             until=None if until is None else instant_ms(until, "until"),
-        )  # fmt: skip
+        )

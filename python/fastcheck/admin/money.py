@@ -60,10 +60,21 @@ class MoneyAdmin(AdminBase):
         # An id in any case, so that a request repeated to another owner is not granted twice.
         own = id if id is not None else self._own_id("g")
         request = requests.make_grant(
-            customer, pool, amount, id=own, priority=priority, effective_at=effective_at,
-            expires_at=expires_at, kind=kind, reason=reason, every=every, anchor=anchor, zone=zone,
-            rollover=rollover, cost=cost,
-        )  # fmt: skip
+            customer,
+            pool,
+            amount,
+            id=own,
+            priority=priority,
+            effective_at=effective_at,
+            expires_at=expires_at,
+            kind=kind,
+            reason=reason,
+            every=every,
+            anchor=anchor,
+            zone=zone,
+            rollover=rollover,
+            cost=cost,
+        )
         state: GrantState = self._call("grant", request, self._by())
         return state.id
 
@@ -74,9 +85,7 @@ class MoneyAdmin(AdminBase):
         >>> ents.admin.void(ents.admin.grant("acme", "ai_credits", 100), reason="refunded").remaining
         0
         """
-        state: GrantState = self._call(
-            "void", name(grant_id, "a grant's id"), self._by(reason)
-        )
+        state: GrantState = self._call("void", name(grant_id, "a grant's id"), self._by(reason))
         return state
 
     def list_grants(
@@ -101,9 +110,7 @@ class MoneyAdmin(AdminBase):
         >>> balance.remaining, balance.used
         (49988, 12)
         """
-        found: Balance = self._call(
-            "balance", name(customer, "customer"), name(pool, "pool"), instant_of(at)
-        )
+        found: Balance = self._call("balance", name(customer, "customer"), name(pool, "pool"), instant_of(at))
         return found
 
     def balance_history(
@@ -123,7 +130,11 @@ class MoneyAdmin(AdminBase):
         (0, 50000, 49988, 12)
         """
         found = self._call(
-            "balance_history", name(customer, "customer"), name(pool, "pool"), instant_ms(since, "since"),
-            instant_ms(until, "until"), every,
-        )  # fmt: skip
+            "balance_history",
+            name(customer, "customer"),
+            name(pool, "pool"),
+            instant_ms(since, "since"),
+            instant_ms(until, "until"),
+            every,
+        )
         return list(found)

@@ -27,21 +27,42 @@ class PlansAdmin(AdminBase):
 
     @overload
     def move(
-        self, customer: str, plan: str | None, *, version: int | None = None, when: When = NOW,
-        keep_since: bool = False, replace: bool = False, reason: str = "",
-    ) -> Move: ...  # fmt: skip
+        self,
+        customer: str,
+        plan: str | None,
+        *,
+        version: int | None = None,
+        when: When = NOW,
+        keep_since: bool = False,
+        replace: bool = False,
+        reason: str = "",
+    ) -> Move: ...
 
     @overload
     def move(
-        self, *, plan: str | None, customers: Iterable[str], version: int | None = None, when: When = NOW,
-        keep_since: bool = False, replace: bool = False, reason: str = "",
-    ) -> list[Move]: ...  # fmt: skip
+        self,
+        *,
+        plan: str | None,
+        customers: Iterable[str],
+        version: int | None = None,
+        when: When = NOW,
+        keep_since: bool = False,
+        replace: bool = False,
+        reason: str = "",
+    ) -> list[Move]: ...
 
     @overload
     def move(
-        self, *, plan: str | None, segment: str, version: int | None = None, when: When = NOW,
-        keep_since: bool = False, replace: bool = False, reason: str = "",
-    ) -> list[Move]: ...  # fmt: skip
+        self,
+        *,
+        plan: str | None,
+        segment: str,
+        version: int | None = None,
+        when: When = NOW,
+        keep_since: bool = False,
+        replace: bool = False,
+        reason: str = "",
+    ) -> list[Move]: ...
 
     def move(
         self,
@@ -107,10 +128,7 @@ class PlansAdmin(AdminBase):
         return found
 
     def _in_parts(
-        self,
-        request: MoveSegment | Migrate,
-        reason: str,
-        progress: Callable[[int], object] | None = None,
+        self, request: MoveSegment | Migrate, reason: str, progress: Callable[[int], object] | None = None
     ) -> list[Move]:
         found: list[Move] = []
         place = 0

@@ -74,10 +74,12 @@ class RecordsAdmin(AdminBase):
         ()
         """
         found: Page[tuple[int, str, str, str, int, Any]] = self._call(
-            "list_usage", cursor_of(cursor), limit,
+            "list_usage",
+            cursor_of(cursor),
+            limit,
             None if customer is None else name(customer, "customer"),
             None if feature is None else name(feature, "feature"),
             None if since is None else instant_ms(since, "since"),
             None if until is None else instant_ms(until, "until"),
-        )  # fmt: skip
+        )
         return found

@@ -77,13 +77,7 @@ class SpendingAdmin(AdminBase):
         return found
 
     def remove_cap(
-        self,
-        customer: str,
-        pool: str,
-        *,
-        per: str | None = None,
-        key: str | None = None,
-        reason: str = "",
+        self, customer: str, pool: str, *, per: str | None = None, key: str | None = None, reason: str = ""
     ) -> bool:
         """Ends a customer's caps, or those of a key: of one window, or of all; False if there were none.
 

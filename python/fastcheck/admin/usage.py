@@ -152,9 +152,13 @@ def _whole(period: Recurrence, since: Instant | None, until: Instant | None) -> 
 
 
 def _reading(
-    id: str, at: int, received_at: int, units: int, subject: str | None,
+    id: str,
+    at: int,
+    received_at: int,
+    units: int,
+    subject: str | None,
     corrections: tuple[tuple[int, int, int | None], ...],
-) -> Reading:  # fmt: skip
+) -> Reading:
     found = (
         Delivery(Correction(f"{id}#{place:09}", id, corrected_at, instead), corrected_at)
         for place, corrected_at, instead in corrections

@@ -52,9 +52,13 @@ def run_export(args: argparse.Namespace) -> int:
         progress("postings read, percent", 100) as percent,
     ):
         found = entitlements.admin.export(
-            args.out, since=since, until=until, format=args.format, period=args.period,
+            args.out,
+            since=since,
+            until=until,
+            format=args.format,
+            period=args.period,
             progress=lambda done, total: percent(min(100, done * 100 // max(total, 1))),
-        )  # fmt: skip
+        )
     if args.json:
         print_json(found)
         return 0

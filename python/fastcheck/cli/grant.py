@@ -87,10 +87,17 @@ def run_add(args: argparse.Namespace) -> int:
     """Grants, and tells the id and the new balance."""
     with closing(state.entitlements(args.directory)) as entitlements:
         id = changing(entitlements.admin, args).grant(
-            args.customer, args.pool, args.amount, id=args.id, priority=args.priority,
-            effective_at=args.effective, expires_at=args.expires, kind=args.kind, reason=args.reason,
+            args.customer,
+            args.pool,
+            args.amount,
+            id=args.id,
+            priority=args.priority,
+            effective_at=args.effective,
+            expires_at=args.expires,
+            kind=args.kind,
+            reason=args.reason,
             cost=args.cost,
-        )  # fmt: skip
+        )
         balance = entitlements.admin.balance(args.customer, args.pool)
     if args.json:
         print_json({"grant": id, "balance": balance})

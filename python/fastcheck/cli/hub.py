@@ -70,10 +70,18 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtra(f"a hub needs {error.name}: pip install 'fastcheck[hub]'") from error
     host, port = args.listen
     options = Options(
-        directory=Path(args.directory), database=args.database, host=host, port=port, catalog=args.catalog,
-        environment=args.environment, tls_cert=args.tls_cert, tls_key=args.tls_key, insecure=args.insecure,
-        log_format=args.log_format, drain_s=args.drain_s,
-    )  # fmt: skip
+        directory=Path(args.directory),
+        database=args.database,
+        host=host,
+        port=port,
+        catalog=args.catalog,
+        environment=args.environment,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        insecure=args.insecure,
+        log_format=args.log_format,
+        drain_s=args.drain_s,
+    )
     serve(options, partial(_ready, args.json))
     return 0
 

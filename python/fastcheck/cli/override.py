@@ -87,9 +87,13 @@ def run_put(args: argparse.Namespace) -> int:
         before = entitlements.explain(args.customer, args.feature)
         value = parsed(args.value, before.kind, args.feature, text_only=args.text)
         changing(entitlements.admin, args).put_override(
-            args.customer, args.feature, value,
-            starts_at=args.starts, expires_at=args.expires, reason=args.reason,
-        )  # fmt: skip
+            args.customer,
+            args.feature,
+            value,
+            starts_at=args.starts,
+            expires_at=args.expires,
+            reason=args.reason,
+        )
         after = entitlements.explain(args.customer, args.feature)
     if args.json:
         found = {"customer": after.customer, "feature": args.feature, "value": value}

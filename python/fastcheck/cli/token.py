@@ -138,9 +138,13 @@ def run_make(args: argparse.Namespace) -> int:
     try:
         with _tokens(args) as tokens:
             made = tokens.make_token(
-                args.name, args.scopes, environment=args.environment, expires_at=args.expires,
-                rate_per_s=args.rate, reason=args.reason,
-            )  # fmt: skip
+                args.name,
+                args.scopes,
+                environment=args.environment,
+                expires_at=args.expires,
+                rate_per_s=args.rate,
+                reason=args.reason,
+            )
     except BaseException:
         if to is not None:
             os.close(to)
@@ -290,9 +294,13 @@ class _Kept:
         reason: str,
     ) -> MadeToken:
         made: MadeToken = self._service.make_token(
-            name, scopes, environment=environment, expires_at=expires_at, rate_per_s=rate_per_s,
+            name,
+            scopes,
+            environment=environment,
+            expires_at=expires_at,
+            rate_per_s=rate_per_s,
             by=self._by(reason),
-        )  # fmt: skip
+        )
         return made
 
     def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:

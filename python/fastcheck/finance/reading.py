@@ -184,9 +184,21 @@ class _Reading:
             group = CLASSES[what].value if what in CLASSES else ""
             money = held.currency if held is not None else ""
             self._write(
-                "movements", place, at, booked_at, customer, pool, grant or "", kind or "", what.value, units,
-                decimal_text(units, scale), group, worth, money,
-            )  # fmt: skip
+                "movements",
+                place,
+                at,
+                booked_at,
+                customer,
+                pool,
+                grant or "",
+                kind or "",
+                what.value,
+                units,
+                decimal_text(units, scale),
+                group,
+                worth,
+                money,
+            )
             self.totals.movements[pool, what.value] += units
             if worth:
                 self.totals.worth[money, group] += worth
@@ -202,9 +214,18 @@ class _Reading:
             raise LedgerError(f"grant {id!r:.80} holds nothing, and something is owed for it")
         if one.opening or moved:
             self._write(
-                "balances", customer, pool, id, one.opening, moved["issued"], moved["burned"],
-                moved["returned"], moved["expired"], moved["voided"] - moved["unvoided"], closing,
-            )  # fmt: skip
+                "balances",
+                customer,
+                pool,
+                id,
+                one.opening,
+                moved["issued"],
+                moved["burned"],
+                moved["returned"],
+                moved["expired"],
+                moved["voided"] - moved["unvoided"],
+                closing,
+            )
             self.totals.opening[pool] += one.opening
             self.totals.closing[pool] += closing
 

@@ -112,9 +112,10 @@ class Host(abc.ABC, Generic[PartT]):
                     raise
                 if self._lock.holder() == HUB:
                     raise DirectoryError(
-                        self.directory, "is a hub's, which is running",
+                        self.directory,
+                        "is a hub's, which is running",
                         "follow the hub with Entitlements.connect in another directory, or stop it first",
-                    ) from error  # fmt: skip
+                    ) from error
                 # An owner that has just begun, or has just died.
                 if time.monotonic() > deadline or not self._may_own:
                     raise OwnerUnavailable(

@@ -105,9 +105,14 @@ class Hub:
         self._background = background
         self._news = news
         self.streams = Streams(
-            ring=self.ring, ledger=service, authenticator=self.authenticator, executor=self._readers,
-            metrics=self.metrics, now_ms=now_ms, times=settings.times,
-        )  # fmt: skip
+            ring=self.ring,
+            ledger=service,
+            authenticator=self.authenticator,
+            executor=self._readers,
+            metrics=self.metrics,
+            now_ms=now_ms,
+            times=settings.times,
+        )
         self.crashed: list[str] = []
         """Tasks that ended although they should not: the process is to be started anew."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,9 +121,13 @@ class Hub:
         """Begins to follow the ledger. In the loop that serves."""
         self.tail = Tail(self.service, self.ring, self._tailing, moved=self._moved, sent=self._sent)
         self.spool = Spool(
-            self.settings.directory / "spool", self.service, self.ring, self._spooling, self._make_writer,
+            self.settings.directory / "spool",
+            self.service,
+            self.ring,
+            self._spooling,
+            self._make_writer,
             self.now_ms,
-        )  # fmt: skip
+        )
         self.streams.tail, self.streams.spool = self.tail, self.spool
         self.metrics.watch(partial(gauges, self.streams, self.tail, self.spool))
         self.service.committed = self._committed

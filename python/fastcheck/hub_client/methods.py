@@ -77,10 +77,14 @@ class HubMethods(Admin):
         if isinstance(scopes, (str, bytes)):
             raise WrongType("scopes must be a list of str, not one str")
         made: MadeToken = self._call(
-            "make_token", checked_name(name, "a token's name"), list(scopes), environment,
-            None if expires_at is None else instant_ms(expires_at, "expires_at"), rate_per_s,
+            "make_token",
+            checked_name(name, "a token's name"),
+            list(scopes),
+            environment,
+            None if expires_at is None else instant_ms(expires_at, "expires_at"),
+            rate_per_s,
             self._by(reason),
-        )  # fmt: skip
+        )
         return made
 
     def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:

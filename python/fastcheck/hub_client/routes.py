@@ -57,10 +57,16 @@ def put_customers(requests: list[PutCustomer], by: By) -> Routed:
 
 def _customer(one: PutCustomer) -> dict[str, Any]:
     return {
-        "id": one.id, "plan": one.plan, "version": one.version, "aliases": one.aliases, "since": one.since,
+        "id": one.id,
+        "plan": one.plan,
+        "version": one.version,
+        "aliases": one.aliases,
+        "since": one.since,
         "addons": {name: {"quantity": count, "until": until} for name, count, until in one.addons},
-        "trial_plan": one.trial_plan, "trial_version": one.trial_version, "trial_until": one.trial_until,
-    }  # fmt: skip
+        "trial_plan": one.trial_plan,
+        "trial_version": one.trial_version,
+        "trial_until": one.trial_until,
+    }
 
 
 def delete_customer(customer: str, by: By) -> Routed:
@@ -88,9 +94,11 @@ def put_override(request: PutOverride, by: By) -> Routed:
 
 def _override(request: PutOverride) -> dict[str, Any]:
     return {
-        "value": setting(request.value), "starts_at": request.starts_at, "expires_at": request.expires_at,
+        "value": setting(request.value),
+        "starts_at": request.starts_at,
+        "expires_at": request.expires_at,
         "reason": request.reason,
-    }  # fmt: skip
+    }
 
 
 def remove_override(customer: str, feature: str, by: By) -> Routed:
@@ -121,9 +129,12 @@ def move(request: MoveRequest, by: By) -> Routed:
 
 def _destination(to: Any) -> dict[str, Any]:
     return {
-        "plan": to.plan, "version": to.version, "when": to.when, "keep_since": to.keep_since,
+        "plan": to.plan,
+        "version": to.version,
+        "when": to.when,
+        "keep_since": to.keep_since,
         "replace": to.replace,
-    }  # fmt: skip
+    }
 
 
 def cancel_move(id: str, by: By) -> Routed:
@@ -362,9 +373,13 @@ def audit(cursor: str | None, limit: int, subject: str | None) -> Routed:
 
 
 def list_usage(
-    cursor: str | None, limit: int, customer: str | None, feature: str | None, since: int | None,
+    cursor: str | None,
+    limit: int,
+    customer: str | None,
+    feature: str | None,
+    since: int | None,
     until: int | None,
-) -> Routed:  # fmt: skip
+) -> Routed:
     asked = get(
         path("usage"),
         cursor=cursor,
@@ -379,13 +394,17 @@ def list_usage(
         return Page(
             tuple(
                 (
-                    one.at, one.event, one.customer, one.feature, one.units,
+                    one.at,
+                    one.event,
+                    one.customer,
+                    one.feature,
+                    one.units,
                     tuple((part.name, part.count) for part in one.quantities),
                 )
                 for one in page.items
             ),
             page.cursor,
-        )  # fmt: skip
+        )
 
     return Routed(asked, of(Page[shapes.UsageRecord], rows))
 
@@ -461,11 +480,15 @@ def metered(customer: str, feature: str, since: int, until: int, cursor: str | N
     def rows(page: Page[shapes.MeteredEvent]) -> tuple[tuple[Any, ...], str | None]:
         return tuple(
             (
-                one.id, one.at, one.received_at, one.units, one.subject,
+                one.id,
+                one.at,
+                one.received_at,
+                one.units,
+                one.subject,
                 tuple((part.place, part.at, part.units) for part in one.corrections),
             )
             for one in page.items
-        ), page.cursor  # fmt: skip
+        ), page.cursor
 
     asked = get(where, since=since, until=until, cursor=cursor, limit=limit)
     return Routed(asked, of(Page[shapes.MeteredEvent], rows))

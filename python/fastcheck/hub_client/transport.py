@@ -91,9 +91,12 @@ class Line:
         headers = {"Authorization": self._authorization, "Accept": "*/*", **request.headers}
         timeout = self._httpx.Timeout(max(left_s, 0.001), connect=min(CONNECT_S_MAX, max(left_s, 0.001)))
         return {
-            "method": request.method, "url": self.url + request.path, "content": request.body,
-            "headers": headers, "timeout": timeout,
-        }  # fmt: skip
+            "method": request.method,
+            "url": self.url + request.path,
+            "content": request.body,
+            "headers": headers,
+            "timeout": timeout,
+        }
 
     def lost(self, error: Exception) -> Lost:
         """An attempt without an answer."""

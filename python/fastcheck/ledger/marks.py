@@ -88,11 +88,13 @@ def marks(
     if top_up_below is not None and left > top_up_below:
         top_up_at = net + left - top_up_below
     return Marks(
-        min(net + left, NET_MAX), min(units, NET_MAX), issued,
+        min(net + left, NET_MAX),
+        min(units, NET_MAX),
+        issued,
         tuple(one for one in ahead if one[1] <= NET_MAX),
         tuple(percent for percent in told if percent not in set_again),
         top_up_at if top_up_at is None or top_up_at <= NET_MAX else None,
-    )  # fmt: skip
+    )
 
 
 def passed(known: Marks, net: int) -> Passed:
@@ -111,15 +113,17 @@ def passed(known: Marks, net: int) -> Passed:
 
 def plain(known: Marks) -> tuple[object, ...]:
     """As it is stored."""
-    return (
-        known.empty_at, known.total, known.issued, known.ahead, known.told, known.top_up_at,
-    )  # fmt: skip
+    return (known.empty_at, known.total, known.issued, known.ahead, known.told, known.top_up_at)
 
 
 def from_plain(stored: Sequence[object]) -> Marks:
     """The inverse of `plain`."""
     empty_at, units, issued, ahead, told, top_up_at = stored
     return Marks(
-        empty_at, units, issued, tuple((one[0], one[1]) for one in ahead),  # type: ignore[arg-type,attr-defined]
-        tuple(told), top_up_at,  # type: ignore[arg-type]
-    )  # fmt: skip
+        empty_at,
+        units,
+        issued,
+        tuple((one[0], one[1]) for one in ahead),  # type: ignore[arg-type,attr-defined]
+        tuple(told),
+        top_up_at,  # type: ignore[arg-type]
+    )

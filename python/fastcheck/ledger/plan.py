@@ -97,12 +97,20 @@ def _begin(source: Source, at: int, customer: int, pool: str) -> Account:
     if expires_at is not None and expires_at <= source.starts_at:
         return Account()  # A source that had ended before it began.
     grant = Grant(
-        f"{source.key}/{customer}/{pool}", source.amount, priority=source.priority,
-        effective_at=source.starts_at, expires_at=expires_at, kind=source.kind, created_at=source.starts_at,
-        recurrence=source.recurrence, rollover=source.rollover,
-        lasts=source.lasts if source.recurrence is not None else None, reason=source.key, source=source.key,
+        f"{source.key}/{customer}/{pool}",
+        source.amount,
+        priority=source.priority,
+        effective_at=source.starts_at,
+        expires_at=expires_at,
+        kind=source.kind,
+        created_at=source.starts_at,
+        recurrence=source.recurrence,
+        rollover=source.rollover,
+        lasts=source.lasts if source.recurrence is not None else None,
+        reason=source.key,
+        source=source.key,
         cost=source.cost,
-    )  # fmt: skip
+    )
     return advance(put(Account(as_of=min(source.starts_at, at)), _ALONE, grant), _ALONE, at)
 
 
@@ -112,9 +120,13 @@ def _park(one: Holding, at: int, moved: list[Movement]) -> Holding:
     left = one.remaining
     _note(moved, at, MovementKind.VOID, one, left)
     return replace(
-        one, grant=replace(one.grant, voided_at=at), remaining=0, voided=one.voided + left, parked=left,
+        one,
+        grant=replace(one.grant, voided_at=at),
+        remaining=0,
+        voided=one.voided + left,
+        parked=left,
         rolled=0,
-    )  # fmt: skip
+    )
 
 
 def _return(one: Holding, at: int, moved: list[Movement]) -> Holding:
@@ -124,9 +136,12 @@ def _return(one: Holding, at: int, moved: list[Movement]) -> Holding:
     if left_at is None or parked is None:
         return one
     back = replace(
-        one, grant=replace(one.grant, voided_at=None), remaining=parked, voided=one.voided - parked,
+        one,
+        grant=replace(one.grant, voided_at=None),
+        remaining=parked,
+        voided=one.voided - parked,
         parked=None,
-    )  # fmt: skip
+    )
     now = advance(Account((back,), as_of=left_at), _ALONE, at).holdings[0]
     _note(moved, at, MovementKind.UNVOID, one, parked)
     _note(moved, at, MovementKind.ISSUE, one, now.granted - back.granted)
@@ -134,9 +149,7 @@ def _return(one: Holding, at: int, moved: list[Movement]) -> Holding:
     return now
 
 
-def _agree(
-    one: Holding, source: Source, rules: Rules, at: int, moved: list[Movement]
-) -> tuple[Holding, int]:
+def _agree(one: Holding, source: Source, rules: Rules, at: int, moved: list[Movement]) -> tuple[Holding, int]:
     """The grant under its source's present terms, and the units it was burned beyond a lowered meter's
     quota."""
     grant, expires_at = one.grant, source.expires_at()
@@ -145,9 +158,16 @@ def _agree(
         expires_at = max(expires_at, grant.effective_at + 1)
     lasts = source.lasts if source.recurrence is not None else None
     agreed = replace(
-        grant, amount=source.amount, priority=source.priority, kind=source.kind, expires_at=expires_at,
-        recurrence=source.recurrence, rollover=source.rollover, lasts=lasts, cost=source.cost,
-    )  # fmt: skip
+        grant,
+        amount=source.amount,
+        priority=source.priority,
+        kind=source.kind,
+        expires_at=expires_at,
+        recurrence=source.recurrence,
+        rollover=source.rollover,
+        lasts=lasts,
+        cost=source.cost,
+    )
     if agreed == grant:
         return one, 0
     more = source.amount - grant.amount
@@ -163,11 +183,15 @@ def _agree(
     _note(moved, at, MovementKind.VOID, one, taken + short)
     return (
         replace(
-            one, grant=agreed, remaining=one.remaining - taken, burned=one.burned - short,
-            voided=one.voided + taken + short, rolled=min(one.rolled, one.remaining - taken),
+            one,
+            grant=agreed,
+            remaining=one.remaining - taken,
+            burned=one.burned - short,
+            voided=one.voided + taken + short,
+            rolled=min(one.rolled, one.remaining - taken),
         ),
         short,
-    )  # fmt: skip
+    )
 
 
 def _note(moved: list[Movement], at: int, kind: MovementKind, one: Holding, units: int) -> None:

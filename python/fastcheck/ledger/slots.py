@@ -142,9 +142,16 @@ class Slot:
         ):
             return was
         return Holding(
-            self.grant, self.remaining, self.granted, self.burned, self.expired, self.voided, self.parked,
-            self.refilled_at, self.rolled,
-        )  # fmt: skip
+            self.grant,
+            self.remaining,
+            self.granted,
+            self.burned,
+            self.expired,
+            self.voided,
+            self.parked,
+            self.refilled_at,
+            self.rolled,
+        )
 
 
 def lapse_at(grant: Grant, refilled_at: int) -> int:
@@ -183,9 +190,7 @@ def leap(slot: Slot, k: int, last: int) -> int:
     grant, recurrence = slot.grant, slot.grant.recurrence
     assert recurrence is not None
     left, rolled = slot.remaining, slot.rolled
-    lapses = grant.lasts is not None and lapse_at(grant, slot.refilled_at) <= periods.start(
-        recurrence, k + 1
-    )
+    lapses = grant.lasts is not None and lapse_at(grant, slot.refilled_at) <= periods.start(recurrence, k + 1)
     after_lapse = 0 if lapses else left
     kept = kept_at_refill(grant, after_lapse, min(rolled, after_lapse))
     put_in = grant.amount + max(0, kept - after_lapse)

@@ -46,9 +46,9 @@ class Tally:
             period.adjusted += one.units
             return
         aggregation = self._meter.aggregation
-        period.latest = max(period.latest, (one.at, one.id, one.units)) if period.events else (
-            one.at, one.id, one.units,
-        )  # fmt: skip
+        period.latest = (
+            max(period.latest, (one.at, one.id, one.units)) if period.events else (one.at, one.id, one.units)
+        )
         period.events += 1
         period.late += one.late
         if aggregation is Aggregation.SUM:

@@ -281,9 +281,13 @@ def decode(message: bytes, *, from_hub: bool) -> list[Frame]:
 def _arrays(message: bytes) -> Iterator[tuple[Any, ...]]:
     """The values of a message. The unpacker believes no declared length beyond the message's own."""
     unpacker = msgpack.Unpacker(
-        use_list=False, strict_map_key=True, max_buffer_size=max(len(message), 1),
-        max_array_len=ENTRIES_MAX, max_map_len=ENTRIES_MAX, max_ext_len=ENTRIES_MAX,
-    )  # fmt: skip
+        use_list=False,
+        strict_map_key=True,
+        max_buffer_size=max(len(message), 1),
+        max_array_len=ENTRIES_MAX,
+        max_map_len=ENTRIES_MAX,
+        max_ext_len=ENTRIES_MAX,
+    )
     unpacker.feed(message)
     count = 0
     while unpacker.tell() < len(message):
@@ -376,9 +380,12 @@ def _read_hello(host: Any, arena: Any, have: Any, mode: Any, software: Any) -> H
     if mode not in (ALL, ON_DEMAND) or isinstance(mode, bool):
         raise Refused(MALFORMED, f"a host's mode must be {ALL} or {ON_DEMAND}, not {_shown(mode)}")
     return Hello(
-        _text(host, "a host's id", 128, empty=False), _natural(arena, "arena", U64_MAX), have, mode,
+        _text(host, "a host's id", 128, empty=False),
+        _natural(arena, "arena", U64_MAX),
+        have,
+        mode,
         _text(software, "software", 128),
-    )  # fmt: skip
+    )
 
 
 def _read_want(id: Any, keys: Any) -> Want:
@@ -389,15 +396,27 @@ def _read_want(id: Any, keys: Any) -> Want:
 
 
 def _read_intent(
-    kind: Any, epoch: Any, seq_from: Any, seq_to: Any, hub_at_ms: Any, heartbeat_ms: Any, customers: Any,
-    snapshot_bytes: Any, message_bytes_max: Any,
-) -> Intent:  # fmt: skip
+    kind: Any,
+    epoch: Any,
+    seq_from: Any,
+    seq_to: Any,
+    hub_at_ms: Any,
+    heartbeat_ms: Any,
+    customers: Any,
+    snapshot_bytes: Any,
+    message_bytes_max: Any,
+) -> Intent:
     intent = Intent(
-        _natural(kind, "kind", FULL), _natural(epoch, "epoch"), _natural(seq_from, "seq_from"),
-        _natural(seq_to, "seq_to"), _natural(hub_at_ms, "hub_at_ms"), _natural(heartbeat_ms, "heartbeat_ms"),
-        _natural(customers, "customers"), _natural(snapshot_bytes, "snapshot_bytes"),
+        _natural(kind, "kind", FULL),
+        _natural(epoch, "epoch"),
+        _natural(seq_from, "seq_from"),
+        _natural(seq_to, "seq_to"),
+        _natural(hub_at_ms, "hub_at_ms"),
+        _natural(heartbeat_ms, "heartbeat_ms"),
+        _natural(customers, "customers"),
+        _natural(snapshot_bytes, "snapshot_bytes"),
         _natural(message_bytes_max, "message_bytes_max"),
-    )  # fmt: skip
+    )
     if intent.heartbeat_ms == 0:
         raise Refused(MALFORMED, "heartbeat_ms must be at least 1")
     if intent.seq_from > intent.seq_to:
@@ -407,9 +426,11 @@ def _read_intent(
 
 def _read_catalog(filename: Any, size: Any, offset: Any, data: Any) -> CatalogPart:
     part = CatalogPart(
-        _text(filename, "filename", 4_096), _natural(size, "size"), _natural(offset, "offset"),
+        _text(filename, "filename", 4_096),
+        _natural(size, "size"),
+        _natural(offset, "offset"),
         _bytes(data, "a part of a catalog", PIECE_BYTES_MAX),
-    )  # fmt: skip
+    )
     if part.size > CATALOG_BYTES_MAX:
         raise Refused(TOO_LARGE, f"a catalog of {part.size} bytes, at most {CATALOG_BYTES_MAX} are taken")
     if not part.data or part.offset + len(part.data) > part.size:

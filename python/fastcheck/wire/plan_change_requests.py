@@ -88,9 +88,12 @@ def destination(
         if not isinstance(value, bool):
             raise WrongType(f"{what} must be a bool, not {type(value).__name__}")
     return Destination(
-        None if plan is None else name(plan, "plan"), whole(version, "version", 1), when_of(when),
-        keep_since, replace,
-    )  # fmt: skip
+        None if plan is None else name(plan, "plan"),
+        whole(version, "version", 1),
+        when_of(when),
+        keep_since,
+        replace,
+    )
 
 
 def migrate(plan: str, from_version: int, to_version: int, *, when: When = NOW) -> Migrate:

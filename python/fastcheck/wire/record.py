@@ -41,12 +41,6 @@ ON: Setting = (1,)
 UNLIMITED: Setting = (2,)
 
 
-
-
-
-
-
-
 def setting(value: SettingValue | Setting, kind: str, feature: str) -> Setting:
     """A caller's value of an override as a setting of a feature of this kind.
 
@@ -141,20 +135,16 @@ def unpack_record(data: bytes) -> CustomerRecord:
     try:
         number, id, flags, plan, version, since_ms, addons, overrides, aliases, trial = unpack(data)
         return CustomerRecord(
-            number, id, bool(flags & DELETED), plan, version, since_ms, addons, overrides, aliases,
+            number,
+            id,
+            bool(flags & DELETED),
+            plan,
+            version,
+            since_ms,
+            addons,
+            overrides,
+            aliases,
             None if trial is None else Trial(*trial),
-        )  # fmt: skip
+        )
     except (ValueError, TypeError) as error:
         raise ProtocolError(f"a stored customer record is malformed ({error}): restore the ledger") from error
-
-
-
-
-
-
-
-
-
-
-
-

@@ -251,10 +251,21 @@ def make_grant(
     if every is not None:
         Recurrence(span(every, "every"), Anchor(anchor), 0, name(zone, "zone"))
     return MakeGrant(
-        name(customer, "customer"), name(pool, "pool"), amount, None if id is None else name(id, "id"),
-        checked, starts, ends, kind, note(reason, "reason"), every, anchor, zone, _rollover(rollover),
+        name(customer, "customer"),
+        name(pool, "pool"),
+        amount,
+        None if id is None else name(id, "id"),
+        checked,
+        starts,
+        ends,
+        kind,
+        note(reason, "reason"),
+        every,
+        anchor,
+        zone,
+        _rollover(rollover),
         _cost(cost),
-    )  # fmt: skip
+    )
 
 
 def span(text: object, what: str) -> Span:
@@ -315,7 +326,10 @@ def usage_event(
 ) -> UsageEvent:
     """Checks an event. Raises `WrongType`, `NameInvalid`, `InstantError`, `AmountError`."""
     return UsageEvent(
-        name(id, "the id of a usage event"), instant_ms(at, "at"), name(customer, "customer"),
-        name(feature, "feature"), checked_amount(units, "units"),
+        name(id, "the id of a usage event"),
+        instant_ms(at, "at"),
+        name(customer, "customer"),
+        name(feature, "feature"),
+        checked_amount(units, "units"),
         None if subject is None else name(subject, "subject"),
-    )  # fmt: skip
+    )

@@ -209,18 +209,28 @@ def export_of(cut: Cut) -> Export:
     """A cut for the wire."""
     id = f"{cut.since}-{cut.until}-{cut.at}-{cut.place}-{cut.record}"
     return Export(
-        id, cut.since, cut.until, cut.at, cut.place, cut.record,
-        tuple(Scale(*one) for one in cut.pools), tuple(Spends(*one) for one in cut.features),
-    )  # fmt: skip
+        id,
+        cut.since,
+        cut.until,
+        cut.at,
+        cut.place,
+        cut.record,
+        tuple(Scale(*one) for one in cut.pools),
+        tuple(Spends(*one) for one in cut.features),
+    )
 
 
 def cut_of(export: Export) -> Cut:
     """The inverse of `export_of`."""
     return Cut(
-        export.since, export.until, export.at, export.place, export.record,
+        export.since,
+        export.until,
+        export.at,
+        export.place,
+        export.record,
         tuple((one.pool, one.scale) for one in export.pools),
         tuple((one.feature, one.pool) for one in export.features),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

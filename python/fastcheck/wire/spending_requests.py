@@ -45,10 +45,14 @@ def make_refund(
 ) -> MakeRefund:
     """Checks a refund. Raises `WrongType`, `NameInvalid`, `InstantError`."""
     return MakeRefund(
-        name(customer, "customer"), name(pool, "pool"), amount, name(id, "id"),
+        name(customer, "customer"),
+        name(pool, "pool"),
+        amount,
+        name(id, "id"),
         None if event is None else name(event, "event"),
-        None if expires_at is None else instant_ms(expires_at, "expires_at"), note(reason, "reason"),
-    )  # fmt: skip
+        None if expires_at is None else instant_ms(expires_at, "expires_at"),
+        note(reason, "reason"),
+    )
 
 
 @travels
@@ -70,9 +74,13 @@ def put_cap(
 ) -> PutCap:
     """Checks a cap. Raises `WrongType`, `NameInvalid`, `RecordError`."""
     return PutCap(
-        name(customer, "customer"), name(pool, "pool"), amount, window(per),
-        None if key is None else name(key, "key"), note(reason, "reason"),
-    )  # fmt: skip
+        name(customer, "customer"),
+        name(pool, "pool"),
+        amount,
+        window(per),
+        None if key is None else name(key, "key"),
+        note(reason, "reason"),
+    )
 
 
 def window(per: object) -> str:
@@ -113,9 +121,14 @@ def reserve(
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise InstantError(f"ttl_ms must be 1 to {TTL_MS_MAX} (a week), not {ttl_ms}")
     return Reserve(
-        name(customer, "customer"), name(pool, "pool"), amount, name(id, "id"), ttl_ms,
-        None if key is None else name(key, "key"), None if event is None else name(event, "event"),
-    )  # fmt: skip
+        name(customer, "customer"),
+        name(pool, "pool"),
+        amount,
+        name(id, "id"),
+        ttl_ms,
+        None if key is None else name(key, "key"),
+        None if event is None else name(event, "event"),
+    )
 
 
 def debit(

@@ -44,6 +44,11 @@ def put_top_up(
         checked = Cost(cost[0], cost[1])
         paid = (checked.amount, name(checked.currency, "currency"))
     return PutTopUp(
-        name(customer, "customer"), name(pool, "pool"), threshold, target, monthly_cap, paid,
+        name(customer, "customer"),
+        name(pool, "pool"),
+        threshold,
+        target,
+        monthly_cap,
+        paid,
         note(reason, "reason"),
-    )  # fmt: skip
+    )

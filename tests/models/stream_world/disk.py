@@ -174,9 +174,7 @@ class FakeOwner:
         self._disk.step()
         return len(stored.customers)
 
-    def put_held(
-        self, records: bytes, seq: int, now_ms: int, *, epoch: int
-    ) -> tuple[list[int], list[str]]:
+    def put_held(self, records: bytes, seq: int, now_ms: int, *, epoch: int) -> tuple[list[int], list[str]]:
         assert self._rows is not None
         self._disk.step()
         customers = dict(self._rows.customers)

@@ -130,9 +130,7 @@ class Host:
         except Killed:
             self.kill()
 
-    def _take(
-        self, link: Link, stream: Stream, replica: Replica | HeldReplica, message: bytes
-    ) -> None:
+    def _take(self, link: Link, stream: Stream, replica: Replica | HeldReplica, message: bytes) -> None:
         try:
             for event in stream.receive(message, self.ledger.now):
                 if isinstance(event, Ended):
@@ -188,9 +186,7 @@ class Host:
             return
         number = min(rows.customers)
         other = {**rows.customers, number: record(number, DRIFTED, ())}
-        self.disk.rows = Rows(
-            rows.epoch, rows.seq, summed(other), other, rows.catalog, rows.on_demand
-        )
+        self.disk.rows = Rows(rows.epoch, rows.seq, summed(other), other, rows.catalog, rows.on_demand)
         owner._rows = self.disk.rows  # type: ignore[attr-defined]
         self.drifted = True
 
@@ -230,9 +226,7 @@ class Host:
             if since is None:
                 continue
             until = (self.ledger.epoch, self.ledger.seq)
-            seen = {
-                key in state.keys for at, state in self.ledger.states.items() if since <= at <= until
-            }
+            seen = {key in state.keys for at, state in self.ledger.states.items() if since <= at <= until}
             assert there in seen or not there, f"{self.name}: {key} was never {there} since {since}"
         self.answers.clear()
 

@@ -168,9 +168,7 @@ class Hub:
             state = ledger.state
             text = catalog_text(state.catalog)
             content = pickle.dumps(
-                Stored(
-                    ledger.epoch, ledger.seq, state.digest, state.customers, text.source, text.filename
-                )
+                Stored(ledger.epoch, ledger.seq, state.digest, state.customers, text.source, text.filename)
             )
             self._file = kept = (
                 Snapshot(

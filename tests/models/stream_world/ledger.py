@@ -163,6 +163,4 @@ class Ledger:
         state = self.state
         numbers = {state.keys[key] for key in keys if key in state.keys}
         missing = tuple(key for key in keys if key not in state.keys)
-        return Found(
-            self.epoch, self.seq, missing, b"".join(state.customers[one] for one in sorted(numbers))
-        )
+        return Found(self.epoch, self.seq, missing, b"".join(state.customers[one] for one in sorted(numbers)))

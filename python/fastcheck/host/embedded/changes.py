@@ -23,9 +23,7 @@ class Changes(Adoption):
                 keys = [key for number in changing for key in self._keys_of(number)]
                 finals = self._close(keys)
                 try:
-                    changed = self._service.put_customers(
-                        requests, finals=finals, by=by
-                    )
+                    changed = self._service.put_customers(requests, finals=finals, by=by)
                     self._publish(changed, "customer_changed")
                 finally:
                     if keys:
@@ -63,9 +61,7 @@ class Changes(Adoption):
             number = self._service.number_of(customer)
 
             def change(finals: Sequence[Totals]) -> bool:
-                changed = self._service.remove_override(
-                    customer, feature, finals=finals, by=by
-                )
+                changed = self._service.remove_override(customer, feature, finals=finals, by=by)
                 if changed is not None:
                     self._publish([changed], "customer_changed")
                 return changed is not None
@@ -84,9 +80,7 @@ class Changes(Adoption):
             request.customer, request.pool, lambda totals: self._service.grant(request, totals=totals, by=by)
         )
 
-    def _granted(
-        self, customer: str, pool: str, change: Callable[[Totals | None], Granted]
-    ) -> GrantState:
+    def _granted(self, customer: str, pool: str, change: Callable[[Totals | None], Granted]) -> GrantState:
         """Makes a grant that somebody asked for, and tells of it."""
         done = self._gaining((self._service.number_of(customer), pool), change)
         self.ring.tell("customer_changed", self._clock.now_ms(), done.grant.customer, pool)
@@ -138,9 +132,7 @@ class Changes(Adoption):
         self._settle_now(customer, pool, until)
         return self._service.balance_history(customer, pool, since, until, every)
 
-    def list_grants(
-        self, customer: str, pool: str | None = None, at: int | None = None
-    ) -> list[GrantState]:
+    def list_grants(self, customer: str, pool: str | None = None, at: int | None = None) -> list[GrantState]:
         """A customer's grants, to this moment or at another."""
         self._settle_now(customer, pool, at)
         return self._service.list_grants(customer, pool, at)

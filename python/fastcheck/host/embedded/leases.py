@@ -36,6 +36,7 @@ class Gained(Protocol):
 
 Gain = TypeVar("Gain", bound=Gained)
 
+
 class CourierLike(Protocol):
     """Sends webhooks until it is stopped."""
 

@@ -23,10 +23,6 @@ if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
 MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
 
 
-
-
-
-
 class LedgerPart:
     """What the owner of a directory with a ledger does."""
 

@@ -27,34 +27,39 @@ class Segments(Moves):
             pools = self._pools_concerned(request.segment)
             numbers = self._service.members_concerned(request)
             done = self._part(
-                request.segment, numbers, pools,
+                request.segment,
+                numbers,
+                pools,
                 lambda finals: self._service.put_members(request, finals=finals, by=by),
-            )  # fmt: skip
+            )
         return done.count, done.left
 
     def delete_segment(self, segment: str, by: By = ANYBODY) -> bool:
         """Removes a segment; whether parts are left."""
         with self._publication():
             return self._begin(
-                segment, self._pools_concerned(segment),
+                segment,
+                self._pools_concerned(segment),
                 lambda finals: self._service.delete_segment(segment, finals=finals, by=by),
-            ).left  # fmt: skip
+            ).left
 
     def put_segment_override(self, request: PutOverride, by: By = ANYBODY) -> bool:
         """Makes an exception for every member; whether parts are left."""
         with self._publication():
             return self._begin(
-                request.customer, frozenset([self._pool_of(request.feature)]),
+                request.customer,
+                frozenset([self._pool_of(request.feature)]),
                 lambda finals: self._service.put_segment_override(request, finals=finals, by=by),
-            ).left  # fmt: skip
+            ).left
 
     def remove_segment_override(self, segment: str, feature: str, by: By = ANYBODY) -> tuple[bool, bool]:
         """Ends an exception of a segment; (whether there was one, whether parts are left)."""
         with self._publication():
             done = self._begin(
-                segment, frozenset([self._pool_of(feature)]),
+                segment,
+                frozenset([self._pool_of(feature)]),
                 lambda finals: self._service.remove_segment_override(segment, feature, finals=finals, by=by),
-            )  # fmt: skip
+            )
         return done.count > 0, done.left
 
     def go_on_segment(self, segment: str) -> bool:

@@ -27,18 +27,20 @@ class Spending(Rounds):
     def put_cap(self, request: PutCap, by: By = ANYBODY) -> SpendCap:
         """Bounds what is spent per window; when this returns, no process passes it."""
         return self._closed(
-            self._service.number_of(request.customer), request.pool,
+            self._service.number_of(request.customer),
+            request.pool,
             lambda finals: self._service.put_cap(request, finals=finals, by=by),
-        )  # fmt: skip
+        )
 
     def remove_cap(
         self, customer: str, pool: str, per: str | None, key: str | None, by: By = ANYBODY
     ) -> bool:
         """Ends caps; whether there were any."""
         return self._closed(
-            self._service.number_of(customer), pool,
+            self._service.number_of(customer),
+            pool,
             lambda finals: self._service.remove_cap(customer, pool, per, key, finals=finals, by=by),
-        )  # fmt: skip
+        )
 
     def list_caps(self, customer: str) -> list[SpendCap]:
         """A customer's caps, with what was spent to this moment."""
@@ -48,9 +50,10 @@ class Spending(Rounds):
     def reserve(self, request: Reserve, by: By = ANYBODY) -> ReservationState:
         """Holds or burns units at the hub, of all there is: what is lent is called back for it."""
         return self._closed(
-            self._service.number_of(request.customer), request.pool,
+            self._service.number_of(request.customer),
+            request.pool,
             lambda finals: self._service.reserve(request, finals=finals, by=by),
-        )  # fmt: skip
+        )
 
     def commit(self, id: str, amount: object, by: By = ANYBODY) -> ReservationState:
         """Burns what was used of a reservation at the hub."""

@@ -45,6 +45,7 @@ REOPEN_S: Final = 1.0
 GRACE_S: Final = 2.0
 """How long a lost connection is not yet an outage: who asks for a customer waits for it."""
 
+
 class Connection:
     """The stream of one directory."""
 

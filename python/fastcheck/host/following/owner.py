@@ -121,17 +121,25 @@ class StreamPart:
         at = self._connection
         failure = at.failure
         return LinkState(
-            at.url, at.connected, at.opened, at.ready, at.opening,
-            failure is not None and failure.forbidden, "" if failure is None else failure.reason, at.attempts,
-        )  # fmt: skip
+            at.url,
+            at.connected,
+            at.opened,
+            at.ready,
+            at.opening,
+            failure is not None and failure.forbidden,
+            "" if failure is None else failure.reason,
+            at.attempts,
+        )
 
     def wait_ready(self, timeout_s: float) -> LinkState:
         """Waits until the host is ready, as long as that may still come by itself. Raises why the directory
         cannot be opened, where it cannot."""
         at = self._connection
         at.wait(
-            lambda: at.ready or at.open_error is not None or (at.failure is not None and
-            at.failure.forbidden), min(timeout_s, READY_SLICE_S),
+            lambda: (
+                at.ready or at.open_error is not None or (at.failure is not None and at.failure.forbidden)
+            ),
+            min(timeout_s, READY_SLICE_S),
         )
         if at.open_error is not None:
             raise at.open_error

@@ -16,14 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fastcheck.clock import Clock
-from fastcheck.errors import (  # fmt: skip
-    Closed,
-    FastcheckError,
-    MissingExtra,
-    NotYet,
-    OwnerUnavailable,
-    WrongType,
-)
+from fastcheck.errors import Closed, FastcheckError, MissingExtra, NotYet, OwnerUnavailable, WrongType
 from fastcheck.host.changes import Ring
 from fastcheck.host.following.marker import Marker
 from fastcheck.host.following.natives import CatalogText, Natives
@@ -172,9 +165,7 @@ class ConnectedHost(Host[StreamPart]):
             if state.ready:
                 return state
             if timeout_s is not None and time.monotonic() - began >= timeout_s:
-                raise NotYet(
-                    f"not ready after {timeout_s:g} s: {state.reason or 'everything is on its way'}"
-                )
+                raise NotYet(f"not ready after {timeout_s:g} s: {state.reason or 'everything is on its way'}")
             if state.forbidden:  # The owner does not wait for what only somebody else can mend.
                 time.sleep(min(RETRY_S, max(left_s, 0.0)))
 
@@ -236,11 +227,14 @@ class ConnectedHost(Host[StreamPart]):
                 from fastcheck.hub_client import HubClient  # type: ignore[import-not-found, unused-ignore]
             except ImportError as error:
                 raise MissingExtra("admin needs an HTTP library: pip install 'fastcheck[client]'") from error
-            self._hub = token, HubClient(
-                self.settings.address.http,
+            self._hub = (
                 token,
-                ca_file=self.settings.ca_file,
-                insecure=not self.settings.address.secure,
+                HubClient(
+                    self.settings.address.http,
+                    token,
+                    ca_file=self.settings.ca_file,
+                    insecure=not self.settings.address.secure,
+                ),
             )
         return self._hub[1]
 

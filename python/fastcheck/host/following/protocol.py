@@ -272,9 +272,7 @@ class Stream:
             raise Refused(frames.UNEXPECTED, "records before the snapshot is complete")
         self._records_bytes += len(records.data)
         if self._records_bytes > CHANGE_BYTES_MAX:
-            raise Refused(
-                frames.TOO_LARGE, f"a change with more than {CHANGE_BYTES_MAX} bytes of records"
-            )
+            raise Refused(frames.TOO_LARGE, f"a change with more than {CHANGE_BYTES_MAX} bytes of records")
         self._records.append(records.data)
 
     def _changing(self, what: str) -> None:
@@ -285,9 +283,7 @@ class Stream:
 
     def _piece(self, piece: frames.Piece, events: list[Event]) -> None:
         if self.state is not State.RECEIVING or self._full is None:
-            raise Refused(
-                frames.UNEXPECTED, f"a piece of a snapshot, but the stream is {self.state.value}"
-            )
+            raise Refused(frames.UNEXPECTED, f"a piece of a snapshot, but the stream is {self.state.value}")
         if piece.offset != self._received or not piece.data:
             raise Refused(
                 frames.UNEXPECTED,

@@ -67,9 +67,11 @@ def of_goodbye(code: str, detail: str, retry_after_ms: int, url: str) -> Failure
     forbidden = code in (frames.REVOKED, frames.FORBIDDEN)
     said = f": {_plain(detail)}" if detail else ""
     return Failure(
-        f"the hub at {url} ended the stream ({_plain(code)}){said}", forbidden, retry_after_ms,
+        f"the hub at {url} ended the stream ({_plain(code)}){said}",
+        forbidden,
+        retry_after_ms,
         FORBIDDEN_WAIT_MS if forbidden else 0,
-    )  # fmt: skip
+    )
 
 
 def of_refusal(code: str, detail: str, url: str) -> Failure:
@@ -90,9 +92,7 @@ def _of_status(error: InvalidStatus, url: str) -> Failure:
         return Failure(
             f"{url} refuses the token (HTTP {status}){said}", True, max(retry_s, 0) * 1_000, FORBIDDEN_WAIT_MS
         )
-    return Failure(
-        f"{url} refuses the stream (HTTP {status}){said}", retry_after_ms=max(retry_s, 0) * 1_000
-    )
+    return Failure(f"{url} refuses the stream (HTTP {status}){said}", retry_after_ms=max(retry_s, 0) * 1_000)
 
 
 def _of_close(error: ConnectionClosed, url: str) -> Failure:

@@ -112,9 +112,7 @@ class Rows:
         return self._owner
 
     def _make_owner(self, catalog: CatalogText) -> Owner:
-        owner = self._natives.owner(
-            str(self.directory), catalog.catalog, self._clock.now_ms(), self.capacity
-        )
+        owner = self._natives.owner(str(self.directory), catalog.catalog, self._clock.now_ms(), self.capacity)
         owner.link(self._connected)
         return owner
 

@@ -254,8 +254,7 @@ def allowed(*scopes: str) -> Callable[..., Awaitable[Principal]]:
     `app.state.note_refusal`, if it has one: `Authenticator` offers both."""
 
     async def dependency(
-        request: Request,
-        _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
     ) -> Principal:
         state = request.app.state
         principal: Principal = await state.principal_of(request)

@@ -141,17 +141,25 @@ def _pool(name: str, pool: Mapping[str, Any], features: Iterable[Mapping[str, An
     order = tuple(OrderKey(key) for key in pool.get("order") or DEFAULT_ORDER)
     overdraft = pool.get("overdraft") if pool.get("policy", "hard") == "soft" else 0
     return Pool(
-        name, int(pool["scale"]), Rules(order, overdraft, period_clears_overage=private), private,
-        tuple(int(percent) for percent in pool.get("warn_at", (90, 100))), max(rates, default=1),
-    )  # fmt: skip
+        name,
+        int(pool["scale"]),
+        Rules(order, overdraft, period_clears_overage=private),
+        private,
+        tuple(int(percent) for percent in pool.get("warn_at", (90, 100))),
+        max(rates, default=1),
+    )
 
 
 def _feature(name: str, feature: Mapping[str, Any]) -> Feature:
     period = feature.get("period") or {}
     return Feature(
-        name, feature["kind"], feature.get("pool"), _span(period.get("every")), _anchor(period.get("anchor")),
+        name,
+        feature["kind"],
+        feature.get("pool"),
+        _span(period.get("every")),
+        _anchor(period.get("anchor")),
         int((feature.get("rates") or {}).get("", 1)),
-    )  # fmt: skip
+    )
 
 
 def _offer(offer: Mapping[str, Any]) -> Offer:

@@ -48,9 +48,13 @@ def _named(product: Product, record: CustomerRecord, since: Since, pool: str) ->
     if trial is not None:
         starts_at = record.since_ms if since.trial_ms is None else since.trial_ms
         yield from _offer_sources(
-            product.plans.get((trial.plan, trial.version or 0)), f"trial:{trial.plan}", pool, 1, starts_at,
+            product.plans.get((trial.plan, trial.version or 0)),
+            f"trial:{trial.plan}",
+            pool,
+            1,
+            starts_at,
             trial.until_ms,
-        )  # fmt: skip
+        )
     for name, quantity, until_ms in record.addons:
         starts_at = since.addons.get(name, record.since_ms)
         yield from _offer_sources(
@@ -71,10 +75,17 @@ def _offer_sources(
 def _source(grant: PlanGrant, key: str, quantity: int, starts_at: int, ends_at: int | None) -> Source:
     recurrence = None if grant.every is None else Recurrence(grant.every, grant.anchor, starts_at)
     return Source(
-        key, grant.amount * quantity, starts_at, ends_at, grant.priority, grant.kind, recurrence,
-        grant.rollover, grant.lasts,
+        key,
+        grant.amount * quantity,
+        starts_at,
+        ends_at,
+        grant.priority,
+        grant.kind,
+        recurrence,
+        grant.rollover,
+        grant.lasts,
         None if grant.cost is None else Cost(grant.cost.amount * quantity, grant.cost.currency),
-    )  # fmt: skip
+    )
 
 
 def _meter(feature: Feature, record: CustomerRecord, quota: SettingValue) -> Source:
@@ -83,6 +94,8 @@ def _meter(feature: Feature, record: CustomerRecord, quota: SettingValue) -> Sou
     amount = quota if isinstance(quota, int) and not isinstance(quota, bool) else 0
     assert feature.period is not None, "a meter has a period"
     return Source(
-        f"meter:{feature.name}", amount, record.since_ms,
+        f"meter:{feature.name}",
+        amount,
+        record.since_ms,
         recurrence=Recurrence(feature.period, feature.anchor, record.since_ms),
-    )  # fmt: skip
+    )

@@ -89,13 +89,7 @@ NAMED = {
 
 
 def problem(
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    **more: Any,
+    status: int, code: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
     """A problem document. `more`: fields of its own."""
     document = {"type": PROBLEM_TYPE + code, "title": title, "status": status, "detail": detail, "code": code}

@@ -218,8 +218,12 @@ class Core:
         new = product(document)
         changed = self._change(
             lambda call: catalogs.put(call, catalog, document, new, source, filename, finals),
-            by, "set_catalog", source, filename, exclusive=True,
-        )  # fmt: skip
+            by,
+            "set_catalog",
+            source,
+            filename,
+            exclusive=True,
+        )
         self.load_catalog()
         return changed
 

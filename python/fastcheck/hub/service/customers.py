@@ -42,11 +42,7 @@ class Customers(Core):
         return self._read(lambda call: customers.changing(call, requests))
 
     def put_customers(
-        self,
-        requests: Sequence[PutCustomer],
-        *,
-        finals: Sequence[Totals] = (),
-        by: By = ANYBODY,
+        self, requests: Sequence[PutCustomer], *, finals: Sequence[Totals] = (), by: By = ANYBODY
     ) -> list[Changed]:
         """Makes the customers what the requests say; all or none. Those that already are so are left alone.
 
@@ -57,9 +53,7 @@ class Customers(Core):
         )
         return list(changed)
 
-    def delete_customer(
-        self, key: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
-    ) -> Changed:
+    def delete_customer(self, key: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY) -> Changed:
         """Removes a customer: overrides, aliases and add-ons go, grants are voided. Their history stays."""
         checked = name(key, "customer")
         return self._change(
@@ -83,12 +77,7 @@ class Customers(Core):
         return self._change(lambda call: overrides.put(call, request, finals), by, "put_override", request)
 
     def remove_override(
-        self,
-        customer: str,
-        feature: str,
-        *,
-        finals: Sequence[Totals] = (),
-        by: By = ANYBODY,
+        self, customer: str, feature: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
     ) -> Changed | None:
         """Ends an exception; None if there is none."""
         key, checked = name(customer, "customer"), name(feature, "feature")

@@ -34,17 +34,13 @@ class Money(Core):
         grant = self._read(lambda call: grants.stored_grant(call, checked))
         return grant.customer, grant.pool
 
-    def void(
-        self, grant_id: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
-    ) -> GrantState:
+    def void(self, grant_id: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY) -> GrantState:
         """Takes back what is left of a grant. Again: no change. Raises `Conflict` for one that is used up or
         over."""
         checked = name(grant_id, "a grant's id")
         return self._change(lambda call: grants.void(call, checked, finals), by, "void", checked)
 
-    def list_grants(
-        self, customer: str, pool: str | None = None, at: int | None = None
-    ) -> list[GrantState]:
+    def list_grants(self, customer: str, pool: str | None = None, at: int | None = None) -> list[GrantState]:
         """A customer's grants as of an instant (default: now), oldest first, ended ones included."""
         checked = name(customer, "customer")
         return self._read(lambda call: grants.of(self._at(call, at), checked, pool))

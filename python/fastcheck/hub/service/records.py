@@ -20,8 +20,7 @@ class Records(Core):
     """Usage records, the audit log, records for hosts, explanations."""
 
     def record_usage(
-        self,
-        records: Sequence[tuple[str, int, str, str, str, int, Sequence[tuple[str, int]]]],
+        self, records: Sequence[tuple[str, int, str, str, str, int, Sequence[tuple[str, int]]]]
     ) -> None:
         """Stores usage records: (position, at, event, customer, feature, units, [(quantity, n)…]). Those
         whose position is known are skipped."""

@@ -73,8 +73,11 @@ class Segments(Core):
         key, checked = name(segment, "segment"), name(feature, "feature")
         return self._change(
             lambda call: segments.remove_override(call, key, checked, finals),
-            by, "remove_segment_override", key, checked,
-        )  # fmt: skip
+            by,
+            "remove_segment_override",
+            key,
+            checked,
+        )
 
     def go_on_segment(self, segment: str, *, finals: Sequence[Totals] = ()) -> Segmented:
         """Brings what changed to the next members. One whose account cannot take it is left as they were."""
@@ -86,9 +89,7 @@ class Segments(Core):
                 limit = limit // 4 if limit > 3 else limit - 1
         return self._go_on(segment, finals, 1, skip=True)
 
-    def _go_on(
-        self, segment: str, finals: Sequence[Totals], limit: int, *, skip: bool = False
-    ) -> Segmented:
+    def _go_on(self, segment: str, finals: Sequence[Totals], limit: int, *, skip: bool = False) -> Segmented:
         return self._run(lambda call: segments.go_on(call, segment, finals, limit, skip=skip))
 
     def get_segment(self, segment: str) -> Segment:

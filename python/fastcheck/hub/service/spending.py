@@ -34,14 +34,25 @@ class Spending(Core):
         return self._change(lambda call: caps.put(call, request, finals), by, "put_cap", request)
 
     def remove_cap(
-        self, customer: str, pool: str, per: str | None, key: str | None,
-        *, finals: Sequence[Totals] = (), by: By = ANYBODY,
-    ) -> bool:  # fmt: skip
+        self,
+        customer: str,
+        pool: str,
+        per: str | None,
+        key: str | None,
+        *,
+        finals: Sequence[Totals] = (),
+        by: By = ANYBODY,
+    ) -> bool:
         """Ends the caps of one key: of one window, or (None) of all; whether there were any."""
         return self._change(
             lambda call: caps.remove(call, customer, pool, per, key, finals),
-            by, "remove_cap", customer, pool, per, key,
-        )  # fmt: skip
+            by,
+            "remove_cap",
+            customer,
+            pool,
+            per,
+            key,
+        )
 
     def list_caps(self, customer: str) -> list[SpendCap]:
         """A customer's caps, with what was settled so far."""
@@ -53,9 +64,7 @@ class Spending(Core):
     ) -> ReservationState:
         """Holds units at the hub, or burns them there at once. One that is denied leaves no trace; asked
         again with the same id: no change. Raises `Conflict` where the id exists with other terms."""
-        return self._change(
-            lambda call: reservations.reserve(call, request, finals), by, "reserve", request
-        )
+        return self._change(lambda call: reservations.reserve(call, request, finals), by, "reserve", request)
 
     def commit(
         self, id: str, amount: object, *, finals: Sequence[Totals] = (), by: By = ANYBODY
@@ -67,14 +76,10 @@ class Spending(Core):
             lambda call: reservations.commit(call, checked, amount, finals), by, "commit", checked, amount
         )
 
-    def release(
-        self, id: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
-    ) -> ReservationState:
+    def release(self, id: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY) -> ReservationState:
         """Gives up a reservation; again: no change. Raises `UnknownReservation`, `Conflict`."""
         checked = name(id, "id")
-        return self._change(
-            lambda call: reservations.release(call, checked, finals), by, "release", checked
-        )
+        return self._change(lambda call: reservations.release(call, checked, finals), by, "release", checked)
 
     def reservation_account(self, id: str) -> tuple[int, str]:
         """(customer number, pool) of a reservation. Raises `UnknownReservation`."""

@@ -140,9 +140,7 @@ class Streaming(Core):
 
         return self._true(self._store.read, job)
 
-    def prune_changes(
-        self, keep_bytes: int = CHANGES_KEPT_BYTES, keep_ms: int = CHANGES_KEPT_MS
-    ) -> int:
+    def prune_changes(self, keep_bytes: int = CHANGES_KEPT_BYTES, keep_ms: int = CHANGES_KEPT_MS) -> int:
         """Drops logged changes that are older than `keep_ms`, and the oldest of those that have more than
         `keep_bytes` together; how many. At most 4,096 at once: call again while it is so many."""
 

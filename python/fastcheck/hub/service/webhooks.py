@@ -49,9 +49,12 @@ class Webhooks(Core):
         if not 0 <= overlap_ms <= OVERLAP_MS_MAX:
             raise InstantError(f"overlap_ms must lie between 0 and {OVERLAP_MS_MAX}")
         return self._change(
-            lambda call: webhooks.rotate(call, checked, overlap_ms), by, "rotate_webhook_secret", checked,
+            lambda call: webhooks.rotate(call, checked, overlap_ms),
+            by,
+            "rotate_webhook_secret",
+            checked,
             overlap_ms,
-        )  # fmt: skip
+        )
 
     def list_deliveries(
         self,

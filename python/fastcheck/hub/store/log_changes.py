@@ -16,9 +16,7 @@ RECORDS_PER_SUM = 4_096
 """Records read at once to sum a digest anew."""
 
 
-def log_records(
-    books: Books, at: int, seq: int, old: Sequence[bytes], packed: bytes, count: int
-) -> None:
+def log_records(books: Books, at: int, seq: int, old: Sequence[bytes], packed: bytes, count: int) -> None:
     """Logs records that are about to be written as change `seq`, in the place of `old` ones, whose customers
     the caller holds."""
     digest, logged = _before(books, seq)

@@ -24,10 +24,7 @@ _BEGIN = {
 }  # fmt: skip
 """What `meta` has from the beginning."""
 _NEWEST = "newest catalog"
-_COUNTERS = (
-    "SELECT key, value FROM meta "
-    f"UNION ALL SELECT '{_NEWEST}', coalesce(max(number), 0) FROM catalog"
-)
+_COUNTERS = f"SELECT key, value FROM meta UNION ALL SELECT '{_NEWEST}', coalesce(max(number), 0) FROM catalog"
 _RESTORE = "stop all that use it, and restore a backup"
 _LOCK = 0x6661_7374_6C65_6467
 """PostgreSQL's advisory lock of whoever migrates: "fastledg"."""

@@ -183,14 +183,19 @@ class PostgresStore:
         self.place = parsed.set(drivername="postgresql").render_as_string()
         try:
             return create_engine(
-                parsed, isolation_level="READ COMMITTED", pool_size=self._connections, max_overflow=0,
-                pool_timeout=CONNECTION_WAIT_S, connect_args=connect_arguments(parsed),
-            )  # fmt: skip
+                parsed,
+                isolation_level="READ COMMITTED",
+                pool_size=self._connections,
+                max_overflow=0,
+                pool_timeout=CONNECTION_WAIT_S,
+                connect_args=connect_arguments(parsed),
+            )
         except ImportError as error:
             raise StoreError(
-                self.place, f"PostgreSQL's driver is not installed ({error})",
+                self.place,
+                f"PostgreSQL's driver is not installed ({error})",
                 "install it with pip install 'fastcheck[postgres]'",
-            ) from error  # fmt: skip
+            ) from error
 
     def _refused(self, what: str, what_to_do: str) -> StoreError:
         return StoreError(self.place, what, what_to_do)

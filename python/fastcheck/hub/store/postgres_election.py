@@ -14,9 +14,7 @@ from fastcheck.hub.store.election import Elected
 log = logging.getLogger("fastcheck.store")
 
 # Of this ledger alone: another may have another schema of the same database.
-_TRY = (
-    "SELECT pg_try_advisory_lock(hashtextextended('fastcheck/' || current_schema() || '/' || %(name)s, 0))"
-)
+_TRY = "SELECT pg_try_advisory_lock(hashtextextended('fastcheck/' || current_schema() || '/' || %(name)s, 0))"
 _LIVES = "SELECT 1"
 _GIVE_UP = "SELECT pg_advisory_unlock_all()"
 

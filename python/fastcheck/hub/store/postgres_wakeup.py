@@ -145,8 +145,9 @@ class HubNews:
         # Not the error's whole text: it may name more of the server than a log should.
         log.warning(
             "hubs of this database do not wake each other at present (%s); changes reach hosts up to one "
-            "look later", type(error).__name__,
-        )  # fmt: skip
+            "look later",
+            type(error).__name__,
+        )
 
 
 def _nothing() -> None:

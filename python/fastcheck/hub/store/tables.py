@@ -537,6 +537,9 @@ for _name, _column, _where in (
     ("deliveries_claimed", "claimed_until", "state = 'waiting' AND claimed_until > 0"),
 ):
     Index(
-        _name, deliveries.c.webhook, deliveries.c[_column], sqlite_where=text(_where),
+        _name,
+        deliveries.c.webhook,
+        deliveries.c[_column],
+        sqlite_where=text(_where),
         postgresql_where=text(_where),
-    )  # fmt: skip
+    )

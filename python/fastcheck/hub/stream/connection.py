@@ -365,10 +365,7 @@ class Stream(asyncio.Protocol):
     # What came of a read.
 
     def _read(
-        self,
-        read: Callable[[], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[FastcheckError], None],
+        self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[FastcheckError], None]
     ) -> None:
         """Runs `read` in a thread, then one of the two here, unless the connection is gone."""
         self._streams.read(read).add_done_callback(partial(self._after_read, done, failed))

@@ -178,8 +178,10 @@ class Streams:
             self._warned_ahead = True
             log.error(
                 "host %s knows of changes that this ledger does not have (%s): was it put back from a "
-                "backup? Then begin a new epoch with restored()", stream.host, detail,
-            )  # fmt: skip
+                "backup? Then begin a new epoch with restored()",
+                stream.host,
+                detail,
+            )
         elif what in ("nack", "digest", "ahead"):
             log.warning("host %s, %s: %s", stream.host, what, detail)
         else:

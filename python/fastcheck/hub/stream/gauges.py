@@ -24,15 +24,24 @@ def gauges(streams: Streams, tail: Tail, spool: Spool) -> Iterable[Metric]:
     for name, what, value in (
         ("connections", "Connections to the stream, handshakes included", streams.connections),
         ("seq", "The last change that this hub has read", ring.seq),
-        ("slowest_ack_changes", "Changes that the host furthest behind has not acknowledged",
-         ring.seq - min(acked, default=ring.seq)),
-        ("tail_lag_seconds", "Since the change log was last read to its end; -1 before the first time",
-         -1 if tail.lag_s is None else tail.lag_s),
+        (
+            "slowest_ack_changes",
+            "Changes that the host furthest behind has not acknowledged",
+            ring.seq - min(acked, default=ring.seq),
+        ),
+        (
+            "tail_lag_seconds",
+            "Since the change log was last read to its end; -1 before the first time",
+            -1 if tail.lag_s is None else tail.lag_s,
+        ),
         ("ring_bytes", "Bytes of the changes that are kept ready", ring.bytes),
         ("transfers", "Transfers that are going on", streams.admission.transfers),
         ("waiting", "Hosts that wait for a transfer", streams.admission.waiting),
-        ("snapshot_seq", "The change of which the newest snapshot is; -1 without one",
-         -1 if newest is None else newest.info.seq),
+        (
+            "snapshot_seq",
+            "The change of which the newest snapshot is; -1 without one",
+            -1 if newest is None else newest.info.seq,
+        ),
         ("snapshot_bytes", "Bytes of the newest snapshot", 0 if newest is None else newest.info.size),
-    ):  # fmt: skip
+    ):
         yield GaugeMetricFamily(f"fastcheck_hub_{name}", what, value=value)

@@ -202,8 +202,11 @@ class Spool:
         self._files.add(file)
         log.info(
             "a snapshot of change %s: %s customers, %s bytes, %.2f s",
-            file.info.seq, file.info.customers, file.info.size, took_s,
-        )  # fmt: skip
+            file.info.seq,
+            file.info.customers,
+            file.info.size,
+            took_s,
+        )
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             file.readers += 1

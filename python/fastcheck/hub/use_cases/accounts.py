@@ -226,9 +226,13 @@ class Accounts:
             left = known.remaining(lease.net)
             for percent in found.percents:
                 self.books.tell(
-                    _kind(percent), self.now, lease.number, record.id,
-                    {"pool": pool.name, "percent": percent, "remaining": credits(left, pool.scale)}, left,
-                )  # fmt: skip
+                    _kind(percent),
+                    self.now,
+                    lease.number,
+                    record.id,
+                    {"pool": pool.name, "percent": percent, "remaining": credits(left, pool.scale)},
+                    left,
+                )
             if found.top_up:
                 self.books.top_up_is_due(lease.number, lease.pool, self.now)
         return replace(lease, marks=pack(thresholds.plain(found.marks)))
@@ -258,7 +262,7 @@ class Accounts:
             return None  # Who came after the backup, or a damaged cell names: there is no account.
         return Lease(
             one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now, self.now, self.now
-        )  # fmt: skip
+        )
 
     def lend(self, customer: StoredCustomer, pool: Pool) -> Terms:
         """The open lease of an account, or a new one."""
@@ -270,9 +274,20 @@ class Accounts:
         lending = self.lending(customer, pool, account)
         lease = 1 if last is None else last.lease + 1
         opened = Lease(
-            number, pool.name, lease, True, lending.units, 0, 0, 0, lending.valid_until, lending.full,
-            self.now, self.now, self.now,
-        )  # fmt: skip
+            number,
+            pool.name,
+            lease,
+            True,
+            lending.units,
+            0,
+            0,
+            0,
+            lending.valid_until,
+            lending.full,
+            self.now,
+            self.now,
+            self.now,
+        )
         opened = self._marked(pool, account, opened, last)
         self.books.put_lease(opened)
         self.books.record([opened])
@@ -287,9 +302,13 @@ class Accounts:
         claimed = claims(self.books, customer.record.number, pool.name, account.as_of, but_host="")
         later = [at for at in (*instants, claimed.until) if at is not None and at > account.as_of]
         return lend(
-            account, pool.rules, unlimited=unlimited, until=min(later, default=None), claimed=claimed.units,
+            account,
+            pool.rules,
+            unlimited=unlimited,
+            until=min(later, default=None),
+            claimed=claimed.units,
             room=claimed.room(),
-        )  # fmt: skip
+        )
 
     def count(self, number: int, pool: str, units: int, at: int, key: str | None = None) -> None:
         """Counts units spent (negative: given back) towards the caps of an account."""

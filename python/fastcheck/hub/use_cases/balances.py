@@ -27,31 +27,35 @@ def bounds(every: Span, since: int, until: int) -> list[int]:
     return [since, *(start(recurrence, k) for k in range(first, last + 1)), until]
 
 
-def windows(
-    at: Callable[[int], Call], key: str, pool: str, instants: list[int]
-) -> Iterator[BalanceWindow]:
+def windows(at: Callable[[int], Call], key: str, pool: str, instants: list[int]) -> Iterator[BalanceWindow]:
     """One answer per window. `at` gives the call at an instant; a window's own first instant belongs to it,
     its last to the next."""
     before = _account(at, max(0, instants[0] - 1), key, pool)
     scale = at(instants[-1]).accounts().pool(pool).scale
     for begin, end in pairwise(instants):
         after = _account(at, end - 1, key, pool)
-        granted, expired, voided = (
-            new - old for new, old in zip(_sums(after), _sums(before), strict=True)
-        )
+        granted, expired, voided = (new - old for new, old in zip(_sums(after), _sums(before), strict=True))
         yield BalanceWindow(
-            begin, end, credits(before.remaining(), scale), credits(granted, scale),
-            credits(after.used() - before.used(), scale), credits(expired, scale), credits(voided, scale),
-            credits(after.remaining(), scale), credits(after.overage, scale),
-        )  # fmt: skip
+            begin,
+            end,
+            credits(before.remaining(), scale),
+            credits(granted, scale),
+            credits(after.used() - before.used(), scale),
+            credits(expired, scale),
+            credits(voided, scale),
+            credits(after.remaining(), scale),
+            credits(after.overage, scale),
+        )
         before = after
 
 
 def _sums(account: Account) -> tuple[int, int, int]:
     held = account.holdings
     return (
-        sum(one.granted for one in held), sum(one.expired for one in held), sum(one.voided for one in held),
-    )  # fmt: skip
+        sum(one.granted for one in held),
+        sum(one.expired for one in held),
+        sum(one.voided for one in held),
+    )
 
 
 def _account(at: Callable[[int], Call], instant: int, key: str, pool: str) -> Account:

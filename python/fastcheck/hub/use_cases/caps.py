@@ -79,10 +79,17 @@ def _find(call: Call, number: int, pool: Pool, key: str, per: str) -> StoredCap 
 
 def _shown(one: StoredCap, customer: str, pool: Pool, claimed: Claims, more: int) -> SpendCap:
     return SpendCap(
-        customer, pool.name, one.unit, credits(one.units, pool.scale),
-        credits(claimed.used(one) + more, pool.scale), one.key or None,
-        periods.next_start(capped(one).recurrence, claimed.at), one.reason, one.author, one.created_at,
-    )  # fmt: skip
+        customer,
+        pool.name,
+        one.unit,
+        credits(one.units, pool.scale),
+        credits(claimed.used(one) + more, pool.scale),
+        one.key or None,
+        periods.next_start(capped(one).recurrence, claimed.at),
+        one.reason,
+        one.author,
+        one.created_at,
+    )
 
 
 def _summary(one: StoredCap) -> dict[str, object]:

@@ -55,20 +55,24 @@ class Claims:
         caps = {one: capped(one) for one in self.caps}
         spent = tuple(
             Spent(
-                cap.recurrence, cap.key,
-                periods.start(cap.recurrence, periods.index(cap.recurrence, self.at)), self.used(one),
+                cap.recurrence,
+                cap.key,
+                periods.start(cap.recurrence, periods.index(cap.recurrence, self.at)),
+                self.used(one),
             )
             for one, cap in caps.items()
-        )  # fmt: skip
+        )
         return room_of(caps.values(), CapState(spent, self.at), self.at, key)
 
 
 def claims(books: Books, number: int, pool: str, at: int, *, but_host: str | None = None) -> Claims:
     """What is spoken for of an account; `but_host`: one host's lease is left out."""
     return Claims(
-        at, tuple(books.held(number, pool, at)), books.unspent(number, pool, but_host),
+        at,
+        tuple(books.held(number, pool, at)),
+        books.unspent(number, pool, but_host),
         tuple(books.caps(number, pool)),
-    )  # fmt: skip
+    )
 
 
 def capped(one: StoredCap) -> Cap:

@@ -120,9 +120,7 @@ def rewrite(
     return _rewritten(call, [new], call.now)[0]
 
 
-def put_records(
-    call: Call, changes: Sequence[tuple[StoredCustomer, StoredCustomer, int]]
-) -> list[Changed]:
+def put_records(call: Call, changes: Sequence[tuple[StoredCustomer, StoredCustomer, int]]) -> list[Changed]:
     """Replaces known customers' records: (as it was, as it is, from which instant on). Each customer once."""
     for old, new, at in changes:
         _move(call.accounts_at(at), old, new)
@@ -145,10 +143,14 @@ def shown(record: CustomerRecord) -> Customer:
     """A record as callers see it."""
     trial = record.trial
     return Customer(
-        record.id, record.plan, record.version, record.since_ms,
-        tuple(AddonState(*addon) for addon in record.addons), record.aliases,
+        record.id,
+        record.plan,
+        record.version,
+        record.since_ms,
+        tuple(AddonState(*addon) for addon in record.addons),
+        record.aliases,
         None if trial is None else TrialState(trial.plan, trial.version or 0, trial.until_ms),
-    )  # fmt: skip
+    )
 
 
 def page(call: Call, cursor: str | None, count: int) -> Page[Customer]:
@@ -180,9 +182,7 @@ def _pools_of(accounts: Accounts, number: int) -> list[Pool]:
     return [pools[one] for one in accounts.books.pools_of(number) if one in pools]
 
 
-def _write(
-    call: Call, changed: Sequence[StoredCustomer], known: set[int], stored_at: int
-) -> list[Changed]:
+def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int], stored_at: int) -> list[Changed]:
     """Writes records in chunks, each a change of its own for the hosts. What `known` ones were is kept.
     `stored_at`: now, also where the change counts from an earlier instant."""
     books, found, at = call.books, [], call.now

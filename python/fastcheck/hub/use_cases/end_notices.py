@@ -45,9 +45,7 @@ def _grant(call: Call, stored: StoredCustomer, one: StoredNotice) -> None:
                 "pool": pool.name, "grant": held.id, "remaining": credits(held.remaining, pool.scale),
                 "expires_at": one.at,
             }  # fmt: skip
-            call.books.tell(
-                Kind.GRANT_EXPIRING, call.now, one.number, stored.record.id, data, held.remaining
-            )
+            call.books.tell(Kind.GRANT_EXPIRING, call.now, one.number, stored.record.id, data, held.remaining)
 
 
 _TELL = {Kind.TRIAL_ENDING: _trial, Kind.OVERRIDE_ENDING: _override, Kind.GRANT_EXPIRING: _grant}

@@ -35,9 +35,17 @@ def explain(call: Call, key: str, name: str) -> Explanation:
         affords = _affords(accounts, stored, pool, account, feature.cost, unlimited=value is None)
         reason = "exhausted" if reason == "allowed" and not affords else reason
     return Explanation(
-        stored.record.id, name, feature.kind, call.now, shown(call.product, value, name), source, considered,
-        balance, reason == "allowed", reason,
-    )  # fmt: skip
+        stored.record.id,
+        name,
+        feature.kind,
+        call.now,
+        shown(call.product, value, name),
+        source,
+        considered,
+        balance,
+        reason == "allowed",
+        reason,
+    )
 
 
 def _affords(
@@ -54,7 +62,12 @@ def _affords(
 
 def _considered(found: dict[str, Any]) -> Consideration:
     return Consideration(
-        str(found["source"]), str(found.get("name") or ""), str(found.get("setting")),
-        bool(found.get("active")), found.get("starts_at_ms"), found.get("ends_at_ms"), bool(found.get("won")),
+        str(found["source"]),
+        str(found.get("name") or ""),
+        str(found.get("setting")),
+        bool(found.get("active")),
+        found.get("starts_at_ms"),
+        found.get("ends_at_ms"),
+        bool(found.get("won")),
         str(found.get("why") or ""),
-    )  # fmt: skip
+    )

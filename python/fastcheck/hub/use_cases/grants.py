@@ -57,9 +57,14 @@ def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
 
 
 def add(
-    call: Call, accounts: Accounts, stored: StoredCustomer, pool: Pool, before: Account, made: Grant,
+    call: Call,
+    accounts: Accounts,
+    stored: StoredCustomer,
+    pool: Pool,
+    before: Account,
+    made: Grant,
     action: str = "grant",
-) -> Granted:  # fmt: skip
+) -> Granted:
     """Puts a new grant into an account as of now, writes it, and raises the open lease."""
     number, id = stored.record.number, stored.record.id
     after = burn.put(before, pool.rules, made)
@@ -81,22 +86,24 @@ def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int) -> Gr
     if least > most:
         raise AmountError("rollover min is above max: swap them")
     return Grant(
-        id, amount, priority=request.priority, effective_at=starts, expires_at=request.expires_at,
-        kind=GrantKind(request.kind), created_at=now, reason=request.reason,
+        id,
+        amount,
+        priority=request.priority,
+        effective_at=starts,
+        expires_at=request.expires_at,
+        kind=GrantKind(request.kind),
+        created_at=now,
+        reason=request.reason,
         recurrence=None if every is None else Recurrence(every, Anchor(request.anchor), starts, request.zone),
         rollover=Rollover(least, most, kept.get("percent", 100), kept.get("once", False)),
         cost=None if request.cost is None else Cost(*request.cost),
-    )  # fmt: skip
+    )
 
 
-def same(
-    call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amount: int
-) -> StoredGrant | None:
+def same(call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amount: int) -> StoredGrant | None:
     """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
     if id.startswith(RESERVED_IDS):
-        raise NameInvalid(
-            f"grant ids beginning with {', '.join(RESERVED_IDS)} are our own: take another"
-        )
+        raise NameInvalid(f"grant ids beginning with {', '.join(RESERVED_IDS)} are our own: take another")
     known = call.books.grant(id)
     if known is None:
         return None
@@ -163,10 +170,15 @@ def balance_of(accounts: Accounts, customer: StoredCustomer, pool: Pool, account
     left = max(0, account.remaining() - account.overage - reserved)
     remaining = None if unlimited else credits(left, pool.scale)
     return Balance(
-        customer.record.id, pool.name, remaining, credits(0 if unlimited else account.overage, pool.scale),
-        credits(account.used(), pool.scale), burn.next_change(account), account.as_of,
+        customer.record.id,
+        pool.name,
+        remaining,
+        credits(0 if unlimited else account.overage, pool.scale),
+        credits(account.used(), pool.scale),
+        burn.next_change(account),
+        account.as_of,
         credits(reserved, pool.scale),
-    )  # fmt: skip
+    )
 
 
 def _find(account: Account, id: str) -> Holding:
@@ -176,11 +188,22 @@ def _find(account: Account, id: str) -> Holding:
 def shown(held: Holding, customer: str, pool: Pool) -> GrantState:
     grant = held.grant
     return GrantState(
-        grant.id, customer, pool.name, credits(grant.amount, pool.scale),
-        credits(held.remaining, pool.scale), grant.priority, grant.effective_at, grant.expires_at,
-        grant.kind.value, grant.reason, grant.source, grant.created_at, grant.voided_at,
+        grant.id,
+        customer,
+        pool.name,
+        credits(grant.amount, pool.scale),
+        credits(held.remaining, pool.scale),
+        grant.priority,
+        grant.effective_at,
+        grant.expires_at,
+        grant.kind.value,
+        grant.reason,
+        grant.source,
+        grant.created_at,
+        grant.voided_at,
         None if grant.recurrence is None else str(grant.recurrence.every),
         None if grant.cost is None else (grant.cost.amount, grant.cost.currency),
-        credits(held.burned, pool.scale), credits(held.expired, pool.scale),
+        credits(held.burned, pool.scale),
+        credits(held.expired, pool.scale),
         credits(held.voided, pool.scale),
-    )  # fmt: skip
+    )

@@ -64,11 +64,14 @@ def pools(call: Call) -> tuple[Problem, ...]:
     strays = call.books.strays()
     ids = call.books.ids_of([number for _, number, _, _ in strays])
     found = [
-        Problem(ids.get(number, ""), pool, f"{rows} {what} of customer {number} belong to no " + (
-            "customer" if what == "accounts" else "account"
-        ))
+        Problem(
+            ids.get(number, ""),
+            pool,
+            f"{rows} {what} of customer {number} belong to no "
+            + ("customer" if what == "accounts" else "account"),
+        )
         for what, number, pool, rows in strays
-    ]  # fmt: skip
+    ]
     posted: dict[str, Counter[str]] = {}
     for pool, source, target, units in call.books.posted():
         sums = posted.setdefault(pool, Counter())

@@ -75,9 +75,11 @@ def correct(call: Call, id: str, units: int | None) -> None:
     call.books.put_usage_correction(StoredCorrection(id, place, at, units), call.by.reason, call.by.author)
     was = known.units if last is None else last.units
     call.note(
-        "correct_usage", call.books.customer(known.number).record.id, {"event": id, "units": was},
+        "correct_usage",
+        call.books.customer(known.number).record.id,
+        {"event": id, "units": was},
         {"event": id, "units": units},
-    )  # fmt: skip
+    )
 
 
 def page(

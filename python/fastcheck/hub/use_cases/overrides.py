@@ -22,9 +22,14 @@ def put(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Changed:
     accounts = call.accounts()
     accounts.settle(finals)
     one = StoredOverride(
-        request.feature, taken(call.product, request.value, feature), request.starts_at, request.expires_at,
-        request.reason, call.by.author, accounts.now,
-    )  # fmt: skip
+        request.feature,
+        taken(call.product, request.value, feature),
+        request.starts_at,
+        request.expires_at,
+        request.reason,
+        call.by.author,
+        accounts.now,
+    )
     before = _known(call, stored, request.feature)
     call.books.put_override(stored.record.number, one)
     was = None if before is None else summary(before)
@@ -57,9 +62,16 @@ def seen(call: Call, one: StoredOverride, customer: str, segment: str | None = N
     """An exception as callers see it."""
     value = shown(call.product, setting_value(one.setting), one.feature)
     return Override(
-        customer, one.feature, value, one.starts_at, one.expires_at, one.reason, one.author, one.created_at,
+        customer,
+        one.feature,
+        value,
+        one.starts_at,
+        one.expires_at,
+        one.reason,
+        one.author,
+        one.created_at,
         segment,
-    )  # fmt: skip
+    )
 
 
 def merged(call: Call, number: int) -> tuple[tuple[str, tuple[Any, ...], int | None, int | None], ...]:

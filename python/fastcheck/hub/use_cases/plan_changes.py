@@ -138,9 +138,7 @@ def cancel(call: Call, id: str) -> Move:
     return _shown(move, customer)
 
 
-def page(
-    call: Call, customer: str | None, cursor: str | None, count: int, *, pending: bool
-) -> Page[Move]:
+def page(call: Call, customer: str | None, cursor: str | None, count: int, *, pending: bool) -> Page[Move]:
     """Moves in the order of their instants. Raises `UnknownCustomer`, `RecordError`."""
     number = None if customer is None else call.number(customer)
     at, after = -1, ""
@@ -209,9 +207,17 @@ def _new(
     old: tuple[str | None, int | None] = (None, None),
 ) -> StoredMove:
     return StoredMove(
-        f"m_{secrets.token_hex(12)}", number, at, plan, version, keep_since, *old, call.by.reason,
-        call.by.author, call.now,
-    )  # fmt: skip
+        f"m_{secrets.token_hex(12)}",
+        number,
+        at,
+        plan,
+        version,
+        keep_since,
+        *old,
+        call.by.reason,
+        call.by.author,
+        call.now,
+    )
 
 
 def _instant(call: Call, when: str | int, record: CustomerRecord) -> int:
@@ -257,9 +263,12 @@ def _on_plan(call: Call, stored: StoredCustomer, move: StoredMove) -> StoredCust
         )
     keeps = move.keep_since or record.plan == move.plan
     new = replace(
-        record, plan=move.plan, version=move.version, addons=tuple(addons),
+        record,
+        plan=move.plan,
+        version=move.version,
+        addons=tuple(addons),
         since_ms=record.since_ms if keeps else call.now,
-    )  # fmt: skip
+    )
     # Of parts that were never given an instant of their own, it was the plan's.
     since = Since(
         None if record.trial is None else stored.since.trial_ms or record.since_ms,
@@ -308,6 +317,16 @@ def _summary(record: CustomerRecord) -> dict[str, object]:
 
 def _shown(move: StoredMove, customer: str) -> Move:
     return Move(
-        move.id, customer, move.plan, move.version, move.at, move.keep_since, move.reason, move.author,
-        move.created_at, move.done_at, move.cancelled_at, move.cancelled_why,
-    )  # fmt: skip
+        move.id,
+        customer,
+        move.plan,
+        move.version,
+        move.at,
+        move.keep_since,
+        move.reason,
+        move.author,
+        move.created_at,
+        move.done_at,
+        move.cancelled_at,
+        move.cancelled_why,
+    )

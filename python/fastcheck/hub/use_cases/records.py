@@ -44,9 +44,17 @@ def build(call: Call, request: PutCustomer, stored: StoredCustomer | None, numbe
         trial_since = old_since.trial_ms if had else since_ms if old is None else now
     started = since_ms if old is None else now
     record = CustomerRecord(
-        number if stored is None else stored.record.number, request.id, False, request.plan, version,
-        since_ms, request.addons, () if old is None else old.overrides, request.aliases, trial,
-    )  # fmt: skip
+        number if stored is None else stored.record.number,
+        request.id,
+        False,
+        request.plan,
+        version,
+        since_ms,
+        request.addons,
+        () if old is None else old.overrides,
+        request.aliases,
+        trial,
+    )
     since = Since(trial_since, {one: old_since.addons.get(one, started) for one, _, _ in request.addons})
     return checked(call, record, since)
 

@@ -26,9 +26,13 @@ def put(call: Call, request: MakeRefund, totals: Totals | None) -> Granted:
         accounts.settle([totals])
     source = None if request.event is None else f"event:{request.event}"
     grant = MakeGrant(
-        request.customer, request.pool, request.amount, request.id, expires_at=request.expires_at,
+        request.customer,
+        request.pool,
+        request.amount,
+        request.id,
+        expires_at=request.expires_at,
         kind=GrantKind.REFUND.value,
-    )  # fmt: skip
+    )
     known = same(call, grant, request.id, number, pool, amount)
     if known is not None:
         if known.holding.grant.source != source:
@@ -43,9 +47,15 @@ def put(call: Call, request: MakeRefund, totals: Totals | None) -> Granted:
     if before.remaining() + amount > AMOUNT_MAX:
         raise AmountError(f"the balance would pass {AMOUNT_MAX} units of 10^-{pool.scale}: refund less")
     made = Grant(
-        request.id, amount, effective_at=accounts.now, expires_at=request.expires_at, kind=GrantKind.REFUND,
-        created_at=accounts.now, reason=request.reason, source=source,
-    )  # fmt: skip
+        request.id,
+        amount,
+        effective_at=accounts.now,
+        expires_at=request.expires_at,
+        kind=GrantKind.REFUND,
+        created_at=accounts.now,
+        reason=request.reason,
+        source=source,
+    )
     return add(call, accounts, stored, pool, before, made, "refund")
 
 

@@ -37,9 +37,18 @@ def reserve(call: Call, request: Reserve, finals: Sequence[Totals]) -> Reservati
         return _shown(call, known, stored, pool)
     account = accounts.update(stored, pool)
     one = StoredReservation(
-        request.id, number, pool.name, amount, OPEN, 0, request.key, request.event,
-        account.as_of + request.ttl_ms, account.as_of, call.by.author,
-    )  # fmt: skip
+        request.id,
+        number,
+        pool.name,
+        amount,
+        OPEN,
+        0,
+        request.key,
+        request.event,
+        account.as_of + request.ttl_ms,
+        account.as_of,
+        call.by.author,
+    )
     claimed = claims(call.books, number, pool.name, account.as_of)
     left, resets_at = _left(accounts, stored, pool, account, claimed, request.key)
     if left is not None and amount > left:
@@ -143,6 +152,14 @@ def _burn(
 def _shown(call: Call, one: StoredReservation, stored: StoredCustomer, pool: Pool) -> ReservationState:
     state = EXPIRED if one.state == OPEN and one.expires_at <= call.now else one.state
     return ReservationState(
-        one.id, stored.record.id, pool.name, credits(one.units, pool.scale), state,
-        credits(one.spent, pool.scale), one.sub_key, one.event, one.expires_at, one.created_at,
-    )  # fmt: skip
+        one.id,
+        stored.record.id,
+        pool.name,
+        credits(one.units, pool.scale),
+        state,
+        credits(one.spent, pool.scale),
+        one.sub_key,
+        one.event,
+        one.expires_at,
+        one.created_at,
+    )

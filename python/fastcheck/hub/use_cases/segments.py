@@ -91,9 +91,14 @@ def put_override(call: Call, request: PutOverride, finals: Sequence[Totals]) -> 
     """Makes an exception for every member. Raises `UnknownSegment`, `UnknownFeature`, `WrongType`."""
     row, feature = known(call, request.customer, held=True), feature_of(call.product, request.feature)
     one = StoredOverride(
-        request.feature, taken(call.product, request.value, feature), request.starts_at, request.expires_at,
-        request.reason, call.by.author, call.now,
-    )  # fmt: skip
+        request.feature,
+        taken(call.product, request.value, feature),
+        request.starts_at,
+        request.expires_at,
+        request.reason,
+        call.by.author,
+        call.now,
+    )
     before = _override(call, row.name, request.feature)
     call.books.put_segment_override(row.name, one)
     was = None if before is None else override_summary(before)

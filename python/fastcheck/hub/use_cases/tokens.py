@@ -46,9 +46,7 @@ class TokenText(NamedTuple):
 
 def parsed(text: object, environment: str) -> TokenText:
     """The parts of a token for this environment. Raises `Forbidden`; the message has nothing of the text."""
-    found = (
-        _TEXT.fullmatch(text) if isinstance(text, str) and len(text) <= TEXT_CHARACTERS_MAX else None
-    )
+    found = _TEXT.fullmatch(text) if isinstance(text, str) and len(text) <= TEXT_CHARACTERS_MAX else None
     if found is None:
         raise Forbidden("the token is malformed: it must be fc_<environment>_<id>_<secret>, all of it")
     if found[1] != environment:
@@ -151,6 +149,9 @@ def _shown_at(at: int) -> str:
 
 def _summary(state: TokenState) -> dict[str, object]:
     return {
-        "name": state.name, "environment": state.environment, "scopes": state.scopes,
-        "expires_at": state.expires_at, "rate_per_s": state.rate_per_s,
-    }  # fmt: skip
+        "name": state.name,
+        "environment": state.environment,
+        "scopes": state.scopes,
+        "expires_at": state.expires_at,
+        "rate_per_s": state.rate_per_s,
+    }

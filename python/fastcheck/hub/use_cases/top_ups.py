@@ -56,10 +56,21 @@ def put(call: Call, request: PutTopUp) -> TopUpState:
     known = call.books.top_up(number, pool.name, removed=True)
     month, counted, sequence = (0, 0, 0) if known is None else (known.month, known.units, known.sequence)
     one = StoredTopUp(
-        number, pool.name, threshold, target, cap, None if cost is None else cost.amount,
-        None if cost is None else cost.currency, month, counted, sequence, call.now, request.reason,
-        call.by.author, call.now,
-    )  # fmt: skip
+        number,
+        pool.name,
+        threshold,
+        target,
+        cap,
+        None if cost is None else cost.amount,
+        None if cost is None else cost.currency,
+        month,
+        counted,
+        sequence,
+        call.now,
+        request.reason,
+        call.by.author,
+        call.now,
+    )
     before = None if known is None or known.removed_at is not None else _summary(known)
     call.books.put_top_up(one)
     call.note("put_top_up", stored.record.id, before, _summary(one), reason=request.reason)
@@ -89,8 +100,9 @@ def of(call: Call, customer: str | None) -> list[TopUpState]:
         found = call.books.top_ups_after(0, LISTED_MAX)
     return [
         _shown(one, id, call.product.pools[one.pool], call.now)
-        for one, id in found if one.pool in call.product.pools
-    ]  # fmt: skip
+        for one, id in found
+        if one.pool in call.product.pools
+    ]
 
 
 def run(call: Call, number: int, pool_name: str, totals: Totals | None) -> ToppedUp:
@@ -120,10 +132,14 @@ def _decide(
     after, made = before, None
     if more > 0:
         made = Grant(
-            key(f"auto/{number}/{pool.name}", call.now, rule.sequence), more, effective_at=call.now,
-            kind=GrantKind.TOP_UP, created_at=call.now, reason=rule.reason or "automatic top-up",
+            key(f"auto/{number}/{pool.name}", call.now, rule.sequence),
+            more,
+            effective_at=call.now,
+            kind=GrantKind.TOP_UP,
+            created_at=call.now,
+            reason=rule.reason or "automatic top-up",
             cost=_cost(rule, more),
-        )  # fmt: skip
+        )
         after = burn.put(before, pool.rules, made)
         accounts.save(number, pool.name, before, after)
         rule = replace(rule, units=rule.units + more, sequence=rule.sequence + 1)
@@ -136,22 +152,31 @@ def _decide(
         summary = {"grant": made.id, "pool": pool.name, "units": more, "kind": made.kind.value}
         call.note("top_up", id, None, summary, reason=made.reason)
         call.books.tell(
-            Kind.TOPPED_UP, call.now, number, id,
+            Kind.TOPPED_UP,
+            call.now,
+            number,
+            id,
             {
-                "pool": pool.name, "grant": made.id, "amount": credits(more, pool.scale),
+                "pool": pool.name,
+                "grant": made.id,
+                "amount": credits(more, pool.scale),
                 "remaining": credits(now_left, pool.scale),
             },
             now_left,
-        )  # fmt: skip
+        )
     if capped:
         call.books.tell(
-            Kind.TOP_UP_CAPPED, call.now, number, id,
+            Kind.TOP_UP_CAPPED,
+            call.now,
+            number,
+            id,
             {
-                "pool": pool.name, "remaining": credits(now_left, pool.scale),
+                "pool": pool.name,
+                "remaining": credits(now_left, pool.scale),
                 "retry_at": month_ends_at(call.now),
             },
             now_left,
-        )  # fmt: skip
+        )
     return ToppedUp(more if made is not None else 0, terms, reopen)
 
 
@@ -168,16 +193,25 @@ def due_now(call: Call, limit: int) -> Sequence[tuple[int, str]]:
 
 def _summary(one: StoredTopUp) -> dict[str, object]:
     return {
-        "pool": one.pool, "threshold": one.threshold, "target": one.target, "monthly_cap": one.monthly_cap,
-    }  # fmt: skip
+        "pool": one.pool,
+        "threshold": one.threshold,
+        "target": one.target,
+        "monthly_cap": one.monthly_cap,
+    }
 
 
 def _shown(one: StoredTopUp, customer: str, pool: Pool, now: int) -> TopUpState:
     month = month_starts_at(now)
     return TopUpState(
-        customer, pool.name, credits(one.threshold, pool.scale), credits(one.target, pool.scale),
+        customer,
+        pool.name,
+        credits(one.threshold, pool.scale),
+        credits(one.target, pool.scale),
         None if one.monthly_cap is None else credits(one.monthly_cap, pool.scale),
         None if one.cost is None or one.currency is None else (one.cost, one.currency),
-        credits(one.units if one.month == month else 0, pool.scale), month, one.reason, one.author,
+        credits(one.units if one.month == month else 0, pool.scale),
+        month,
+        one.reason,
+        one.author,
         one.created_at,
-    )  # fmt: skip
+    )

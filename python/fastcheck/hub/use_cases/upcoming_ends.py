@@ -41,27 +41,15 @@ def of_accounts(
         pool = product.pools.get(one.pool)
         if pool is None or pool.private:
             continue
-        before = {} if one.before is None else {
-            held.id: held.grant.expires_at for held in one.before.holdings
-        }  # fmt: skip
+        before = (
+            {} if one.before is None else {held.id: held.grant.expires_at for held in one.before.holdings}
+        )
         for held in one.after.holdings:
             ends_at = held.grant.expires_at
             if ends_at is not None and ends_at > now and before.get(held.id) != ends_at:
-                found.append(
-                    _notice(one.number, one.pool, Kind.GRANT_EXPIRING, held.id, ends_at, notice_ms)
-                )
+                found.append(_notice(one.number, one.pool, Kind.GRANT_EXPIRING, held.id, ends_at, notice_ms))
     return found
 
 
 def _notice(number: int, pool: str, kind: Kind, subject: str, at: int, notice_ms: int) -> StoredNotice:
     return StoredNotice(number, pool, kind.value, subject, at, at - notice_ms)
-
-
-
-
-
-
-
-
-
-

@@ -157,9 +157,15 @@ def _check_enabled(one: StoredWebhook) -> None:
 
 def shown(one: StoredWebhook, secret: str | None = None) -> WebhookState:
     return WebhookState(
-        one.id, one.url, one.kinds, one.enabled, one.created_at, one.author,
-        one.secrets[0][0][:SHOWN_CHARACTERS], secret,
-    )  # fmt: skip
+        one.id,
+        one.url,
+        one.kinds,
+        one.enabled,
+        one.created_at,
+        one.author,
+        one.secrets[0][0][:SHOWN_CHARACTERS],
+        secret,
+    )
 
 
 def _summary(one: StoredWebhook) -> dict[str, object]:

@@ -93,13 +93,7 @@ class Courier:
     one at a time."""
 
     def __init__(
-        self,
-        deliveries: Deliveries,
-        sender: Sender,
-        clock: Clock,
-        random: Random,
-        *,
-        workers: int = WORKERS,
+        self, deliveries: Deliveries, sender: Sender, clock: Clock, random: Random, *, workers: int = WORKERS
     ) -> None:
         self._deliveries = deliveries
         self._sender = sender
@@ -118,9 +112,7 @@ class Courier:
                 await self._start()
                 fresh = asyncio.ensure_future(news.wait())
                 await asyncio.wait(
-                    {halt, fresh, *self._under_way},
-                    timeout=LOOK_AGAIN_S,
-                    return_when=asyncio.FIRST_COMPLETED,
+                    {halt, fresh, *self._under_way}, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED
                 )
                 fresh.cancel()
             await asyncio.gather(*self._under_way)
@@ -164,9 +156,13 @@ class Courier:
             return
         if verdict.fate is not Fate.DELIVERED:
             log.warning(
-                "delivery %s to endpoint %s, attempt %d: %s; %s", delivery.id, delivery.endpoint.id,
-                delivery.attempts + 1, outcome.reason, verdict.fate.value,
-            )  # fmt: skip
+                "delivery %s to endpoint %s, attempt %d: %s; %s",
+                delivery.id,
+                delivery.endpoint.id,
+                delivery.attempts + 1,
+                outcome.reason,
+                verdict.fate.value,
+            )
 
     async def _on_books(self, call: Callable[..., Answer], *words: object) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._books, call, *words)

@@ -39,11 +39,7 @@ class HttpSender:
     """Sends webhooks; one per event loop. Close it, or use it in an `async with`."""
 
     def __init__(
-        self,
-        *,
-        public_only: bool = False,
-        tls: ssl.SSLContext | None = None,
-        timeout_s: float = TIMEOUT_S,
+        self, *, public_only: bool = False, tls: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
         """`tls`: for authorities of one's own; without it, those that certifi knows. Raises `WrongType` for
         one that does not verify."""

@@ -35,9 +35,20 @@ THREADS = 32
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 for one in (
-    customers, plans, segments, money, spending, top_ups, metering, events, webhooks, records, finance,
-    epochs, tokens,
-):  # fmt: skip
+    customers,
+    plans,
+    segments,
+    money,
+    spending,
+    top_ups,
+    metering,
+    events,
+    webhooks,
+    records,
+    finance,
+    epochs,
+    tokens,
+):
     router.include_router(one.router)
 
 

@@ -168,11 +168,7 @@ def reading(*scopes: str) -> Callable[..., Awaitable[Asked]]:
     """A dependency for endpoints that change nothing."""
     who = Depends(allowed(*scopes))
 
-    async def dependency(
-        request: Request,
-        principal: Principal = who,
-        if_none_match: Tag = None,
-    ) -> Asked:
+    async def dependency(request: Request, principal: Principal = who, if_none_match: Tag = None) -> Asked:
         state = request.app.state
         return Asked(state.service, state.clock, None, if_none_match)
 

@@ -69,10 +69,16 @@ class CustomerTerms(Body):
             for name, one in self.addons.items()
         }
         return put_customer(
-            id, plan=self.plan, version=self.version, addons=addons, aliases=self.aliases,
-            trial_plan=self.trial_plan, trial_version=self.trial_version,
-            trial_until=instant_of(self.trial_until, "trial_until"), since=instant_of(self.since, "since"),
-        )  # fmt: skip
+            id,
+            plan=self.plan,
+            version=self.version,
+            addons=addons,
+            aliases=self.aliases,
+            trial_plan=self.trial_plan,
+            trial_version=self.trial_version,
+            trial_until=instant_of(self.trial_until, "trial_until"),
+            since=instant_of(self.since, "since"),
+        )
 
 
 class NamedCustomer(CustomerTerms):
@@ -154,9 +160,13 @@ def put_override_terms(
 ) -> Response:
     """Makes an exception for one customer; another of the feature gives way."""
     request = put_override(
-        customer, feature, value_of(body.value), starts_at=instant_of(body.starts_at, "starts_at"),
-        expires_at=instant_of(body.expires_at, "expires_at"), reason=change.reason(body.reason),
-    )  # fmt: skip
+        customer,
+        feature,
+        value_of(body.value),
+        starts_at=instant_of(body.starts_at, "starts_at"),
+        expires_at=instant_of(body.expires_at, "expires_at"),
+        reason=change.reason(body.reason),
+    )
     change.service.put_override(request, by=change.by)
     return change.nothing()
 

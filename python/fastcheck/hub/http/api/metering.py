@@ -88,8 +88,12 @@ def list_usage_events(
     """Events that may count in [since, until): those dated in it, then those dated before of which was heard
     later."""
     rows, after = asked.service.metered(
-        customer, feature, given_instant(since, "since"), given_instant(until, "until"),
-        place_of(cursor, bool, int, str), limit,
-    )  # fmt: skip
+        customer,
+        feature,
+        given_instant(since, "since"),
+        given_instant(until, "until"),
+        place_of(cursor, bool, int, str),
+        limit,
+    )
     events = tuple(MeteredEvent(*row[:5], tuple(UsageCorrection(*one) for one in row[5])) for row in rows)
     return asked.answer(Page(events, cursor_of(after)), Page[MeteredEvent])

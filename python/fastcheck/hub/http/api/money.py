@@ -63,9 +63,11 @@ class GrantTerms(Body):
     )
     reason: Note = None
     every: StrictStr | None = Field(
-        default=None, max_length=64, description="How often the balance is set to the full amount again.",
+        default=None,
+        max_length=64,
+        description="How often the balance is set to the full amount again.",
         examples=["1 month"],
-    )  # fmt: skip
+    )
     anchor: StrictStr = Field(
         default="anniversary", max_length=32, description="anniversary (of `effective_at`) or calendar."
     )
@@ -84,12 +86,21 @@ def make_grant_of(customer: CustomerKey, body: GrantTerms, change: Changes) -> R
             if one in rollover:
                 rollover[one] = credits_of(rollover[one])
     request = make_grant(
-        customer, body.pool, credits_of(body.amount), id=change.own_id(body.id, "g"),
-        priority=body.priority, effective_at=instant_of(body.effective_at, "effective_at"),
-        expires_at=instant_of(body.expires_at, "expires_at"), kind=body.kind,
-        reason=change.reason(body.reason), every=body.every, anchor=body.anchor, zone=body.zone,
-        rollover=rollover, cost=cost_of(body.cost),
-    )  # fmt: skip
+        customer,
+        body.pool,
+        credits_of(body.amount),
+        id=change.own_id(body.id, "g"),
+        priority=body.priority,
+        effective_at=instant_of(body.effective_at, "effective_at"),
+        expires_at=instant_of(body.expires_at, "expires_at"),
+        kind=body.kind,
+        reason=change.reason(body.reason),
+        every=body.every,
+        anchor=body.anchor,
+        zone=body.zone,
+        rollover=rollover,
+        cost=cost_of(body.cost),
+    )
     return change.done(change.service.grant(request, by=change.by).grant)
 
 

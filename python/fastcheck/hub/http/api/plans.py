@@ -67,9 +67,12 @@ class Destined(Body):
     def destination(self) -> Destination:
         """For the service."""
         return destination(
-            self.plan, version=self.version, when=_when(self.when), keep_since=self.keep_since,
+            self.plan,
+            version=self.version,
+            when=_when(self.when),
+            keep_since=self.keep_since,
             replace=self.replace,
-        )  # fmt: skip
+        )
 
 
 class MoveOfCustomers(Destined):

@@ -144,10 +144,13 @@ def list_usage(
     """Usage records in the order they were stored. With filters a page may hold fewer than `limit` and still
     have a cursor."""
     found = asked.service.list_usage(
-        cursor, limit, customer, feature,
+        cursor,
+        limit,
+        customer,
+        feature,
         None if since is None else given_instant(since, "since"),
         None if until is None else given_instant(until, "until"),
-    )  # fmt: skip
+    )
     records = tuple(UsageRecord(*one[:5], tuple(Quantity(*part) for part in one[5])) for one in found.items)
     return asked.answer(Page(records, found.cursor), Page[UsageRecord])
 
@@ -166,7 +169,13 @@ def check_feature(customer: CustomerKey, feature: FeatureName, asked: ReadsBalan
     found = asked.service.explain(customer, feature)
     return asked.answer(
         FeatureCheck(
-            found.customer, found.feature, found.kind, found.at, found.value, found.source, found.allowed,
+            found.customer,
+            found.feature,
+            found.kind,
+            found.at,
+            found.value,
+            found.source,
+            found.allowed,
             found.reason,
         )
-    )  # fmt: skip
+    )

@@ -96,9 +96,13 @@ def put_segment_override_terms(
 ) -> Response:
     """Makes an exception for every member of a segment, present and future."""
     request = put_segment_override(
-        segment, feature, value_of(body.value), starts_at=instant_of(body.starts_at, "starts_at"),
-        expires_at=instant_of(body.expires_at, "expires_at"), reason=change.reason(body.reason),
-    )  # fmt: skip
+        segment,
+        feature,
+        value_of(body.value),
+        starts_at=instant_of(body.starts_at, "starts_at"),
+        expires_at=instant_of(body.expires_at, "expires_at"),
+        reason=change.reason(body.reason),
+    )
     return _part(change, change.service.put_segment_override(request, by=change.by))
 
 

@@ -88,9 +88,14 @@ def make_refund_of(customer: CustomerKey, body: RefundTerms, change: Changes) ->
     before."""
     id = change.own_id(body.id, "refund", body.event)
     request = make_refund(
-        customer, body.pool, credits_of(body.amount), id=id, event=body.event,
-        expires_at=instant_of(body.expires_at, "expires_at"), reason=change.reason(body.reason),
-    )  # fmt: skip
+        customer,
+        body.pool,
+        credits_of(body.amount),
+        id=id,
+        event=body.event,
+        expires_at=instant_of(body.expires_at, "expires_at"),
+        reason=change.reason(body.reason),
+    )
     return change.done(change.service.refund(request, by=change.by).grant)
 
 
@@ -130,9 +135,13 @@ def list_caps(customer: CustomerKey, asked: Reads) -> Response:
 def reserve_credits(customer: CustomerKey, body: ReservationTerms, change: Spends) -> Response:
     """Holds credits at the hub; `state` is `denied` where they are not all there."""
     request = reserve(
-        customer, body.pool, credits_of(body.amount), id=change.own_id(body.id, "h"), ttl_ms=body.ttl_ms,
+        customer,
+        body.pool,
+        credits_of(body.amount),
+        id=change.own_id(body.id, "h"),
+        ttl_ms=body.ttl_ms,
         key=body.key,
-    )  # fmt: skip
+    )
     return change.done(change.service.reserve(request, by=change.by))
 
 

@@ -70,9 +70,13 @@ def make_token(body: TokenTerms, change: Changes) -> Response:
     """Makes a token. `token` is in this answer and never again; repeated with its Idempotency-Key, the answer
     has none."""
     made = _tokens(change).make_token(
-        body.name, body.scopes, environment=body.environment,
-        expires_at=instant_of(body.expires_at, "expires_at"), rate_per_s=body.rate_per_s, by=change.by,
-    )  # fmt: skip
+        body.name,
+        body.scopes,
+        environment=body.environment,
+        expires_at=instant_of(body.expires_at, "expires_at"),
+        rate_per_s=body.rate_per_s,
+        by=change.by,
+    )
     return change.done(made)
 
 

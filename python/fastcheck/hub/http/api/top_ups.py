@@ -45,9 +45,14 @@ def put_top_up_terms(customer: CustomerKey, pool: PoolName, body: TopUpTerms, ch
     """Makes or changes the rule of an account."""
     cap = None if body.monthly_cap is None else credits_of(body.monthly_cap)
     request = put_top_up(
-        customer, pool, credits_of(body.threshold), credits_of(body.target), monthly_cap=cap,
-        cost=cost_of(body.cost), reason=change.reason(body.reason),
-    )  # fmt: skip
+        customer,
+        pool,
+        credits_of(body.threshold),
+        credits_of(body.target),
+        monthly_cap=cap,
+        cost=cost_of(body.cost),
+        reason=change.reason(body.reason),
+    )
     return change.done(change.service.put_top_up(request, by=change.by))
 
 

@@ -35,18 +35,21 @@ class WebhookTerms(Body):
         examples=["https://example.com/hook"],
     )
     kinds: list[Annotated[StrictStr, Field(max_length=64)]] | None = Field(
-        default=None, max_length=KINDS_MAX, description="Only events of these kinds; null: all.",
+        default=None,
+        max_length=KINDS_MAX,
+        description="Only events of these kinds; null: all.",
         examples=[["low_balance"]],
-    )  # fmt: skip
+    )
 
 
 class Rotation(Body):
     """Another secret."""
 
     overlap_ms: StrictInt = Field(
-        default=OVERLAP_MS, description="How long the old one signs as well, 30 days at most.",
+        default=OVERLAP_MS,
+        description="How long the old one signs as well, 30 days at most.",
         json_schema_extra={"minimum": 0, "maximum": OVERLAP_MS_MAX},
-    )  # fmt: skip
+    )
 
 
 @router.post("/webhooks", **answers(WebhookState, changes=True))

@@ -130,10 +130,11 @@ class Accounts(History):
             [
                 {"of": one.number, "name": one.pool, "next": one.next_change_at}
                 for one in changed
-                if not _sums_differ(one) and one.before is not None
+                if not _sums_differ(one)
+                and one.before is not None
                 and one.before.holdings != one.after.holdings
             ],
-        )  # fmt: skip
+        )
         self._put_postings(((one.number, one.pool, one.moved()) for one in changed), now)
 
     def grant(self, id: str) -> StoredGrant | None:
@@ -145,12 +146,18 @@ class Accounts(History):
 def _sums_differ(one: ChangedAccount) -> bool:
     before, after = one.before, one.after
     return before is None or (before.overage, before.written_off, before.as_of) != (
-        after.overage, after.written_off, after.as_of,
-    )  # fmt: skip
+        after.overage,
+        after.written_off,
+        after.as_of,
+    )
 
 
 def _account_row(one: ChangedAccount) -> dict[str, Any]:
     return {
-        "number": one.number, "pool": one.pool, "overage": one.after.overage,
-        "written_off": one.after.written_off, "as_of": one.after.as_of, "next_change_at": one.next_change_at,
-    }  # fmt: skip
+        "number": one.number,
+        "pool": one.pool,
+        "overage": one.after.overage,
+        "written_off": one.after.written_off,
+        "as_of": one.after.as_of,
+        "next_change_at": one.next_change_at,
+    }

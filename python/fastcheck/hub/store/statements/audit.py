@@ -11,13 +11,19 @@ from fastcheck.wire.packing import pack
 _PUT = insert(audit).inline()
 _BEFORE = (
     select(
-        audit.c.number, audit.c.at, audit.c.author, audit.c.action, audit.c.subject, audit.c.reason,
-        audit.c.before, audit.c.after,
+        audit.c.number,
+        audit.c.at,
+        audit.c.author,
+        audit.c.action,
+        audit.c.subject,
+        audit.c.reason,
+        audit.c.before,
+        audit.c.after,
     )
     .where(audit.c.number < bindparam("below"))
     .order_by(audit.c.number.desc())
     .limit(bindparam("count"))
-)  # fmt: skip
+)
 _BEFORE_OF = _BEFORE.where(audit.c.subject == bindparam("about"))
 
 
@@ -31,11 +37,15 @@ class Audit(Subject):
         self._db.execute(
             _PUT,
             {
-                "at": at, "author": author, "action": action, "subject": subject, "reason": reason,
+                "at": at,
+                "author": author,
+                "action": action,
+                "subject": subject,
+                "reason": reason,
                 "before": None if before is None else pack(before),
                 "after": None if after is None else pack(after),
             },
-        )  # fmt: skip
+        )
 
     def audit_before(
         self, number: int, subject: str | None, limit: int

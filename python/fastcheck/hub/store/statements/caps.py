@@ -33,17 +33,18 @@ class StoredCap:
 
 
 _NAMES = [field.name for field in fields(StoredCap)]
-_all = select(*(caps.c[name] for name in _NAMES)).order_by(
-    caps.c.pool, caps.c.key, caps.c.unit, caps.c.count
-)
+_all = select(*(caps.c[name] for name in _NAMES)).order_by(caps.c.pool, caps.c.key, caps.c.unit, caps.c.count)
 _of = caps.c.number == bindparam("of")
 _OF_POOL = _all.where(_of, caps.c.pool == bindparam("name"))
 _OF_NUMBERS = _all.where(caps.c.number.in_(bindparam("numbers", expanding=True)))
 _PUT = Upsert(caps)
 _REMOVE = delete(caps).where(
-    _of, caps.c.pool == bindparam("name"), caps.c.key == bindparam("of_key"),
-    caps.c.unit == bindparam("of_unit"), caps.c.count == bindparam("of_count"),
-)  # fmt: skip
+    _of,
+    caps.c.pool == bindparam("name"),
+    caps.c.key == bindparam("of_key"),
+    caps.c.unit == bindparam("of_unit"),
+    caps.c.count == bindparam("of_count"),
+)
 
 
 class Caps(Subject):
@@ -71,9 +72,12 @@ class Caps(Subject):
             _REMOVE,
             [
                 {
-                    "of": one.number, "name": one.pool, "of_key": one.key, "of_unit": one.unit,
+                    "of": one.number,
+                    "name": one.pool,
+                    "of_key": one.key,
+                    "of_unit": one.unit,
                     "of_count": one.count,
                 }
                 for one in rows
             ],
-        )  # fmt: skip
+        )

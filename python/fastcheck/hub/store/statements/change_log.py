@@ -59,9 +59,7 @@ _STATE = select(meta.c.key, meta.c.value).where(
 )
 _COUNTED = {"digest": "new_digest", "digest_seq": "new_seq", "changes_bytes": "new_bytes"}
 _new_values = {key: bindparam(to, type_=BigInteger) for key, to in _COUNTED.items()}
-_COUNT = (
-    update(meta).where(meta.c.key.in_(list(_COUNTED))).values(value=case(_new_values, value=meta.c.key))
-)
+_COUNT = update(meta).where(meta.c.key.in_(list(_COUNTED))).values(value=case(_new_values, value=meta.c.key))
 _PUT = insert(changes)
 _SIZES = (
     select(changes.c.seq, func.length(changes.c.body))
@@ -70,12 +68,10 @@ _SIZES = (
     .limit(CHANGES_PER_READ_MAX)
 )
 _BETWEEN = (
-    select(
-        changes.c.seq, changes.c.at, changes.c.kind, changes.c.body, changes.c.count, changes.c.digest,
-    )
+    select(changes.c.seq, changes.c.at, changes.c.kind, changes.c.body, changes.c.count, changes.c.digest)
     .where(changes.c.seq > bindparam("after"), changes.c.seq <= bindparam("last"))
     .order_by(changes.c.seq)
-)  # fmt: skip
+)
 _OLDEST = (
     select(changes.c.seq, changes.c.at, changes.c.bytes_through - func.length(changes.c.body))
     .order_by(changes.c.seq)
@@ -109,9 +105,13 @@ class ChangeLog(Subject):
         """Where ledger and log stand. Exact in a transaction that holds the row of seq."""
         found = {key: int(value) for key, value in self._db.execute(_STATE)}
         return LogState(
-            found.get("epoch"), found["seq"], unsigned(found["digest"]), found["digest_seq"],
-            found["changes_from"], found["changes_bytes"],
-        )  # fmt: skip
+            found.get("epoch"),
+            found["seq"],
+            unsigned(found["digest"]),
+            found["digest_seq"],
+            found["changes_from"],
+            found["changes_bytes"],
+        )
 
     def log_change(self, change: LoggedChange, bytes_through: int) -> None:
         """Adds a change whose number this transaction has taken. `bytes_through`: of all that were ever
@@ -120,18 +120,21 @@ class ChangeLog(Subject):
         self._db.execute(
             _PUT,
             {
-                "seq": change.seq, "at": change.at, "kind": change.kind, "body": change.body,
-                "count": change.count, "digest": digest, "bytes_through": bytes_through,
+                "seq": change.seq,
+                "at": change.at,
+                "kind": change.kind,
+                "body": change.body,
+                "count": change.count,
+                "digest": digest,
+                "bytes_through": bytes_through,
             },
-        )  # fmt: skip
+        )
         self._db.execute(_COUNT, {"new_digest": digest, "new_seq": change.seq, "new_bytes": bytes_through})
         self.logged_seq = change.seq
 
     def count_changes(self, digest: int, seq: int, changes_bytes: int) -> None:
         """Notes the digest after a change that was not logged."""
-        self._db.execute(
-            _COUNT, {"new_digest": signed(digest), "new_seq": seq, "new_bytes": changes_bytes}
-        )
+        self._db.execute(_COUNT, {"new_digest": signed(digest), "new_seq": seq, "new_bytes": changes_bytes})
 
     def changes_after(self, after: int, limit_bytes: int) -> list[LoggedChange]:
         """Logged changes in order: as many as have `limit_bytes` together, and at least one."""

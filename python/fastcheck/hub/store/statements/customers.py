@@ -177,22 +177,26 @@ class Customers(Subject):
         self._db.execute(_KEEP_PAST, {"numbers": numbers, "until": until})
         return until
 
-    def put_customers(
-        self, rows: Iterable[tuple[CustomerRecord, bytes, Since]], seq: int, at: int
-    ) -> None:
+    def put_customers(self, rows: Iterable[tuple[CustomerRecord, bytes, Since]], seq: int, at: int) -> None:
         """Writes customers' rows, new or known (see `keep_past`), with what hangs on them."""
         rows = list(rows)
         self._many(
             _PUT.on(self._db),
             [
                 {
-                    "number": one.number, "id": one.id, "seq": seq, "deleted": one.deleted, "plan": one.plan,
-                    "version": one.version, "record": packed, "since": _pack_since(since),
+                    "number": one.number,
+                    "id": one.id,
+                    "seq": seq,
+                    "deleted": one.deleted,
+                    "plan": one.plan,
+                    "version": one.version,
+                    "record": packed,
+                    "since": _pack_since(since),
                     "changed_at": at,
                 }
                 for one, packed, since in rows
             ],
-        )  # fmt: skip
+        )
         self._many(
             _PUT_ALIASES, [{"key": key, "number": one.number} for one, _, _ in rows for key in one.aliases]
         )

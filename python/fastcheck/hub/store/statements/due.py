@@ -17,9 +17,11 @@ _DUE = (
     .limit(bindparam("count"))
 )
 _STILL_DUE = select(accounts.c.number).where(
-    accounts.c.number == bindparam("of"), accounts.c.pool == bindparam("name"),
-    accounts.c.next_change_at <= bindparam("until"), ~_lent,
-)  # fmt: skip
+    accounts.c.number == bindparam("of"),
+    accounts.c.pool == bindparam("name"),
+    accounts.c.next_change_at <= bindparam("until"),
+    ~_lent,
+)
 
 
 class Due(Subject):

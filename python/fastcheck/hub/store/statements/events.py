@@ -50,9 +50,11 @@ class StoredNotice:
 
 _EVENT = (events.c.place, events.c.id, events.c.kind, events.c.at, events.c.customer, events.c.data)
 _AFTER = (
-    select(*_EVENT).where(events.c.place > bindparam("after")).order_by(events.c.place)
+    select(*_EVENT)
+    .where(events.c.place > bindparam("after"))
+    .order_by(events.c.place)
     .limit(bindparam("count"))
-)  # fmt: skip
+)
 _kind, _of = events.c.kind == bindparam("of_kind"), events.c.number == bindparam("of")
 _PAGES = {
     (False, False): _AFTER, (True, False): _AFTER.where(_kind), (False, True): _AFTER.where(_of),
@@ -81,9 +83,12 @@ _DUE = (
     .order_by(notices.c.due_at, notices.c.number)
     .limit(bindparam("count"))
 )
-_TELL = update(notices).where(
-    *_key, notices.c.at == bindparam("ends_at"), notices.c.told_at.is_(None)
-).values(told_at=bindparam("now")).execution_options(preserve_rowcount=True)  # fmt: skip
+_TELL = (
+    update(notices)
+    .where(*_key, notices.c.at == bindparam("ends_at"), notices.c.told_at.is_(None))
+    .values(told_at=bindparam("now"))
+    .execution_options(preserve_rowcount=True)
+)
 
 
 class Events(Catalogs):
@@ -110,10 +115,13 @@ class Events(Catalogs):
         pool, percent = data.get("pool"), data.get("percent")
         self.told.append(
             Told(
-                event, number, pool if isinstance(pool, str) else None,
-                percent if isinstance(percent, int) else None, remaining,
+                event,
+                number,
+                pool if isinstance(pool, str) else None,
+                percent if isinstance(percent, int) else None,
+                remaining,
             )
-        )  # fmt: skip
+        )
 
     def flush_events(self) -> None:
         """Stores the events of this transaction, and a delivery of each for every webhook that wants it. The
@@ -126,26 +134,37 @@ class Events(Catalogs):
             _PUT,
             [
                 {
-                    "place": place, "id": one.event.id, "kind": one.event.kind.value, "at": one.event.at,
-                    "number": one.number, "customer": one.event.customer, "data": _packed(one.event.data),
+                    "place": place,
+                    "id": one.event.id,
+                    "kind": one.event.kind.value,
+                    "at": one.event.at,
+                    "number": one.number,
+                    "customer": one.event.customer,
+                    "data": _packed(one.event.data),
                 }
                 for place, one in placed
             ],
-        )  # fmt: skip
+        )
         wanted = [(id, kinds and set(unpack(kinds))) for id, kinds in self._db.execute(_ENABLED)]
         self._many(
             _PUT_DELIVERIES,
             [
                 {
-                    "webhook": id, "event": place, "id": f"{one.event.id}/{id}", "attempts": 0,
-                    "next_at": one.event.at, "claimed_until": 0, "state": "waiting", "why": "",
+                    "webhook": id,
+                    "event": place,
+                    "id": f"{one.event.id}/{id}",
+                    "attempts": 0,
+                    "next_at": one.event.at,
+                    "claimed_until": 0,
+                    "state": "waiting",
+                    "why": "",
                     "changed_at": one.event.at,
                 }
                 for place, one in placed
                 for id, kinds in wanted
                 if kinds is None or one.event.kind.value in kinds
             ],
-        )  # fmt: skip
+        )
 
     def events_after(
         self, place: int, limit: int, kind: str | None = None, number: int | None = None
@@ -169,8 +188,9 @@ class Events(Catalogs):
         new = {(one.number, one.kind, one.subject): one for one in wanted}
         gone = [
             {"of": key[0], "of_pool": "", "of_kind": key[1], "of_subject": key[2]}
-            for key in old if key not in new
-        ]  # fmt: skip
+            for key in old
+            if key not in new
+        ]
         self._many(_REMOVE_NOTICE, gone)
         self.put_notices([one for key, one in new.items() if old.get(key) != one.at])
 
@@ -202,6 +222,4 @@ def stored_event(id: str, kind: str, at: int, customer: str | None, data: bytes)
 
 
 def _packed(data: Mapping[str, Value]) -> bytes:
-    return pack({
-        key: f"{value:f}" if isinstance(value, Decimal) else value for key, value in data.items()
-    })  # fmt: skip
+    return pack({key: f"{value:f}" if isinstance(value, Decimal) else value for key, value in data.items()})

@@ -40,20 +40,35 @@ def _then(name: str) -> ColumnElement[Any]:
     return (
         select(grants_past.c[name])
         .where(
-            grants_past.c.number == postings.c.number, grants_past.c.pool == postings.c.pool,
-            grants_past.c.until_at > postings.c.booked_at, grants_past.c.id == postings.c.grant,
+            grants_past.c.number == postings.c.number,
+            grants_past.c.pool == postings.c.pool,
+            grants_past.c.until_at > postings.c.booked_at,
+            grants_past.c.id == postings.c.grant,
         )
-        .order_by(grants_past.c.until_at).limit(1).scalar_subquery()
-    )  # fmt: skip
+        .order_by(grants_past.c.until_at)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 # Only what came from the catalog ever changes its price, and only where units are put in is it looked at.
 _priced = and_(postings.c.source == "issued", grants.c.source.is_not(None))
 _MOVEMENTS = (
     select(
-        postings.c.number, postings.c.pool, postings.c.place, customers.c.id, postings.c.at,
-        postings.c.booked_at, postings.c.grant, grants.c.kind, postings.c.source, postings.c.target,
-        postings.c.units, grants.c.amount, grants.c.cost, grants.c.currency,
+        postings.c.number,
+        postings.c.pool,
+        postings.c.place,
+        customers.c.id,
+        postings.c.at,
+        postings.c.booked_at,
+        postings.c.grant,
+        grants.c.kind,
+        postings.c.source,
+        postings.c.target,
+        postings.c.units,
+        grants.c.amount,
+        grants.c.cost,
+        grants.c.currency,
         *(case((_priced, _then(name)), else_=None) for name in ("amount", "cost", "currency")),
     )
     .join_from(postings, customers, customers.c.number == postings.c.number, isouter=True)
@@ -66,41 +81,53 @@ _MOVEMENTS = (
     )
     .order_by(postings.c.number, postings.c.pool, postings.c.place)
     .limit(bindparam("count"))
-)  # fmt: skip
+)
 _USAGE = (
     select(
-        customers.c.number, usage_records.c.number, usage_records.c.customer, usage_records.c.at,
-        usage_records.c.feature, usage_records.c.units,
+        customers.c.number,
+        usage_records.c.number,
+        usage_records.c.customer,
+        usage_records.c.at,
+        usage_records.c.feature,
+        usage_records.c.units,
     )
     .join_from(customers, usage_records, usage_records.c.customer == customers.c.id)
     .where(
         tuple_(customers.c.number, usage_records.c.number) > tuple_(bindparam("of"), bindparam("after")),
         usage_records.c.number <= bindparam("through"),
-        usage_records.c.at >= bindparam("since"), usage_records.c.at < bindparam("until"),
+        usage_records.c.at >= bindparam("since"),
+        usage_records.c.at < bindparam("until"),
     )
     .order_by(customers.c.number, usage_records.c.number)
     .limit(bindparam("count"))
-)  # fmt: skip
+)
 _earlier = case((postings.c.at < bindparam("since"), 1), else_=0)
 _SUMS = (
     select(
-        _earlier, postings.c.pool, postings.c.source, postings.c.target, *sums_of(postings.c.units),
+        _earlier,
+        postings.c.pool,
+        postings.c.source,
+        postings.c.target,
+        *sums_of(postings.c.units),
         func.count(),
     )
     .where(
-        postings.c.place > bindparam("after"), postings.c.place <= bindparam("through"),
+        postings.c.place > bindparam("after"),
+        postings.c.place <= bindparam("through"),
         postings.c.at < bindparam("until"),
     )
     .group_by(_earlier, postings.c.pool, postings.c.source, postings.c.target)
-)  # fmt: skip
+)
 _USAGE_SUMS = (
     select(usage_records.c.feature, *sums_of(usage_records.c.units), func.count())
     .where(
-        usage_records.c.number > bindparam("after"), usage_records.c.number <= bindparam("through"),
-        usage_records.c.at >= bindparam("since"), usage_records.c.at < bindparam("until"),
+        usage_records.c.number > bindparam("after"),
+        usage_records.c.number <= bindparam("through"),
+        usage_records.c.at >= bindparam("since"),
+        usage_records.c.at < bindparam("until"),
     )
     .group_by(usage_records.c.feature)
-)  # fmt: skip
+)
 _LAST = select(
     select(func.coalesce(func.max(postings.c.place), 0)).scalar_subquery(),
     select(func.coalesce(func.max(usage_records.c.number), 0)).scalar_subquery(),

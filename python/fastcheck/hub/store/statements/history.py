@@ -38,17 +38,26 @@ _sums = ("overage", "written_off", "as_of")
 _ACCOUNT_NOW = select(*(accounts.c[name] for name in _sums)).where(
     accounts.c.number == bindparam("of"), accounts.c.pool == bindparam("name"), accounts.c.changed_at <= _at
 )
-_ACCOUNT_PAST = select(*(accounts_past.c[name] for name in _sums)).where(
-    accounts_past.c.number == bindparam("of"), accounts_past.c.pool == bindparam("name"),
-    accounts_past.c.until_at > _at, accounts_past.c.from_at <= _at,
-).order_by(accounts_past.c.until_at).limit(1)  # fmt: skip
+_ACCOUNT_PAST = (
+    select(*(accounts_past.c[name] for name in _sums))
+    .where(
+        accounts_past.c.number == bindparam("of"),
+        accounts_past.c.pool == bindparam("name"),
+        accounts_past.c.until_at > _at,
+        accounts_past.c.from_at <= _at,
+    )
+    .order_by(accounts_past.c.until_at)
+    .limit(1)
+)
 _GRANTS_NOW = select(*COLUMNS).where(
     grants.c.number == bindparam("of"), grants.c.pool == bindparam("name"), grants.c.changed_at <= _at
 )
 _GRANTS_PAST = select(*(grants_past.c[column.name] for column in COLUMNS)).where(
-    grants_past.c.number == bindparam("of"), grants_past.c.pool == bindparam("name"),
-    grants_past.c.until_at > _at, grants_past.c.from_at <= _at,
-)  # fmt: skip
+    grants_past.c.number == bindparam("of"),
+    grants_past.c.pool == bindparam("name"),
+    grants_past.c.until_at > _at,
+    grants_past.c.from_at <= _at,
+)
 _PUT_POSTINGS = insert(postings)
 _POSTINGS = (
     select(postings.c.at, postings.c.grant, postings.c.source, postings.c.target, postings.c.units)
@@ -98,10 +107,16 @@ class History(Subject):
             _PUT_POSTINGS,
             [
                 {
-                    "number": number, "pool": pool, "at": one.at, "booked_at": now, "grant": one.grant,
-                    "source": one.source.value, "target": one.target.value, "units": one.units,
+                    "number": number,
+                    "pool": pool,
+                    "at": one.at,
+                    "booked_at": now,
+                    "grant": one.grant,
+                    "source": one.source.value,
+                    "target": one.target.value,
+                    "units": one.units,
                 }
                 for number, pool, movements in moved
                 for one in double_entry(movements)
             ],
-        )  # fmt: skip
+        )

@@ -70,24 +70,28 @@ _FORGET = delete(leases).where(
     *_of_account, leases.c.lease <= bindparam("last_gone"), leases.c.open == false()
 )
 _PUT_LATE_RETURN = InsertOnce(late_returns)
-_UNFOLDED = select(
-    func.coalesce(func.sum(leases.c.spent - leases.c.returned - leases.c.folded), 0)
-).where(leases.c.number == bindparam("of"), leases.c.pool == bindparam("name"), leases.c.open == true())
-_HOSTS = select(leases.c.host).where(
-    leases.c.number == bindparam("of"), leases.c.pool == bindparam("name")
-).distinct()  # fmt: skip
-_SETTLED = select(
-    leases.c.settled_at, leases.c.spent - leases.c.returned - leases.c.folded
-).where(*_of_account, leases.c.open == true())  # fmt: skip
+_UNFOLDED = select(func.coalesce(func.sum(leases.c.spent - leases.c.returned - leases.c.folded), 0)).where(
+    leases.c.number == bindparam("of"), leases.c.pool == bindparam("name"), leases.c.open == true()
+)
+_HOSTS = (
+    select(leases.c.host)
+    .where(leases.c.number == bindparam("of"), leases.c.pool == bindparam("name"))
+    .distinct()
+)
+_SETTLED = select(leases.c.settled_at, leases.c.spent - leases.c.returned - leases.c.folded).where(
+    *_of_account, leases.c.open == true()
+)
 _RECORDED = (
     select(settlements.c.net - settlements.c.folded)
     .where(
-        settlements.c.number == bindparam("of"), settlements.c.pool == bindparam("name"),
-        settlements.c.host == bindparam("at_host"), settlements.c.at <= bindparam("at"),
+        settlements.c.number == bindparam("of"),
+        settlements.c.pool == bindparam("name"),
+        settlements.c.host == bindparam("at_host"),
+        settlements.c.at <= bindparam("at"),
     )
     .order_by(settlements.c.at.desc(), settlements.c.lease.desc())
     .limit(1)
-)  # fmt: skip
+)
 _RECORD = Upsert(settlements)
 
 
@@ -166,12 +170,17 @@ class Leases(Subject):
             _RECORD.on(self._db),
             [
                 {
-                    "number": one.number, "pool": one.pool, "host": one.host, "at": one.recorded_at,
-                    "lease": one.lease, "net": one.net, "folded": one.folded,
+                    "number": one.number,
+                    "pool": one.pool,
+                    "host": one.host,
+                    "at": one.recorded_at,
+                    "lease": one.lease,
+                    "net": one.net,
+                    "folded": one.folded,
                 }
                 for one in settled
             ],
-        )  # fmt: skip
+        )
 
     def put_late_return(self, key: str, number: int, pool: str, lease: int, units: int, at: int) -> bool:
         """Notes what a hold gave back after its lease was closed; False if it was noted before."""

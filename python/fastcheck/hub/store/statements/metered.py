@@ -40,21 +40,25 @@ _PUT = InsertOnce(usage_events)
 _of = (usage_events.c.number == bindparam("of"), usage_events.c.feature == bindparam("name"))
 _DATED = (
     _EVENTS.where(
-        *_of, usage_events.c.at >= bindparam("since"), usage_events.c.at < bindparam("until"),
+        *_of,
+        usage_events.c.at >= bindparam("since"),
+        usage_events.c.at < bindparam("until"),
         tuple_(usage_events.c.at, usage_events.c.id) > tuple_(bindparam("after_at"), bindparam("after")),
     )
     .order_by(usage_events.c.at, usage_events.c.id)
     .limit(bindparam("count"))
-)  # fmt: skip
+)
 _LATE = (
     _EVENTS.where(
-        *_of, usage_events.c.at < bindparam("since"), usage_events.c.touched_at >= bindparam("since"),
+        *_of,
+        usage_events.c.at < bindparam("since"),
+        usage_events.c.touched_at >= bindparam("since"),
         tuple_(usage_events.c.touched_at, usage_events.c.id)
         > tuple_(bindparam("after_at"), bindparam("after")),
     )
     .order_by(usage_events.c.touched_at, usage_events.c.id)
     .limit(bindparam("count"))
-)  # fmt: skip
+)
 _CORRECTIONS = (
     select(*(usage_corrections.c[name] for name in StoredCorrection._fields))
     .where(usage_corrections.c.event.in_(bindparam("ids", expanding=True)))

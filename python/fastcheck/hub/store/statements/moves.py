@@ -60,9 +60,7 @@ _NEXT = select(func.min(moves.c.at)).where(_ahead)
 _AHEAD_AT = select(moves.c.at).where(_ahead, _of)
 _PUT = Upsert(moves)
 _CANCEL_OF = (
-    update(moves)
-    .where(_ahead, _of)
-    .values(cancelled_at=bindparam("now"), cancelled_why=bindparam("why"))
+    update(moves).where(_ahead, _of).values(cancelled_at=bindparam("now"), cancelled_why=bindparam("why"))
 )
 _PLANS_AHEAD = (
     select(moves.c.plan, moves.c.version, func.count(), func.min(customers.c.id))

@@ -29,12 +29,17 @@ class StoredOverride:
 _of = overrides.c.number == bindparam("of")
 _ALL = (
     select(
-        overrides.c.feature, overrides.c.setting, overrides.c.starts_at, overrides.c.expires_at,
-        overrides.c.reason, overrides.c.author, overrides.c.created_at,
+        overrides.c.feature,
+        overrides.c.setting,
+        overrides.c.starts_at,
+        overrides.c.expires_at,
+        overrides.c.reason,
+        overrides.c.author,
+        overrides.c.created_at,
     )
     .where(_of)
     .order_by(overrides.c.feature)
-)  # fmt: skip
+)
 _PUT = Upsert(overrides)
 _REMOVE_ALL = delete(overrides).where(_of)
 _REMOVE = _REMOVE_ALL.where(overrides.c.feature == bindparam("name"))
@@ -43,10 +48,14 @@ _REMOVE = _REMOVE_ALL.where(overrides.c.feature == bindparam("name"))
 def override_row(one: StoredOverride) -> dict[str, Any]:
     """An override as it is written, but for whose it is."""
     return {
-        "feature": one.feature, "setting": pack(one.setting), "starts_at": one.starts_at,
-        "expires_at": one.expires_at, "reason": one.reason, "author": one.author,
+        "feature": one.feature,
+        "setting": pack(one.setting),
+        "starts_at": one.starts_at,
+        "expires_at": one.expires_at,
+        "reason": one.reason,
+        "author": one.author,
         "created_at": one.created_at,
-    }  # fmt: skip
+    }
 
 
 class Overrides(Subject):
@@ -59,10 +68,7 @@ class Overrides(Subject):
 
     def put_override(self, number: int, one: StoredOverride) -> None:
         """Writes an override over an earlier one of the same feature."""
-        self._db.execute(
-            _PUT.on(self._db),
-            {"number": number, **override_row(one)},
-        )
+        self._db.execute(_PUT.on(self._db), {"number": number, **override_row(one)})
 
     def remove_override(self, number: int, feature: str | None = None) -> None:
         """Removes one override, or all of a customer's."""

@@ -55,9 +55,11 @@ _EXPIRE = (
 )
 _left = leases.c.lent - leases.c.spent + leases.c.returned
 _UNSPENT = select(func.coalesce(func.sum(case((_left > 0, _left), else_=0)), 0)).where(
-    leases.c.number == bindparam("of"), leases.c.pool == bindparam("name"), leases.c.open == true(),
+    leases.c.number == bindparam("of"),
+    leases.c.pool == bindparam("name"),
+    leases.c.open == true(),
     leases.c.host != bindparam("but_host"),
-)  # fmt: skip
+)
 _NO_HOST = "\x01"
 """Not the name of any host."""
 

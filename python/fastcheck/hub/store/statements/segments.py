@@ -139,10 +139,7 @@ class Segments(Subject):
 
     def put_segment_override(self, name: str, one: StoredOverride) -> None:
         """Writes an exception over an earlier one of the same feature."""
-        self._db.execute(
-            _PUT_OVERRIDE.on(self._db),
-            {"name": name, **override_row(one)},
-        )
+        self._db.execute(_PUT_OVERRIDE.on(self._db), {"name": name, **override_row(one)})
 
     def remove_segment_override(self, name: str, feature: str | None = None) -> None:
         """Removes one exception, or all of a segment's."""

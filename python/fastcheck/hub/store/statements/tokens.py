@@ -23,10 +23,18 @@ class StoredToken:
 
 
 _all = select(
-    tokens.c.id, tokens.c.environment, tokens.c.name, tokens.c.scopes, tokens.c.author, tokens.c.created_at,
-    tokens.c.expires_at, tokens.c.revoked_at, tokens.c.last_used_at, tokens.c.rate_per_s,
+    tokens.c.id,
+    tokens.c.environment,
+    tokens.c.name,
+    tokens.c.scopes,
+    tokens.c.author,
+    tokens.c.created_at,
+    tokens.c.expires_at,
+    tokens.c.revoked_at,
+    tokens.c.last_used_at,
+    tokens.c.rate_per_s,
     tokens.c.secret_sha256,
-)  # fmt: skip
+)
 _ONE = _all.where(tokens.c.id == bindparam("of"))
 _MANY = KeyListQuery(_all, tokens.c.id)
 _AFTER = _all.where(tokens.c.id > bindparam("after")).order_by(tokens.c.id).limit(bindparam("count"))

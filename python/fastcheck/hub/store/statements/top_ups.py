@@ -48,9 +48,12 @@ _DUE = (
     .order_by(top_ups.c.due_at, top_ups.c.number, top_ups.c.pool)
     .limit(bindparam("count"))
 )
-_IS_DUE = update(top_ups).where(_of, _named, _here, top_ups.c.due_at.is_(None)).values(
-    due_at=bindparam("now")
-).execution_options(preserve_rowcount=True)  # fmt: skip
+_IS_DUE = (
+    update(top_ups)
+    .where(_of, _named, _here, top_ups.c.due_at.is_(None))
+    .values(due_at=bindparam("now"))
+    .execution_options(preserve_rowcount=True)
+)
 _PUT = Upsert(top_ups)
 _REMOVE_OF = update(top_ups).where(_of, _here).values(removed_at=bindparam("now"), due_at=None)
 _with_id = (
@@ -59,9 +62,7 @@ _with_id = (
     .where(_here)
 )
 _OF = _with_id.where(_of).order_by(top_ups.c.pool)
-_AFTER = (
-    _with_id.where(top_ups.c.number > bindparam("after")).order_by(top_ups.c.number, top_ups.c.pool)
-)
+_AFTER = _with_id.where(top_ups.c.number > bindparam("after")).order_by(top_ups.c.number, top_ups.c.pool)
 
 
 class TopUps(Events):

@@ -34,9 +34,11 @@ def _within(customer: bool, feature: bool) -> tuple[Any, Any]:
     numbers = select(usage_records.c.number).where(*wanted).order_by(usage_records.c.number)
     part = numbers.limit(bindparam("scan")).subquery()
     return select(func.count(), func.max(part.c.number)), select(*_columns).where(
-        *wanted, usage_records.c.number <= bindparam("last"), usage_records.c.at >= bindparam("since"),
+        *wanted,
+        usage_records.c.number <= bindparam("last"),
+        usage_records.c.at >= bindparam("since"),
         usage_records.c.at < bindparam("until"),
-    ).order_by(usage_records.c.number).limit(bindparam("count"))  # fmt: skip
+    ).order_by(usage_records.c.number).limit(bindparam("count"))
 
 
 _WITHIN = {(of, name): _within(of, name) for of in (False, True) for name in (False, True)}

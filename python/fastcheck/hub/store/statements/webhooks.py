@@ -66,32 +66,50 @@ _claimed = text("deliveries.claimed_until > 0")
 _at = deliveries.c.webhook == bindparam("of")
 _NEXT_AT = select(func.min(deliveries.c.next_at)).where(_at, _waiting)
 _TAKEN = (
-    select(deliveries.c.id).where(_at, _waiting, _claimed, deliveries.c.claimed_until > bindparam("now"))
+    select(deliveries.c.id)
+    .where(_at, _waiting, _claimed, deliveries.c.claimed_until > bindparam("now"))
     .limit(1)
-)  # fmt: skip
+)
 _OLDEST = (
     select(
-        deliveries.c.id, deliveries.c.attempts, deliveries.c.next_at,
-        events.c.id, events.c.kind, events.c.at, events.c.customer, events.c.data,
+        deliveries.c.id,
+        deliveries.c.attempts,
+        deliveries.c.next_at,
+        events.c.id,
+        events.c.kind,
+        events.c.at,
+        events.c.customer,
+        events.c.data,
     )
     .join(events, events.c.place == deliveries.c.event)
     # The sum keeps the index of `next_at` out: all that is due would be sorted for each one taken.
     .where(_at, _waiting, deliveries.c.next_at + 0 <= bindparam("now"))
     .order_by(deliveries.c.event)
     .limit(1)
-)  # fmt: skip
+)
 _mine = deliveries.c.id == bindparam("of")
 _CLAIM = update(deliveries).where(_mine).values(claimed_until=bindparam("until"))
-_END = update(deliveries).where(_mine, _waiting).values(
-    state=bindparam("new"), claimed_until=0, why=bindparam("reason"), changed_at=bindparam("now")
-)  # fmt: skip
-_AGAIN = update(deliveries).where(_mine, _waiting).values(
-    attempts=deliveries.c.attempts + 1, next_at=bindparam("next"), claimed_until=0, why=bindparam("reason"),
-    changed_at=bindparam("now"),
-)  # fmt: skip
-_DIE = update(deliveries).where(_at, _waiting).values(
-    state="dead", claimed_until=0, why=bindparam("reason"), changed_at=bindparam("now")
-)  # fmt: skip
+_END = (
+    update(deliveries)
+    .where(_mine, _waiting)
+    .values(state=bindparam("new"), claimed_until=0, why=bindparam("reason"), changed_at=bindparam("now"))
+)
+_AGAIN = (
+    update(deliveries)
+    .where(_mine, _waiting)
+    .values(
+        attempts=deliveries.c.attempts + 1,
+        next_at=bindparam("next"),
+        claimed_until=0,
+        why=bindparam("reason"),
+        changed_at=bindparam("now"),
+    )
+)
+_DIE = (
+    update(deliveries)
+    .where(_at, _waiting)
+    .values(state="dead", claimed_until=0, why=bindparam("reason"), changed_at=bindparam("now"))
+)
 _fresh: Mapping[str, Any] = {
     "state": "waiting", "attempts": 0, "claimed_until": 0, "why": "", "next_at": bindparam("now"),
     "changed_at": bindparam("now"),
@@ -105,9 +123,11 @@ _shown = (
 )  # fmt: skip
 _DELIVERIES = select(*_shown).join(events, events.c.place == deliveries.c.event)
 _DELIVERY = _DELIVERIES.where(_mine)
-_AFTER = _DELIVERIES.where(deliveries.c.id > bindparam("after")).order_by(deliveries.c.id).limit(
-    bindparam("count")
-)  # fmt: skip
+_AFTER = (
+    _DELIVERIES.where(deliveries.c.id > bindparam("after"))
+    .order_by(deliveries.c.id)
+    .limit(bindparam("count"))
+)
 _in_state = deliveries.c.state == bindparam("in_state")
 _PAGES = {
     (False, False): _AFTER, (True, False): _AFTER.where(_in_state), (False, True): _AFTER.where(_at),
@@ -212,6 +232,11 @@ class Webhooks(Events):
 def _webhook(row: Sequence[Any]) -> StoredWebhook:
     id, url, kinds, secrets, enabled, author, created_at = row
     return StoredWebhook(
-        id, url, None if kinds is None else tuple(unpack(kinds)),
-        tuple((one[0], one[1]) for one in unpack(secrets)), bool(enabled), author, created_at,
-    )  # fmt: skip
+        id,
+        url,
+        None if kinds is None else tuple(unpack(kinds)),
+        tuple((one[0], one[1]) for one in unpack(secrets)),
+        bool(enabled),
+        author,
+        created_at,
+    )

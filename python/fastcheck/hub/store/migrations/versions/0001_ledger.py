@@ -46,15 +46,24 @@ def _catalog_and_customers() -> None:
     op.create_table(
         "customers",
         Column("number", NUMBER, primary_key=True, autoincrement=False),
-        *_columns({
-            "id": TEXT, "seq": INT, "deleted": BOOL, "plan?": TEXT, "version?": INT, "record": BYTES,
-            "since?": BYTES, "changed_at": INT,
-        }),
-    )  # fmt: skip
+        *_columns(
+            {
+                "id": TEXT,
+                "seq": INT,
+                "deleted": BOOL,
+                "plan?": TEXT,
+                "version?": INT,
+                "record": BYTES,
+                "since?": BYTES,
+                "changed_at": INT,
+            }
+        ),
+    )
     _table(
-        "customers_past", ["number", "until_at"],
+        "customers_past",
+        ["number", "until_at"],
         **{"number": INT, "until_at": INT, "from_at": INT, "record": BYTES, "since?": BYTES},
-    )  # fmt: skip
+    )
     op.create_index("customers_id", "customers", ["id"], unique=True)
     op.create_index("customers_seq", "customers", ["seq"])
     _table("aliases", ["key"], key=TEXT, number=INT)
@@ -63,27 +72,47 @@ def _catalog_and_customers() -> None:
     op.create_index("addons_number", "addons", ["number"])
     _table("trials", ["number"], number=INT, plan=TEXT, version=INT)
     _table(
-        "overrides", ["number", "feature"],
+        "overrides",
+        ["number", "feature"],
         **{
-            "number": INT, "feature": TEXT, "setting": BYTES, "starts_at?": INT, "expires_at?": INT,
-            "reason": TEXT, "author": TEXT, "created_at": INT,
+            "number": INT,
+            "feature": TEXT,
+            "setting": BYTES,
+            "starts_at?": INT,
+            "expires_at?": INT,
+            "reason": TEXT,
+            "author": TEXT,
+            "created_at": INT,
         },
-    )  # fmt: skip
+    )
     op.create_index("overrides_feature", "overrides", ["feature"])
 
 
 def _accounts_and_leases() -> None:
     _table(
-        "accounts", ["number", "pool"],
+        "accounts",
+        ["number", "pool"],
         **{
-            "number": INT, "pool": TEXT, "overage": INT, "written_off": INT, "as_of": INT, "changed_at": INT,
+            "number": INT,
+            "pool": TEXT,
+            "overage": INT,
+            "written_off": INT,
+            "as_of": INT,
+            "changed_at": INT,
             "next_change_at?": INT,
         },
-    )  # fmt: skip
+    )
     _table(
-        "accounts_past", ["number", "pool", "until_at"], number=INT, pool=TEXT, until_at=INT, from_at=INT,
-        overage=INT, written_off=INT, as_of=INT,
-    )  # fmt: skip
+        "accounts_past",
+        ["number", "pool", "until_at"],
+        number=INT,
+        pool=TEXT,
+        until_at=INT,
+        from_at=INT,
+        overage=INT,
+        written_off=INT,
+        as_of=INT,
+    )
     op.create_index("accounts_pool", "accounts", ["pool"])
     op.create_index("accounts_next_change", "accounts", ["next_change_at"])
     terms: dict[str, Any] = {
@@ -93,57 +122,113 @@ def _accounts_and_leases() -> None:
         "parked?": INT, "rolled": INT, "voided_at?": INT,
     }  # fmt: skip
     _table(
-        "grants", ["id"],
+        "grants",
+        ["id"],
         CheckConstraint("remaining >= 0", name="grants_remaining"),
         CheckConstraint("granted = remaining + burned + expired + voided", name="grants_balanced"),
         **{"id": TEXT, "number": INT, "pool": TEXT, "author": TEXT, **terms, "changed_at": INT},
-    )  # fmt: skip
+    )
     op.create_index("grants_account", "grants", ["number", "pool"])
     _table(
-        "grants_past", ["number", "pool", "until_at", "id"],
+        "grants_past",
+        ["number", "pool", "until_at", "id"],
         **{"number": INT, "pool": TEXT, "until_at": INT, "id": TEXT, "from_at": INT, **terms},
-    )  # fmt: skip
+    )
     op.create_table(
-        "postings", Column("place", NUMBER, primary_key=True),
-        *_columns({
-            "number": INT, "pool": TEXT, "at": INT, "booked_at": INT, "grant?": TEXT, "source": TEXT,
-            "target": TEXT, "units": INT,
-        }),
+        "postings",
+        Column("place", NUMBER, primary_key=True),
+        *_columns(
+            {
+                "number": INT,
+                "pool": TEXT,
+                "at": INT,
+                "booked_at": INT,
+                "grant?": TEXT,
+                "source": TEXT,
+                "target": TEXT,
+                "units": INT,
+            }
+        ),
         CheckConstraint("units > 0", name="postings_units"),
-    )  # fmt: skip
+    )
     op.create_index("postings_account", "postings", ["number", "pool", "place"])
     op.create_index("postings_at", "postings", ["at"])
     _table(
-        "leases", ["number", "pool", "host", "lease"],
+        "leases",
+        ["number", "pool", "host", "lease"],
         **{
-            "number": INT, "pool": TEXT, "host": TEXT, "lease": INT, "open": BOOL, "lent": INT, "spent": INT,
-            "returned": INT, "folded": INT, "valid_until?": INT, "whole": BOOL, "opened_at": INT,
-            "settled_at": INT, "recorded_at": INT, "marks?": BYTES,
+            "number": INT,
+            "pool": TEXT,
+            "host": TEXT,
+            "lease": INT,
+            "open": BOOL,
+            "lent": INT,
+            "spent": INT,
+            "returned": INT,
+            "folded": INT,
+            "valid_until?": INT,
+            "whole": BOOL,
+            "opened_at": INT,
+            "settled_at": INT,
+            "recorded_at": INT,
+            "marks?": BYTES,
         },
-    )  # fmt: skip
+    )
     op.create_index(
-        "leases_open", "leases", ["number", "pool", "host"], unique=True, sqlite_where=text("open = 1"),
+        "leases_open",
+        "leases",
+        ["number", "pool", "host"],
+        unique=True,
+        sqlite_where=text("open = 1"),
         postgresql_where=text("open"),
-    )  # fmt: skip
+    )
     _table(
-        "settlements", ["number", "pool", "host", "at", "lease"], number=INT, pool=TEXT, host=TEXT, at=INT,
-        lease=INT, net=INT, folded=INT,
-    )  # fmt: skip
+        "settlements",
+        ["number", "pool", "host", "at", "lease"],
+        number=INT,
+        pool=TEXT,
+        host=TEXT,
+        at=INT,
+        lease=INT,
+        net=INT,
+        folded=INT,
+    )
     _table("late_returns", ["key"], key=TEXT, number=INT, pool=TEXT, lease=INT, units=INT, at=INT)
 
 
 def _caps_and_reservations() -> None:
     _table(
-        "caps", ["number", "pool", "key", "unit", "count"], number=INT, pool=TEXT, key=TEXT, unit=TEXT,
-        count=INT, units=INT, window_at=INT, spent=INT, reason=TEXT, author=TEXT, created_at=INT,
-    )  # fmt: skip
+        "caps",
+        ["number", "pool", "key", "unit", "count"],
+        number=INT,
+        pool=TEXT,
+        key=TEXT,
+        unit=TEXT,
+        count=INT,
+        units=INT,
+        window_at=INT,
+        spent=INT,
+        reason=TEXT,
+        author=TEXT,
+        created_at=INT,
+    )
     _table(
-        "reservations", ["id"],
+        "reservations",
+        ["id"],
         **{
-            "id": TEXT, "number": INT, "pool": TEXT, "units": INT, "state": TEXT, "spent": INT,
-            "sub_key?": TEXT, "event?": TEXT, "expires_at": INT, "created_at": INT, "author": TEXT,
+            "id": TEXT,
+            "number": INT,
+            "pool": TEXT,
+            "units": INT,
+            "state": TEXT,
+            "spent": INT,
+            "sub_key?": TEXT,
+            "event?": TEXT,
+            "expires_at": INT,
+            "created_at": INT,
+            "author": TEXT,
         },
-    )  # fmt: skip
+    )
     op.create_index("reservations_event", "reservations", ["event"])
     held = text("state = 'open'")
     for name, columns in (("reservations_open", ["number", "pool"]), ("reservations_end", ["expires_at"])):
@@ -152,101 +237,180 @@ def _caps_and_reservations() -> None:
 
 def _records() -> None:
     _numbered(
-        "usage_records", position=TEXT, at=INT, event=TEXT, customer=TEXT, feature=TEXT, units=INT,
+        "usage_records",
+        position=TEXT,
+        at=INT,
+        event=TEXT,
+        customer=TEXT,
+        feature=TEXT,
+        units=INT,
         quantities=BYTES,
-    )  # fmt: skip
+    )
     op.create_index("usage_records_position", "usage_records", ["position"], unique=True)
     op.create_index("usage_records_customer", "usage_records", ["customer", "number"])
     op.create_index("usage_records_feature", "usage_records", ["feature", "number"])
     op.create_index("usage_records_event", "usage_records", ["event"])
     _table(
-        "usage_events", ["id"],
+        "usage_events",
+        ["id"],
         **{
-            "id": TEXT, "number": INT, "feature": TEXT, "at": INT, "received_at": INT, "units": INT,
-            "subject?": TEXT, "touched_at": INT,
+            "id": TEXT,
+            "number": INT,
+            "feature": TEXT,
+            "at": INT,
+            "received_at": INT,
+            "units": INT,
+            "subject?": TEXT,
+            "touched_at": INT,
         },
-    )  # fmt: skip
+    )
     op.create_index("usage_events_at", "usage_events", ["number", "feature", "at"])
     op.create_index("usage_events_touched", "usage_events", ["number", "feature", "touched_at"])
     _table(
-        "usage_corrections", ["event", "place"],
+        "usage_corrections",
+        ["event", "place"],
         **{"event": TEXT, "place": INT, "at": INT, "units?": INT, "reason": TEXT, "author": TEXT},
-    )  # fmt: skip
+    )
     _table(
-        "moves", ["id"],
+        "moves",
+        ["id"],
         **{
-            "id": TEXT, "number": INT, "at": INT, "plan?": TEXT, "version?": INT, "keep_since": BOOL,
-            "from_plan?": TEXT, "from_version?": INT, "reason": TEXT, "author": TEXT, "created_at": INT,
-            "done_at?": INT, "cancelled_at?": INT, "cancelled_why": TEXT,
+            "id": TEXT,
+            "number": INT,
+            "at": INT,
+            "plan?": TEXT,
+            "version?": INT,
+            "keep_since": BOOL,
+            "from_plan?": TEXT,
+            "from_version?": INT,
+            "reason": TEXT,
+            "author": TEXT,
+            "created_at": INT,
+            "done_at?": INT,
+            "cancelled_at?": INT,
+            "cancelled_why": TEXT,
         },
-    )  # fmt: skip
+    )
     op.create_index("moves_customer", "moves", ["number", "at"])
     ahead = text("done_at IS NULL AND cancelled_at IS NULL")
     op.create_index("moves_ahead", "moves", ["at"], sqlite_where=ahead, postgresql_where=ahead)
     _table(
-        "segments", ["name"],
+        "segments",
+        ["name"],
         **{"name": TEXT, "reason": TEXT, "author": TEXT, "created_at": INT, "behind?": INT, "ending": BOOL},
-    )  # fmt: skip
+    )
     _table("segment_members", ["name", "number"], name=TEXT, number=INT)
     op.create_index("segment_members_number", "segment_members", ["number"])
     _table(
-        "segment_overrides", ["name", "feature"],
+        "segment_overrides",
+        ["name", "feature"],
         **{
-            "name": TEXT, "feature": TEXT, "setting": BYTES, "starts_at?": INT, "expires_at?": INT,
-            "reason": TEXT, "author": TEXT, "created_at": INT,
+            "name": TEXT,
+            "feature": TEXT,
+            "setting": BYTES,
+            "starts_at?": INT,
+            "expires_at?": INT,
+            "reason": TEXT,
+            "author": TEXT,
+            "created_at": INT,
         },
-    )  # fmt: skip
+    )
     _table("answers", ["key"], key=TEXT, at=INT, digest=BYTES, answer=BYTES)
     op.create_index("answers_at", "answers", ["at"])
     _numbered(
         "audit",
         **{
-            "at": INT, "author": TEXT, "action": TEXT, "subject": TEXT, "reason": TEXT, "before?": BYTES,
+            "at": INT,
+            "author": TEXT,
+            "action": TEXT,
+            "subject": TEXT,
+            "reason": TEXT,
+            "before?": BYTES,
             "after?": BYTES,
         },
-    )  # fmt: skip
+    )
 
 
 def _events() -> None:
     _table(
-        "events", ["place"],
+        "events",
+        ["place"],
         **{
-            "place": INT, "id": TEXT, "kind": TEXT, "at": INT, "number?": INT, "customer?": TEXT,
+            "place": INT,
+            "id": TEXT,
+            "kind": TEXT,
+            "at": INT,
+            "number?": INT,
+            "customer?": TEXT,
             "data": BYTES,
         },
-    )  # fmt: skip
+    )
     op.create_index("events_id", "events", ["id"], unique=True)
     op.create_index("events_customer", "events", ["number", "place"])
     op.create_index("events_kind", "events", ["kind", "place"])
     _table(
-        "notices", ["number", "pool", "kind", "subject"],
+        "notices",
+        ["number", "pool", "kind", "subject"],
         **{
-            "number": INT, "pool": TEXT, "kind": TEXT, "subject": TEXT, "at": INT, "due_at": INT,
+            "number": INT,
+            "pool": TEXT,
+            "kind": TEXT,
+            "subject": TEXT,
+            "at": INT,
+            "due_at": INT,
             "told_at?": INT,
         },
-    )  # fmt: skip
+    )
     _partial("notices_due", "notices", ["due_at"], "told_at IS NULL")
     _table(
-        "top_ups", ["number", "pool"],
+        "top_ups",
+        ["number", "pool"],
         **{
-            "number": INT, "pool": TEXT, "threshold": INT, "target": INT, "monthly_cap?": INT, "cost?": INT,
-            "currency?": TEXT, "month": INT, "units": INT, "sequence": INT, "due_at?": INT, "reason": TEXT,
-            "author": TEXT, "created_at": INT, "removed_at?": INT,
+            "number": INT,
+            "pool": TEXT,
+            "threshold": INT,
+            "target": INT,
+            "monthly_cap?": INT,
+            "cost?": INT,
+            "currency?": TEXT,
+            "month": INT,
+            "units": INT,
+            "sequence": INT,
+            "due_at?": INT,
+            "reason": TEXT,
+            "author": TEXT,
+            "created_at": INT,
+            "removed_at?": INT,
         },
-    )  # fmt: skip
+    )
     _partial("top_ups_due", "top_ups", ["due_at"], "due_at IS NOT NULL")
     _table(
-        "webhooks", ["id"],
+        "webhooks",
+        ["id"],
         **{
-            "id": TEXT, "url": TEXT, "kinds?": BYTES, "secrets": BYTES, "enabled": BOOL, "author": TEXT,
+            "id": TEXT,
+            "url": TEXT,
+            "kinds?": BYTES,
+            "secrets": BYTES,
+            "enabled": BOOL,
+            "author": TEXT,
             "created_at": INT,
         },
-    )  # fmt: skip
+    )
     op.create_index("webhooks_url", "webhooks", ["url"], unique=True)
     _table(
-        "deliveries", ["id"], id=TEXT, webhook=TEXT, event=INT, attempts=INT, next_at=INT,
-        claimed_until=INT, state=TEXT, why=TEXT, changed_at=INT,
-    )  # fmt: skip
+        "deliveries",
+        ["id"],
+        id=TEXT,
+        webhook=TEXT,
+        event=INT,
+        attempts=INT,
+        next_at=INT,
+        claimed_until=INT,
+        state=TEXT,
+        why=TEXT,
+        changed_at=INT,
+    )
     op.create_index("deliveries_state", "deliveries", ["state", "id"])
     waiting = "state = 'waiting'"
     _partial("deliveries_waiting", "deliveries", ["webhook", "event"], waiting)
