@@ -32,7 +32,8 @@ from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import By, put_customer, put_override
+from fastcheck.wire.by import By
+from fastcheck.wire.requests import put_customer, put_override
 
 
 class Writer:

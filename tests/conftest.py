@@ -10,13 +10,13 @@ import pytest
 from hypothesis import settings
 
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
+from rig.serving import Service
 
 # Other processes share the machine: a slow example says nothing about the code.
 settings.register_profile("fastcheck", deadline=None)

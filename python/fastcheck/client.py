@@ -23,8 +23,8 @@ from fastcheck.host.embedded.participant import EmbeddedHost
 from fastcheck.host.following.participant import ConnectedHost
 from fastcheck.host.listener import Listener
 from fastcheck.wire.answers import Explanation, Status
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant
 
 Self = TypeVar("Self", bound="Entitlements")
 
@@ -201,7 +201,7 @@ class Entitlements(_fastcheck.Checker):
 
             host.position = position
         else:
-            self._admin = Admin(host.call, lambda: host.role == "owner")
+            self._admin = Admin(host.ask, host.call, lambda: host.role == "owner")
         return self
 
     def __repr__(self) -> str:

@@ -12,9 +12,9 @@ import pytest
 
 from fastcheck import Entitlements, cli
 from fastcheck.clock import SystemClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.hub_api import CATALOG, make_app, make_service, served
+from rig.serving import Service
 
 
 @pytest.fixture(autouse=True)

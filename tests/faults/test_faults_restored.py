@@ -12,7 +12,7 @@ import pytest
 
 from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Beyond, Service
+from fastcheck.hub.service import Beyond
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.postings import conserved
@@ -21,6 +21,7 @@ from host.test_owner import MILLION, Machine, grant, put
 from rig.fake_arena import Files
 from rig.instants import MAY_2024_MS
 from rig.processes import QUICKSTART, Child, wait_for
+from rig.serving import Service
 from store.test_store_suite import service_over
 
 WORKER = """
@@ -285,7 +286,7 @@ def test_two_who_ask_for_the_first_epoch_at_once_hear_the_same(any_store: Store)
 
 
 def test_a_key_makes_one_epoch(any_store: Store) -> None:
-    from fastcheck.wire.requests import By
+    from fastcheck.wire.by import By
 
     service: Service = service_over(any_store)
     asked = [service.new_epoch(Beyond(seq=seq), by=By(key="k")) for seq in (5, 6)]

@@ -16,9 +16,8 @@ import pytest
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.host.embedded.owner import SPENT_MAX, Owner
+from fastcheck.host.embedded.owner import SPENT_MAX
 from fastcheck.host.given_catalog import GivenCatalog
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.requests import make_grant, put_customer, put_override
@@ -26,6 +25,8 @@ from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.owning import Owner
+from rig.serving import Service
 
 MILLION = 10**6
 

@@ -18,12 +18,12 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.access.auth import Principal
 from fastcheck.hub.http import problems
 from fastcheck.hub.http.api.bodies import given_instant
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire.headers import BODY_BYTES_MAX, CATALOG_BYTES_MAX
 from fastcheck.wire.requests import put_customer
 from rig.hub_api import CATALOG, http, make_app, make_service
 from rig.instants import MAY_2024_MS
+from rig.serving import Service
 
 
 @pytest.fixture

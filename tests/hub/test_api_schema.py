@@ -17,13 +17,13 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire.requests import make_grant, put_customer
 from fastcheck.wire.segment_requests import put_members
-from fastcheck.wire.spending_requests import reserve
 from rig.hub_api import CATALOG, make_app, make_service
 from rig.instants import MAY_2024_MS
+from rig.requests import reserve
+from rig.serving import Service
 
 SEED = 20_261_126
 EXAMPLES = {GenerationMode.POSITIVE: 14, GenerationMode.NEGATIVE: 5}

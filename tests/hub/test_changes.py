@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Beyond, LoggedChange, Position, Service
+from fastcheck.hub.service import Beyond, LoggedChange, Position
 from fastcheck.hub.service import streaming as streaming_module
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.digests import signed, summed, unsigned
@@ -34,6 +34,7 @@ from fastcheck.wire.segment_requests import put_members
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
+from rig.serving import Service
 from store.test_store_suite import at_once
 
 ALL = 1 << 40

@@ -20,13 +20,14 @@ from fastcheck.clock import ManualClock
 from fastcheck.finance import export as exports
 from fastcheck.finance.export import book, export, rows, sums
 from fastcheck.finance.reconcile import reconcile
-from fastcheck.hub.service import Service, Terms
+from fastcheck.hub.service import Terms
 from fastcheck.hub.service import Totals as Settled
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
+from rig.serving import Service
 
 MAY_MS = 1_714_521_600_000
 PRICED: dict[str, Any] = copy.deepcopy(DOCUMENT)

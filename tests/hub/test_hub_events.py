@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import News, Service, Terms, Totals
+from fastcheck.hub.service import News, Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.hub.use_cases.customers import EVENTS_PER_CHANGE_MAX
@@ -24,6 +24,7 @@ from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.serving import Service
 
 MILLION = 10**6
 

@@ -6,9 +6,10 @@ import pytest
 
 from fastcheck.clock import ManualClock
 from fastcheck.errors import Conflict, NameInvalid, UnknownCustomer
-from fastcheck.hub.service import Service
 from fastcheck.hub.use_cases.due_accounts import ANSWERS_KEPT_MS
-from fastcheck.wire.requests import By, make_grant, put_customer, put_override
+from fastcheck.wire.by import By
+from fastcheck.wire.requests import make_grant, put_customer, put_override
+from rig.serving import Service
 
 ONCE = By("billing", "order 17", "order_17")
 

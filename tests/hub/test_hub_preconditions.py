@@ -9,12 +9,13 @@ import pytest
 
 from fastcheck.clock import ManualClock
 from fastcheck.errors import PreconditionFailed
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.use_cases import preconditions
 from fastcheck.wire.answers import Customer
-from fastcheck.wire.requests import By, put_customer
+from fastcheck.wire.by import By
+from fastcheck.wire.requests import put_customer
 from rig.fake_catalog import FakeCatalog, parse
+from rig.serving import Service
 
 WRITERS = 8
 ROUNDS = 5

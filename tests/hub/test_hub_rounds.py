@@ -14,7 +14,7 @@ from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
 from fastcheck.directory.lock import HUB, OwnerLock
 from fastcheck.hub.background.rounds import LOOK_MS, PRUNE_MS, Rounds
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.service import segments as segment_service_module
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.digests import summed
@@ -25,11 +25,12 @@ from fastcheck.hub.use_cases import segments as segments_module
 from fastcheck.wire.plan_change_requests import destination, move_customers
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from fastcheck.wire.segment_requests import put_members
-from fastcheck.wire.spending_requests import put_cap
 from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
+from rig.requests import put_cap
+from rig.serving import Service
 from store.test_store_suite import at_once
 
 MILLION = 10**6

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.use_cases.segments import Segmented
 from fastcheck.ledger.periods import DAY_MS
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.plan_change_requests import destination, move_segment
 from fastcheck.wire.record import unpack_record
-from fastcheck.wire.requests import ANYBODY, By, put_customer, put_override
+from fastcheck.wire.requests import put_customer, put_override
 from fastcheck.wire.segment_requests import put_members, put_segment_override
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.serving import Service
 
 NEXT_WEEK_MS = MAY_2024_MS + 7 * DAY_MS
 CATALOG = FakeCatalog()

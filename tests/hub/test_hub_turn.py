@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.model import Account
@@ -19,6 +19,7 @@ from fastcheck.ledger.postings import LedgerAccount, Posting, conserved
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.serving import Service
 
 MILLION = 10**6
 MONTH = Span(1, Unit.MONTH)

@@ -13,13 +13,13 @@ import pytest
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.access.denials import IN_ALL_MAX, PER_SOURCE_MAX, WINDOW_MS, Denials
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
-from fastcheck.wire.requests import By
+from fastcheck.wire.by import By
 from fastcheck.wire.token_answers import MadeToken
 from rig.fake_catalog import parse
 from rig.instants import MAY_2024_MS
+from rig.serving import Service
 from store.test_store_suite import at_once
 
 LIVE = "live"

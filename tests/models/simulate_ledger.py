@@ -23,14 +23,16 @@ from sqlalchemy import event
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Terms, Totals
+from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
-from fastcheck.wire.requests import By, make_grant, put_customer
+from fastcheck.wire.by import By
+from fastcheck.wire.requests import make_grant, put_customer
 from rig.fake_catalog import FakeCatalog, parse
+from rig.serving import Service
 
 BEGIN_MS = 1_714_521_600_000
 POOL = "ai_credits"

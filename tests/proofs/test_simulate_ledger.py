@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.statements import Books
 from models.simulate_ledger import LEDGER_SEEDS, Ledger, difference
+from rig.serving import Service
 
 SEEDS = 300
 

@@ -19,9 +19,9 @@ from fastcheck.clock import Clock, SystemClock
 from fastcheck.hub.access.auth import Principal
 from fastcheck.hub.http import api
 from fastcheck.hub.http.problems import unauthenticated
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
+from rig.serving import Service
 
 URL = "http://127.0.0.1:8700"
 TOKENS = {

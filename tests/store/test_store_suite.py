@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.catalog.sources import Since
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import LEASES_KEPT, Books, ChangedAccount, Lease, StoredOverride
@@ -30,6 +30,7 @@ from fastcheck.ledger.postings import conserved
 from fastcheck.wire.record import CustomerRecord, pack_record
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
+from rig.serving import Service
 
 Answer = TypeVar("Answer")
 THREADS = 8

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastcheck.clock import instant_ms
+from fastcheck.wire.by import By, own_id
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name, note
-from fastcheck.wire.requests import By, Instant, own_id
+from fastcheck.wire.operation import Asks, Request
+from fastcheck.wire.operations import OPERATIONS
 
 Call = Callable[..., Any]
+Answer = TypeVar("Answer")
 Self = TypeVar("Self", bound="AdminBase")
 
 
@@ -18,8 +22,9 @@ class AdminBase:
     """Who asks, and how."""
 
     def __init__(
-        self, call: Call, owns: Callable[[], bool], author: str = "", key: str | None = None
+        self, ask: Asks, call: Call, owns: Callable[[], bool], author: str = "", key: str | None = None
     ) -> None:
+        self._answers = ask
         self._call = call
         self._owns = owns
         self._author = author
@@ -52,6 +57,12 @@ class AdminBase:
         other = copy.copy(self)
         other._author, other._key = author, key
         return other
+
+    def _ask(self, request: Request[Answer], reason: str = "", part: int | str | None = None) -> Answer:
+        """Asks in this one's name. What a request makes gets its id here, so that a repetition makes
+        nothing twice. `part` tells the parts of one large change apart."""
+        by = self._by(reason, part)
+        return self._answers(OPERATIONS.of(request).named(request, by.key), by)
 
     def _by(self, reason: str = "", part: int | str | None = None) -> By:
         """Who asks and why; `part` tells the parts of one large request apart."""

@@ -9,9 +9,10 @@ from typing import Any
 from fastcheck.admin.base import AdminBase, cursor_of, instant_of
 from fastcheck.wire import requests
 from fastcheck.wire.answers import Customer, Override, Page
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import Instant, PutCustomer
+from fastcheck.wire.requests import PutCustomer
 
 CUSTOMERS_PER_REQUEST = 2_000
 """Customers that cross the owner's socket at once; within the owner itself there is no such bound."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastcheck.admin.base import AdminBase
 from fastcheck.clock import instant_ms
 from fastcheck.wire.answers import PoolState, Problem
-from fastcheck.wire.requests import Instant
+from fastcheck.wire.fields import Instant
 
 if TYPE_CHECKING:
     from fastcheck.finance.export import Exported, Progress

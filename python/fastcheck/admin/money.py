@@ -10,8 +10,8 @@ from fastcheck.amounts import Credits
 from fastcheck.clock import instant_ms
 from fastcheck.wire import requests
 from fastcheck.wire.answers import Balance, BalanceWindow, GrantState
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant
 
 
 class MoneyAdmin(AdminBase):

@@ -8,8 +8,8 @@ from fastcheck.admin.base import AdminBase, cursor_of
 from fastcheck.clock import instant_ms
 from fastcheck.errors import WrongType
 from fastcheck.wire.answers import AuditEntry, Page
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant
 
 
 class RecordsAdmin(AdminBase):

@@ -9,9 +9,9 @@ from fastcheck.admin.base import AdminBase, cursor_of
 from fastcheck.errors import WrongType
 from fastcheck.wire import segment_requests as requests
 from fastcheck.wire.answers import Page, Segment
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import Instant
 from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers
 
 

@@ -15,8 +15,9 @@ from fastcheck.ledger.model import checked_amount
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.tally import Tally
 from fastcheck.wire.answers import UsageTotal
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant, UsageEvent, usage_event
+from fastcheck.wire.requests import UsageEvent, usage_event
 
 GRACE_MS = 3_600_000
 """How long after its end a period still takes what belongs to it."""

@@ -29,7 +29,7 @@ from fastcheck.errors import DirectoryError
 
 if TYPE_CHECKING:
     from fastcheck.wire.answers import Page
-    from fastcheck.wire.requests import Instant
+    from fastcheck.wire.fields import Instant
     from fastcheck.wire.token_answers import MadeToken, TokenState
 
 SCOPES = ("stream", "spend", "admin", "support")
@@ -312,6 +312,6 @@ class _Kept:
         return ended
 
     def _by(self, reason: str) -> Any:
-        from fastcheck.wire.requests import By
+        from fastcheck.wire.by import By
 
         return By(self._author, reason)

@@ -33,7 +33,7 @@ from fastcheck.hub.service import Service
 from fastcheck.hub.store.directory import DirectoryStore
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.postgres_wakeup import HubNews
-from fastcheck.wire.requests import By
+from fastcheck.wire.by import By
 
 if TYPE_CHECKING:
     from fastcheck.hub.store import Store

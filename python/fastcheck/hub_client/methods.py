@@ -9,10 +9,12 @@ from fastcheck.admin import Admin
 from fastcheck.admin.base import cursor_of
 from fastcheck.clock import instant_ms
 from fastcheck.errors import WrongType
-from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed
+from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed, routed
 from fastcheck.wire.answers import Explanation, Page
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name as checked_name
-from fastcheck.wire.requests import Instant
+from fastcheck.wire.operation import Answer, Asks, Request
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState
 
@@ -24,7 +26,7 @@ class HubMethods(Admin):
     """The methods over some way to ask a hub."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(calling(ask), lambda: False)
+        super().__init__(asking(ask), calling(ask), lambda: False)
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won, by what
@@ -108,3 +110,13 @@ def calling(ask: Ask) -> Callable[..., Any]:
         return ask(ROUTES[method](*args, **kwargs))
 
     return call
+
+
+def asking(ask: Ask) -> Asks:
+    """The seam of `Admin`: a request, sent and its answer read."""
+
+    def answer(request: Request[Answer], by: By = ANYBODY) -> Answer:
+        found: Answer = ask(routed(request, by))
+        return found
+
+    return answer

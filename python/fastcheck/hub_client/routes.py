@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from fastcheck.hub_client.exchange import Reply, Request, document
-from fastcheck.hub_client.requests import amount, asking, change, cost, encoded, get, path, setting
+from fastcheck.hub_client.requests import amount, asking, change, cost, encoded, get, path, path_of, setting
 from fastcheck.wire import answers, shapes
 from fastcheck.wire.answers import Page
+from fastcheck.wire.by import By
 from fastcheck.wire.cut import Cut
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.headers import FILENAME
-from fastcheck.wire.json import read, shape
+from fastcheck.wire.json import read, shape, write
+from fastcheck.wire.operation import Answer, Repeat
+from fastcheck.wire.operation import Request as Asked
+from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from fastcheck.wire.requests import By, MakeGrant, PutCustomer, PutOverride, UsageEvent
+from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride, UsageEvent
 from fastcheck.wire.segment_requests import PutMembers
-from fastcheck.wire.spending_requests import MakeRefund, PutCap, Reserve
 from fastcheck.wire.token_answers import MadeToken, TokenState
 from fastcheck.wire.top_up_requests import PutTopUp
 
@@ -31,6 +34,25 @@ class Routed(NamedTuple):
 
     request: Request
     read: Read
+
+
+def routed(request: Asked[Answer], by: By) -> Routed:
+    """An operation as its row says."""
+    row = OPERATIONS.of(request)
+    plain = write(request, shape(row.request))
+    where = path_of(row.path, plain)
+    given = {name: value for name, value in plain.items() if name not in row.in_path}
+    hint = row.answer
+    take = nothing if hint is type(None) else of(hint)
+    if row.method == "GET":
+        return Routed(get(where, **given), take)
+    if row.method == "DELETE":
+        where, given = get(where, **given).path, {}
+    elif not row.changes:
+        return Routed(asking(where, given), take)
+    keyed = row.repeat is Repeat.KEYED
+    sent = change(row.method, where, given or None, by, keyed=keyed)
+    return Routed(replace(sent, repeatable=row.repeat is not Repeat.NEVER), take)
 
 
 def of(hint: Any, take: Callable[[Any], Any] = lambda answer: answer) -> Read:
@@ -228,52 +250,7 @@ def balance_history(customer: str, pool: str, since: int, until: int, every: str
     return Routed(get(where, since=since, until=until, every=every), items(answers.BalanceWindow))
 
 
-# Spending.
-
-
-def refund(request: MakeRefund, by: By) -> Routed:
-    body = {
-        "pool": request.pool, "amount": amount(request.amount), "id": request.id, "event": request.event,
-        "expires_at": request.expires_at, "reason": request.reason,
-    }  # fmt: skip
-    asked = change("POST", path("customers", request.customer, "refunds"), body, by, keyed=False)
-    return Routed(asked, of(answers.GrantState))
-
-
-def put_cap(request: PutCap, by: By) -> Routed:
-    where = path("customers", request.customer, "caps", request.pool, request.per)
-    body = {"amount": amount(request.amount), "key": request.key, "reason": request.reason}
-    return Routed(change("PUT", where, body, by, keyed=False), of(answers.SpendCap))
-
-
-def remove_cap(customer: str, pool: str, per: str | None, key: str | None, by: By) -> Routed:
-    where = get(path("customers", customer, "caps", pool), per=per, key=key).path
-    return Routed(change("DELETE", where, None, by), of(shapes.Removed, lambda one: one.removed))
-
-
-def list_caps(customer: str) -> Routed:
-    return Routed(get(path("customers", customer, "caps")), items(answers.SpendCap))
-
-
-def reserve(request: Reserve, by: By) -> Routed:
-    body: dict[str, Any] = {
-        "pool": request.pool, "amount": amount(request.amount), "id": request.id, "key": request.key,
-    }  # fmt: skip
-    if request.ttl_ms:
-        where, body = path("customers", request.customer, "reservations"), {**body, "ttl_ms": request.ttl_ms}
-    else:
-        where, body = path("customers", request.customer, "debits"), {**body, "event": request.event}
-    return Routed(change("POST", where, body, by, keyed=False), of(answers.ReservationState))
-
-
-def commit(id: str, used: object, by: By) -> Routed:
-    asked = change("POST", path("reservations", id, "commit"), {"amount": amount(used)}, by, keyed=False)
-    return Routed(asked, of(answers.ReservationState))
-
-
-def release(id: str, by: By) -> Routed:
-    asked = change("DELETE", path("reservations", id), None, by, keyed=False)
-    return Routed(asked, of(answers.ReservationState))
+# Top-ups.
 
 
 def put_top_up(request: PutTopUp, by: By) -> Routed:
@@ -558,8 +535,8 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         put_customers, delete_customer, get_customer, list_customers, ids_of, put_override, remove_override,
         list_overrides, move, cancel_move, list_moves, put_members, delete_segment, go_on_segment,
         get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
-        list_grants, balance, balance_history, refund, put_cap, remove_cap, list_caps, reserve, commit,
-        release, put_top_up, remove_top_up, list_top_ups, list_events, put_webhook, list_webhooks,
+        list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, list_events,
+        put_webhook, list_webhooks,
         delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from fastcheck.clock import instant_ms
 from fastcheck.errors import RecordError, WrongType
 from fastcheck.wire.answers import travels
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant, whole
+from fastcheck.wire.requests import whole
 
 NOW = "now"
 PERIOD_END = "period_end"

@@ -5,11 +5,8 @@ Everything here looks only at the request itself; whether plans and features exi
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,36 +15,12 @@ from fastcheck.errors import FastcheckError, InstantError, RecordError, WrongTyp
 from fastcheck.ledger.model import GrantKind, checked_amount
 from fastcheck.ledger.periods import UTC, Anchor, Recurrence, Span
 from fastcheck.wire.answers import travels
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import INTEGER_MAX, name, note
 from fastcheck.wire.record import ADDONS_MAX, ALIASES_MAX, SettingValue
 
-Instant = datetime | int
-"""A datetime with a zone, or ms since 1970."""
-
 QUANTITY_MAX = (1 << 31) - 1
 PRIORITY_MAX = (1 << 31) - 1
-
-
-@travels
-@dataclass(frozen=True)
-class By:
-    """Who asks for a change, why, and under which key it is done only once."""
-
-    author: str = ""
-    reason: str = ""
-    key: str | None = None
-    """The idempotency key; None: each call is a change of its own."""
-
-
-ANYBODY = By()
-
-
-def own_id(prefix: str, key: str | None) -> str:
-    """A new id for what is to be made; under an idempotency key the same at every repetition, since it is
-    part of the request."""
-    if key is None:
-        return f"{prefix}_{secrets.token_hex(12)}"
-    return f"{prefix}_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
 @travels

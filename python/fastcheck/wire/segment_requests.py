@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from fastcheck.errors import RecordError, WrongType
 from fastcheck.wire.answers import travels
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import Instant, PutOverride, put_override
+from fastcheck.wire.requests import PutOverride, put_override
 
 MEMBERS_PER_REQUEST = 1_000
 """Customers of one request, which is one transaction."""

@@ -9,7 +9,8 @@ from fastcheck.host.embedded.adoption import Adoption
 from fastcheck.host.embedded.arena import Given
 from fastcheck.hub.service import Granted, Totals
 from fastcheck.wire.answers import Balance, BalanceWindow, Explanation, GrantState
-from fastcheck.wire.requests import ANYBODY, By, MakeGrant, PutCustomer, PutOverride
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride
 
 
 class Changes(Adoption):

@@ -177,12 +177,16 @@ class Leases:
         """Makes a change that puts units into a pool, given what its open lease has used, and raises the
         lease."""
         with self._stripes.hold([key[0]]):
-            held = self._held.get(key)
-            if held is not None and (held.closed or self._stale(held)):
-                self._reopen([key], self._close([key]))
+            self._freshen(key)
             done = change(self._totals(key))
             self._raise(key, done.terms, done.reopen)
         return done
+
+    def _freshen(self, key: Key) -> None:
+        """Lends an account anew whose lease is closed, or has less to give than another would."""
+        held = self._held.get(key)
+        if held is not None and (held.closed or self._stale(held)):
+            self._reopen([key], self._close([key]))
 
     def _raise(self, key: Key, terms: Terms | None, reopen: bool) -> None:
         """After an account gained: raises its open lease, or lends it anew where more than the size

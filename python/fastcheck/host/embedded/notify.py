@@ -9,9 +9,9 @@ from fastcheck.host.embedded.arena import Key
 from fastcheck.host.embedded.leases import CourierLike
 from fastcheck.host.embedded.segments import Segments
 from fastcheck.hub.service import News
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.events import Kind
-from fastcheck.wire.requests import ANYBODY, By
 from fastcheck.wire.top_up_requests import PutTopUp
 
 TELL_MS = 1_000

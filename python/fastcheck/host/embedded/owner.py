@@ -20,12 +20,12 @@ from typing import Any
 from fastcheck.errors import CatalogError, ProtocolError
 from fastcheck.host.embedded.adoption import SETTLE_MS
 from fastcheck.host.embedded.arena import Arena, CellTotals, Given, LateReturn, UsageRecord
+from fastcheck.host.embedded.asking import Asking
 from fastcheck.host.embedded.leases import SPENT_MAX
-from fastcheck.host.embedded.settling import Settling
 from fastcheck.hub.service import Service
 
 
-class Owner(Settling):
+class Owner(Asking):
     """The owning side of one directory. The caller holds the owner's lock."""
 
     def start(self, given: Given | None) -> None:
@@ -72,8 +72,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
         Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
-        Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored, Owner.refund,
-        Owner.put_cap, Owner.remove_cap, Owner.list_caps, Owner.reserve, Owner.commit, Owner.release,
+        Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored,
         Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery, Owner.replay_dead, Owner.put_top_up,
     )
 }  # fmt: skip

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastcheck.clock import Clock, ManualClock
+from fastcheck.host.asking import ASK, answer_of, answered, question
 from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
 from fastcheck.host.participant import LOADING, Host
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
+from fastcheck.wire.operation import Answer, Request
+from fastcheck.wire.operations import OPERATIONS
 
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from fastcheck.host.embedded.owner import Arena, Owner
@@ -48,6 +52,8 @@ class LedgerPart:
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Runs a request of an administrator's."""
+        if method == ASK:
+            return answered(self.owner.ask, *args, **kwargs)
         if method == "set_catalog":
             source, filename, *rest = args
             return self.owner.set_catalog(
@@ -103,6 +109,15 @@ class EmbeddedHost(Host[LedgerPart]):
         except BaseException:
             self.close()
             raise
+
+    def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
+        """Answers a request of an administrator's, here or at the owner. Raises what it raises there,
+        `OwnerUnavailable`, `Closed`."""
+        part = self._part
+        if part is not None and not self._closed:
+            return part.owner.ask(request, by)
+        row = OPERATIONS.of(request)
+        return answer_of(row, self.call(ASK, *question(row, request, by)))
 
     def _play(self, given: GivenCatalog | None) -> LedgerPart:
         _load_hub()

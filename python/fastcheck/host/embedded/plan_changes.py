@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from fastcheck.host.embedded.changes import Changes
 from fastcheck.wire.answers import Move
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.plan_change_requests import MoveRequest
-from fastcheck.wire.requests import ANYBODY, By, PutCustomer
+from fastcheck.wire.requests import PutCustomer
 
 MOVES_PER_ROUND = 256
 """Moves that are due and done at once: bounds how long an administrator waits for them."""

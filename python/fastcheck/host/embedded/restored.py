@@ -11,7 +11,7 @@ from fastcheck.host.embedded.arena import CellTotals, Key
 from fastcheck.host.embedded.rows import Rows
 from fastcheck.hub.service import Beyond
 from fastcheck.hub.store.statements import Lease
-from fastcheck.wire.requests import ANYBODY, By
+from fastcheck.wire.by import ANYBODY, By
 
 
 class Restored(Rows):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from fastcheck.host.embedded.plan_changes import Moves
 from fastcheck.hub.service import Totals
 from fastcheck.hub.use_cases.segments import Segmented
-from fastcheck.wire.requests import ANYBODY, By, PutOverride
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.requests import PutOverride
 from fastcheck.wire.segment_requests import PutMembers
 
 REFUSED_NAMED = 3

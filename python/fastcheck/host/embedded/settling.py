@@ -6,11 +6,11 @@ import heapq
 
 from fastcheck.host.embedded.arena import Key
 from fastcheck.host.embedded.leases import LEASES_PER_TRANSACTION
-from fastcheck.host.embedded.spending import Spending
+from fastcheck.host.embedded.rounds import Rounds
 from fastcheck.hub.service import Totals
 
 
-class Settling(Spending):
+class Settling(Rounds):
     """What hosts were lent, settled in pages."""
 
     def settle_held(self, cursor: Key | None = None) -> Key | None:

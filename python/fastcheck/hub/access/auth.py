@@ -20,6 +20,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from fastcheck.errors import FastcheckError, Forbidden, RateLimited
 from fastcheck.hub.access.rate import Buckets
+from fastcheck.wire.scopes import allows, scopes_of
 
 FRESH_S: Final = 1.0
 """How long an answer about a token counts."""
@@ -244,6 +245,26 @@ def _key(text: str) -> bytes:
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="token", description="A token `fc_<environment>_<id>_<secret>`."
 )
+
+
+async def permitted(request: Request, verb: str) -> Principal:
+    """Who asks, if their token allows a verb. Raises `HTTPException` (401) where no token is in force,
+    `RateLimited`, and `Forbidden` (403) where none of its scopes allows it.
+
+    The application says who asks by `app.state.principal_of`, and notes a refusal by
+    `app.state.note_refusal`, if it has one: `Authenticator` offers both."""
+    state = request.app.state
+    principal: Principal = await state.principal_of(request)
+    if any(allows(scope, verb) for scope in principal.scopes):
+        return principal
+    error = Forbidden(
+        f"the token {principal.name!r:.80} has the scopes {', '.join(sorted(principal.scopes))}: "
+        f"this needs {' or '.join(scopes_of(verb))}"
+    )
+    note = getattr(state, "note_refusal", None)
+    if note is not None:
+        await note(request, error, principal.id)
+    raise error
 
 
 def allowed(*scopes: str) -> Callable[..., Awaitable[Principal]]:

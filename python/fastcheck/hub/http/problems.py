@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from fastcheck import errors
 from fastcheck.errors import FastcheckError
+from fastcheck.wire.forms import Malformed
 from fastcheck.wire.headers import PROBLEM, PROBLEM_TYPE
 
 log = logging.getLogger("fastcheck.hub.api")
@@ -107,6 +108,8 @@ def of_error(error: FastcheckError) -> Response:
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
     detail = INSTEAD.get(kind) or str(error) or title
+    if isinstance(error, Malformed):
+        title, more["problems"] = "The request is not of its form", error.problems
     if isinstance(error, errors.CatalogError):
         more["problems"] = error.problems[:PROBLEMS_TOLD_MAX]
     if isinstance(error, errors.RateLimited):

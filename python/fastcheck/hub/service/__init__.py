@@ -9,7 +9,7 @@ module of its subject."""
 
 from __future__ import annotations
 
-from fastcheck.hub.service.core import News
+from fastcheck.hub.service.core import Done, News
 from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
@@ -26,10 +26,10 @@ from fastcheck.hub.service.top_ups import TopUps
 from fastcheck.hub.service.webhooks import Webhooks
 from fastcheck.hub.store.statements import LoggedChange
 from fastcheck.hub.use_cases.accounts import Terms, Totals
-from fastcheck.hub.use_cases.customers import Changed
 from fastcheck.hub.use_cases.epochs import Beyond
 from fastcheck.hub.use_cases.grants import Granted
 from fastcheck.hub.use_cases.plan_changes import Moved
+from fastcheck.hub.use_cases.transaction import Changed
 
 
 class Service(
@@ -55,6 +55,7 @@ __all__ = [
     "Beyond",
     "Changed",
     "Changes",
+    "Done",
     "FoundRecords",
     "Granted",
     "LoggedChange",

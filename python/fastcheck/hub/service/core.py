@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict
@@ -16,19 +16,25 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books, PastBooks, StoredCatalog, Told
 from fastcheck.hub.use_cases import catalog as catalogs
 from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.use_cases.all import case_of
 from fastcheck.hub.use_cases.preconditions import Expects
-from fastcheck.hub.use_cases.transaction import Call, in_force
+from fastcheck.hub.use_cases.transaction import Call, Effects, in_force
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
+from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.wire.answers import from_plain, to_plain
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
+from fastcheck.wire.json import Shape, read, shape, write
 from fastcheck.wire.names import name, note
+from fastcheck.wire.operation import Request
+from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.packing import pack, unpack
-from fastcheck.wire.requests import ANYBODY, By
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 Self = TypeVar("Self", bound="Core")
 
 PAST_CATALOGS_MAX = 16
@@ -50,6 +56,15 @@ class News:
     told: tuple[Told, ...]
     top_ups_due: bool
     """Whether automatic top-ups are due."""
+
+
+@dataclass(frozen=True)
+class Done(Generic[Answer_co]):
+    """What became of a request."""
+
+    answer: Answer_co
+    effects: Effects
+    """For an owner: what its rows and cells must follow."""
 
 
 class Core:
@@ -170,6 +185,70 @@ class Core:
             return found
 
         return self._run(once, by, exclusive=exclusive)
+
+    def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
+        """Answers a request: a change in one transaction, once per idempotency key. Raises what the request's
+        use case raises; a call that raised changed nothing."""
+        return self.run(request, by).answer
+
+    def run(
+        self,
+        request: Request[Answer],
+        by: By = ANYBODY,
+        totals: Sequence[Totals] = (),
+        expects: Callable[[Any], None] | None = None,
+    ) -> Done[Answer]:
+        """`ask`, for an owner or an endpoint. `totals`: what the leases that the request concerns have used.
+        `expects` is given what there is of the thing that the request changes, or None, inside the
+        transaction and before anything else of it, and raises `PreconditionFailed`."""
+        row, case = OPERATIONS.of(request), case_of(request)
+        if not row.changes:
+            return Done(self._read(lambda call: case.run(self._seen(call, request), request)), Effects())
+        asked = row.named(request, by.key)
+
+        def job(call: Call) -> Done[Answer]:
+            if expects is not None:
+                assert case.current is not None
+                expects(case.current(call, asked))
+            answer = case.run(replace(call, totals=totals), asked)
+            return Done(answer, call.effects)
+
+        if by.key is None:
+            return self._run(job, by, exclusive=case.exclusive)
+        of: Shape = shape(row.answer)
+        body = pack([row.name, write(asked, shape(row.request))])
+        return self._run(self._once(by.key, body, job, of), by, exclusive=case.exclusive)
+
+    def concerns(self, request: Request[Any]) -> Concerns:
+        """Whose leases a request concerns. Raises as its use case does for what is not there."""
+        case = case_of(request)
+        return self._read(lambda call: case.concerns(call, request))
+
+    def _seen(self, call: Call, request: Request[Any]) -> Call:
+        """The call at the instant that a request asks about."""
+        return self._at(call, getattr(request, "at", None))
+
+    @staticmethod
+    def _once(
+        key: str, body: bytes, job: Callable[[Call], Done[Answer]], of: Shape
+    ) -> Callable[[Call], Done[Answer]]:
+        """A change that is made once: asked again with the same body, it is answered as it was then; with
+        another body it is a `Conflict`. The key and the answer are stored with the change itself."""
+        digest = hashlib.sha256(body).digest()
+
+        def once(call: Call) -> Done[Answer]:
+            known = call.books.answered(key)
+            if known is None:
+                done = job(call)
+                call.books.put_answer(key, call.now, digest, pack(write(done.answer, of)))
+                return done
+            if known[0] != digest:
+                raise Conflict(
+                    f"the idempotency key {key!r:.80} was used for another request: take a new key"
+                )
+            return Done(read(unpack(known[1]), of), Effects())
+
+        return once
 
     def _at(self, call: Call, at: int | None) -> Call:
         """The call at another instant: in the past, everything as it was stored then; in the future, as it

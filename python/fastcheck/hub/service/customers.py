@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from fastcheck.hub.service.core import Core
 from fastcheck.hub.use_cases import customers, overrides, reports
 from fastcheck.hub.use_cases.accounts import Totals
-from fastcheck.hub.use_cases.customers import Changed
+from fastcheck.hub.use_cases.transaction import Changed
 from fastcheck.wire.answers import Customer, Override, Page
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import ANYBODY, By, PutCustomer, PutOverride
+from fastcheck.wire.requests import PutCustomer, PutOverride
 
 
 class Customers(Core):

@@ -8,7 +8,7 @@ from fastcheck.hub.service.core import Core
 from fastcheck.hub.store.statements import AccountKey
 from fastcheck.hub.use_cases import epochs
 from fastcheck.hub.use_cases.epochs import Beyond
-from fastcheck.wire.requests import ANYBODY, By
+from fastcheck.wire.by import ANYBODY, By
 
 
 class Epochs(Core):

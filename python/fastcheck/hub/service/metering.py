@@ -8,8 +8,9 @@ from fastcheck.hub.service.core import Core
 from fastcheck.hub.use_cases import metering
 from fastcheck.hub.use_cases.metering import Cursor, Row
 from fastcheck.ledger.model import checked_amount
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import ANYBODY, By, UsageEvent
+from fastcheck.wire.requests import UsageEvent
 
 
 class Metering(Core):

@@ -12,8 +12,9 @@ from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.grants import Granted
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.answers import Balance, BalanceWindow, GrantState
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import ANYBODY, By, MakeGrant, span
+from fastcheck.wire.requests import MakeGrant, span
 
 LEASES_PER_END = 512
 """Leases closed in one transaction."""

@@ -8,12 +8,12 @@ from fastcheck.errors import AmountError, Conflict, FastcheckError, InstantError
 from fastcheck.hub.service.core import Core
 from fastcheck.hub.use_cases import plan_changes, reports
 from fastcheck.hub.use_cases.accounts import Totals
-from fastcheck.hub.use_cases.customers import Changed
 from fastcheck.hub.use_cases.plan_changes import Moved
+from fastcheck.hub.use_cases.transaction import Changed
 from fastcheck.wire.answers import Move, Page
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.names import name
 from fastcheck.wire.plan_change_requests import MoveRequest
-from fastcheck.wire.requests import ANYBODY, By
 
 
 class Plans(Core):

@@ -10,8 +10,9 @@ from fastcheck.hub.use_cases import reports, segments
 from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.segments import Segmented
 from fastcheck.wire.answers import Page, Segment
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import ANYBODY, By, PutOverride
+from fastcheck.wire.requests import PutOverride
 from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers
 
 

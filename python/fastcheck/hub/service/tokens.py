@@ -13,9 +13,10 @@ from fastcheck.hub.store.statements import StoredToken
 from fastcheck.hub.use_cases import reports, tokens
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.answers import Page
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import NAME_BYTES_MAX
 from fastcheck.wire.names import name as checked_name
-from fastcheck.wire.requests import ANYBODY, By, Instant
 from fastcheck.wire.token_answers import MadeToken, TokenState
 
 STATES_MAX: Final = 500

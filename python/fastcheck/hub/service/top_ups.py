@@ -8,9 +8,9 @@ from fastcheck.hub.service.core import Core
 from fastcheck.hub.use_cases import top_ups
 from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.top_ups import ToppedUp
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import ANYBODY, By
 from fastcheck.wire.top_up_requests import PutTopUp
 
 

@@ -8,10 +8,10 @@ from fastcheck.hub.store.statements import StoredWebhook
 from fastcheck.hub.use_cases import reports, webhooks
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.answers import Page
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.event_answers import DeliveryState, WebhookState
 from fastcheck.wire.events import Event
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import ANYBODY, By
 
 STATES = ("waiting", "delivered", "dead")
 OVERLAP_MS = 86_400_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -16,10 +16,10 @@ from fastcheck.hub.store.log_changes import log_records
 from fastcheck.hub.store.statements import Books, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts, Totals
 from fastcheck.hub.use_cases.records import build, checked
-from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.transaction import Call, Changed
 from fastcheck.hub.use_cases.upcoming_ends import of_records
 from fastcheck.ledger.burn import void
-from fastcheck.wire.answers import AddonState, Customer, Page, TrialState, travels
+from fastcheck.wire.answers import AddonState, Customer, Page, TrialState
 from fastcheck.wire.events import Kind
 from fastcheck.wire.record import CustomerRecord
 from fastcheck.wire.requests import PutCustomer
@@ -31,17 +31,6 @@ any of it."""
 IDS_PER_QUERY = 500
 EVENTS_PER_CHANGE_MAX = 64
 """Customers of one call that are each told of; a bulk load is not news of each of them."""
-
-
-@travels
-@dataclass(frozen=True)
-class Changed:
-    """Customer records that a call changed, as the native module reads them."""
-
-    seq: int
-    """Number of the change."""
-    records: bytes
-    ids: tuple[str, ...]
 
 
 def changing(call: Call, requests: Sequence[PutCustomer]) -> list[int]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from fastcheck.hub.store.statements import StoredCustomer, StoredOverride
 from fastcheck.hub.use_cases.accounts import Accounts, Totals
-from fastcheck.hub.use_cases.customers import Changed, rewrite
+from fastcheck.hub.use_cases.customers import rewrite
 from fastcheck.hub.use_cases.settings import feature_of, shown, taken
-from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.transaction import Call, Changed
 from fastcheck.wire.answers import Override
 from fastcheck.wire.record import setting_value
 from fastcheck.wire.requests import PutOverride

@@ -15,11 +15,12 @@ from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.catalog.subscription import period_end
 from fastcheck.hub.store.statements import StoredCustomer, StoredMove
 from fastcheck.hub.use_cases.accounts import Totals, some
-from fastcheck.hub.use_cases.customers import Changed, put_records
+from fastcheck.hub.use_cases.customers import put_records
 from fastcheck.hub.use_cases.records import checked
 from fastcheck.hub.use_cases.segments import members as segment_members
-from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.transaction import Call, Changed
 from fastcheck.wire.answers import Move, Page, travels
+from fastcheck.wire.by import By
 from fastcheck.wire.plan_change_requests import (
     MOVES_PER_REQUEST,
     NOW,
@@ -31,7 +32,6 @@ from fastcheck.wire.plan_change_requests import (
     MoveSegment,
 )
 from fastcheck.wire.record import CustomerRecord
-from fastcheck.wire.requests import By
 
 
 @travels

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from fastcheck.errors import Conflict, RecordError, UnknownSegment
 from fastcheck.hub.store.statements import StoredCustomer, StoredOverride, StoredSegment
 from fastcheck.hub.use_cases.accounts import Totals
-from fastcheck.hub.use_cases.customers import Changed, put_records
+from fastcheck.hub.use_cases.customers import put_records
 from fastcheck.hub.use_cases.overrides import merged, seen
 from fastcheck.hub.use_cases.overrides import summary as override_summary
 from fastcheck.hub.use_cases.records import checked
 from fastcheck.hub.use_cases.settings import feature_of, taken
-from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.transaction import Call, Changed
 from fastcheck.wire.answers import Page, Segment, travels
 from fastcheck.wire.requests import PutOverride
 from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers

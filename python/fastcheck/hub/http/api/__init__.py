@@ -18,7 +18,6 @@ from fastcheck.hub.http.api import (
     plans,
     records,
     segments,
-    spending,
     tokens,
     top_ups,
     webhooks,
@@ -26,9 +25,11 @@ from fastcheck.hub.http.api import (
 from fastcheck.hub.http.api.documented import REFUSALS
 from fastcheck.hub.http.api.openapi import describe
 from fastcheck.hub.http.api.paths import Bounds
+from fastcheck.hub.http.endpoints import NotJson, not_json, routes
 from fastcheck.hub.http.problems import install_problems
 from fastcheck.hub.service import Service
 from fastcheck.wire.headers import PREFIX
+from fastcheck.wire.operations import OPERATIONS
 
 THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
@@ -39,7 +40,6 @@ for one in (
     plans,
     segments,
     money,
-    spending,
     top_ups,
     metering,
     events,
@@ -58,8 +58,10 @@ def install(app: FastAPI, service: Service, clock: Clock | None = None) -> None:
     app.state.service = service
     app.state.clock = SystemClock() if clock is None else clock
     app.include_router(router)
+    app.router.routes.extend(routes(OPERATIONS.rows))
     app.add_middleware(Bounds)
     install_problems(app)
+    app.add_exception_handler(NotJson, not_json)
     describe(app)
 
 

@@ -18,10 +18,10 @@ from fastcheck.clock import Clock
 from fastcheck.errors import NameInvalid, PreconditionFailed
 from fastcheck.hub.access.auth import Principal, allowed
 from fastcheck.hub.service import Service
+from fastcheck.wire.by import By, own_id
 from fastcheck.wire.headers import AUTHOR, EPOCH, IDEMPOTENCY_KEY, REASON, SEQ
 from fastcheck.wire.json import shape, write
 from fastcheck.wire.names import NAME_BYTES_MAX, REASON_BYTES_MAX
-from fastcheck.wire.requests import By, own_id
 
 TAG_CHARACTERS = 32
 """Of a SHA-256 in hex: enough that no two representations share a tag."""

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
 from fastcheck.errors import AmountError, InstantError, NameInvalid, WrongType
-from fastcheck.wire.json import AMOUNT_PATTERN
+from fastcheck.wire.fields import AMOUNT_PATTERN
 from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX, name
 
 CURSOR_CHARACTERS_MAX = 2_048

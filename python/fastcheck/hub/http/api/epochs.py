@@ -8,9 +8,9 @@ from starlette.responses import Response
 from fastcheck.hub.http.api.asked import Changes, ReadsBalances
 from fastcheck.hub.http.api.bodies import Body
 from fastcheck.hub.http.api.documented import answers, subject
+from fastcheck.wire.by import By
 from fastcheck.wire.json import Wide
 from fastcheck.wire.names import REASON_BYTES_MAX
-from fastcheck.wire.requests import By
 from fastcheck.wire.shapes import LedgerPosition
 
 router = subject("epochs")

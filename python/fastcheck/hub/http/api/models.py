@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from fastcheck.hub.http.api.examples import EXAMPLES
+from fastcheck.hub.http.examples import EXAMPLES
+from fastcheck.wire.fields import AMOUNT_PATTERN
 from fastcheck.wire.json import (
-    AMOUNT_PATTERN,
     Amount,
     Cost,
     Loose,

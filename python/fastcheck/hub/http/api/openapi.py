@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from fastcheck.hub.http.api.documented import REFUSALS, ProblemDocument
+from fastcheck.hub.http.description import Description
+from fastcheck.wire.operations import SUBJECTS
 
 TAGS = {
     "customers": "Who customers are, what they bought, and the exceptions made for them.",
@@ -47,6 +49,11 @@ def describe(app: FastAPI) -> None:
             components["securitySchemes"] = {"bearer": _BEARER}
             document["security"] = [{"bearer": []}]
         _share_refusals(document)
+        described = Description()
+        document["paths"] |= described.paths(
+            (subject.__name__.rpartition(".")[2], row) for subject in SUBJECTS for row in subject.OPERATIONS
+        )
+        components["schemas"] |= described.schemas
         document["tags"] = [{"name": name, "description": told} for name, told in TAGS.items()]
         return document
 

@@ -12,7 +12,7 @@ from fastcheck.hub.http.api.asked import Asked, Changes, ReadsAll
 from fastcheck.hub.http.api.bodies import Body, Cursor, Id, Instant, Limit, Name, instant_of
 from fastcheck.hub.http.api.documented import answers, subject
 from fastcheck.wire.answers import Page
-from fastcheck.wire.requests import By
+from fastcheck.wire.by import By
 from fastcheck.wire.token_answers import MadeToken, TokenState
 
 router = subject("tokens")

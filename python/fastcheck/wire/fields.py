@@ -1,0 +1,238 @@
+"""The kinds of fields that requests have. A kind checks a value where the request is made, says how HTTP
+brings it, and what the API's description tells of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cache, partial
+from typing import Annotated, Any, Final, get_args, get_type_hints
+
+from fastcheck.clock import INSTANT_MS_MAX, instant_ms
+from fastcheck.errors import AmountError, InstantError, RecordError, WrongType
+from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, name, note
+
+CURSOR_CHARACTERS_MAX: Final = 2_048
+"""Of a cursor: it may hold a name, encoded."""
+PAGE_ITEMS_MAX: Final = 1_000
+QUANTITY_MAX: Final = (1 << 31) - 1
+DIGITS_MAX: Final = 40
+"""Of an amount before and after the point: far beyond what any pool holds."""
+
+Instant = datetime | int
+"""An instant as callers in Python give it: a datetime with a zone, or ms since 1970."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of field."""
+
+    check: Callable[[Any, str], Any]
+    """Checks a value and may put it into its stored form; the second argument names it in messages."""
+    form: Callable[[Any, str], Any] | None = None
+    """Makes a value of what JSON or a query has in its place; None: it is the value."""
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """JSON Schema, beyond what the field's type says."""
+    says: str = ""
+    """Its description."""
+    called: str = ""
+    """How messages call it; default: the field's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Called:
+    """How messages call one field: `Annotated[Name, Called("a move's id")]`."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the API's description tells of one field, or examples of it, beside its docstring."""
+
+    examples: tuple[Any, ...] = ()
+
+
+Check = Callable[[Any], Any]
+
+
+class Checked:
+    """Something whose fields are checked when it is made: a request, or a part of one."""
+
+    def __post_init__(self) -> None:
+        for one, check in _checks_of(type(self)):  # type: ignore[arg-type]
+            object.__setattr__(self, one, check(getattr(self, one)))
+        self.agree()
+
+    def agree(self) -> None:
+        """Raises where fields contradict each other."""
+
+
+@cache
+def _checks_of(request: Any) -> tuple[tuple[str, Check], ...]:
+    """(field, its check) of a request's class, for those whose type names a kind. None stays None where the
+    field's type allows it."""
+    found: list[tuple[str, Check]] = []
+    for one, hint in get_type_hints(request, include_extras=True).items():
+        kind, called, optional = kind_of(hint)
+        if kind is not None:
+            check = partial(_checked, kind.check, called or kind.called or one, optional)
+            found.append((one, check))
+    return tuple(found)
+
+
+def kind_of(hint: Any) -> tuple[Kind | None, str, bool]:
+    """(the kind that a type names, how messages call the field, whether it may be None)."""
+    arms = [one for one in get_args(hint) if one is not type(None)]
+    optional = type(None) in get_args(hint)
+    bare = arms[0] if optional and len(arms) == 1 else hint
+    extras: tuple[Any, ...] = getattr(bare, "__metadata__", ())
+    kind = next((one for one in extras if isinstance(one, Kind)), None)
+    called = next((one.name for one in extras if isinstance(one, Called)), "")
+    return kind, called, optional
+
+
+def _checked(check: Callable[[Any, str], Any], what: str, optional: bool, value: Any) -> Any:
+    return None if value is None and optional else check(value, what)
+
+
+def whole(value: object, what: str, least: int, most: int = QUANTITY_MAX) -> int:
+    """An int within bounds. Raises `WrongType`, `RecordError`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongType(f"{what} must be an int, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise RecordError(f"{what} must lie between {least} and {most}")
+    return value
+
+
+def at_ms(at: Instant | None, what: str) -> int | None:
+    """An instant that a caller gave, in ms; None stays None. Raises `WrongType`, `InstantError`."""
+    return None if at is None else instant_ms(at, what)
+
+
+def instant_form(given: object, what: str) -> int:
+    """An instant from ms, as a number or its digits, or from RFC 3339 text. Raises `InstantError`,
+    `WrongType`."""
+    if not isinstance(given, str):
+        return instant_ms(given, what)  # type: ignore[arg-type]
+    if given.isascii() and given.isdigit() and len(given) < 20:
+        return instant_ms(int(given), what)
+    if len(given) <= 64:
+        # Python 3.10 reads neither Z nor a lower-case t.
+        text = given.replace("t", "T").replace("z", "Z").removesuffix("Z")
+        text += "+00:00" if given[-1:] in ("z", "Z") else ""
+        try:
+            return instant_ms(datetime.fromisoformat(text), what)
+        except (InstantError, WrongType):
+            raise
+        except (ValueError, OverflowError):
+            pass
+    raise InstantError(
+        f"{what} must be ms since 1970, or RFC 3339 such as 2026-01-01T00:00:00Z, not {given!r:.60}"
+    )
+
+
+AMOUNT_PATTERN: Final = r"[0-9]{1,40}(\.[0-9]{1,40})?"
+"""Credits as text. The largest amount has 19 digits, and a scale adds at most 12; the bound is for the
+reader's sake."""
+AMOUNT: Final = re.compile("-?" + AMOUNT_PATTERN)
+
+
+def credits_form(given: object, what: str) -> int | Decimal:
+    """Credits from a whole number, or from decimal text. Raises `WrongType`, `AmountError` for one that no
+    pool can hold."""
+    if isinstance(given, bool) or not isinstance(given, (int, str)):
+        raise WrongType(f"{what} must be a whole number or decimal text, never a float")
+    if isinstance(given, str) and AMOUNT.fullmatch(given) is None:
+        raise WrongType(f'{what} must be a whole number or decimal text such as "12.5"')
+    found = Decimal(given) if isinstance(given, str) and "." in given else int(given)
+    if not -INTEGER_MAX <= found <= INTEGER_MAX:
+        raise AmountError(f"{what} is over {INTEGER_MAX}, the most that any pool can hold: split it")
+    return found
+
+
+def credits_within(value: object, what: str) -> int | Decimal:
+    """Credits as callers in Python give them; the use case checks them against the pool's scale. Raises
+    `WrongType`, `AmountError` for what has more digits than any pool holds."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        hint = "; write it as an int or decimal.Decimal, a float is not exact" if type(value) is float else ""
+        raise WrongType(f"{what} must be an int or a decimal.Decimal, not {type(value).__name__}{hint}")
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise AmountError(f"{what} is {value}: give a number")
+        exponent = value.as_tuple().exponent
+        assert isinstance(exponent, int)
+        fits = value.adjusted() < DIGITS_MAX - 1 and exponent > -DIGITS_MAX
+    else:
+        fits = -(10 ** (DIGITS_MAX - 1)) < value < 10 ** (DIGITS_MAX - 1)
+    if not fits:
+        raise AmountError(f"{what} has more digits than any pool holds: round or split it")
+    return value
+
+
+def one_of(*values: str) -> Callable[[Any, str], str]:
+    """A check for one of a few words. Raises `RecordError`."""
+
+    def check(value: object, what: str) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise RecordError(f"{what} must be one of {', '.join(values)}, not {value!r:.40}")
+        return value
+
+    return check
+
+
+def cursor_within(value: object, what: str) -> str:
+    """A page's cursor."""
+    return name(value, "cursor")
+
+
+def items_within(value: object, what: str) -> int:
+    """How many items a page may have. Raises `WrongType`, `RecordError`."""
+    return whole(value, "limit", 1, PAGE_ITEMS_MAX)
+
+
+_NAME: Final = {"maxLength": NAME_BYTES_MAX, "minLength": 1}
+
+Name = Annotated[str, Kind(name, schema=_NAME)]
+CustomerKey = Annotated[str, Kind(name, None, _NAME, "The customer's id or alias."), Told(("acme",))]
+FeatureName = Annotated[str, Kind(name, None, _NAME, "A feature of the catalog."), Told(("export",))]
+PoolName = Annotated[str, Kind(name, None, _NAME, "A pool of the catalog."), Told(("ai_credits",))]
+SegmentName = Annotated[str, Kind(name, None, _NAME, "A segment."), Told(("beta",))]
+Note = Annotated[
+    str,
+    Kind(
+        note,
+        schema={"maxLength": REASON_BYTES_MAX},
+        says="Why; kept with it, and in the audit log. Default: the header `Fastcheck-Reason`.",
+    ),
+]
+Credits = Annotated[
+    int | Decimal,
+    Kind(credits_within, credits_form, says="Credits: a whole number, or decimal text. Never a float."),
+    Told((50_000, "12.5")),
+]
+InstantMs = Annotated[
+    int,
+    Kind(instant_ms, instant_form, {"maximum": INSTANT_MS_MAX - 1}, "ms since 1970, or RFC 3339 text."),
+    Told((1_767_225_600_000, "2026-01-01T00:00:00Z")),
+]
+At = Annotated[
+    int, Kind(instant_ms, instant_form, says="As of an instant: ms since 1970, or RFC 3339. Default: now.")
+]
+Version = Annotated[
+    int, Kind(lambda value, what: whole(value, what, 1), schema={"minimum": 1, "maximum": QUANTITY_MAX})
+]
+Cursor = Annotated[
+    str,
+    Kind(
+        cursor_within,
+        schema={"maxLength": CURSOR_CHARACTERS_MAX},
+        says="`cursor` of the page before; none for the first.",
+    ),
+]
+Limit = Annotated[
+    int, Kind(items_within, schema={"minimum": 1, "maximum": PAGE_ITEMS_MAX}, says="At most so many items.")
+]

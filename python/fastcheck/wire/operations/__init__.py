@@ -1,0 +1,16 @@
+"""The operations, a subject a module: requests, and a row for each.
+
+May import: base, ledger, the rest of wire.
+Boundaries: a module says what may be asked; what is done for it is `hub/use_cases` of the same name, and how
+people ask is `admin` of the same name."""
+
+from __future__ import annotations
+
+from fastcheck.wire.operation import Operations
+from fastcheck.wire.operations import caps, refunds, reservations
+
+SUBJECTS = (caps, refunds, reservations)
+"""In the order of the API's description."""
+OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
+"""Every row. What is irregular by nature stays by hand: `/v1/snapshot`, `/v1/openapi.json`, health, metrics
+(`hub/http`), the stream, and on the owner's socket `touch`, `hello`, `changes`, `notes` and `prewarm`."""

@@ -1,0 +1,30 @@
+"""The owner of a directory with a method for each operation, as tests like to call it; see `serving`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastcheck.host.embedded import owner as real
+from fastcheck.wire.by import ANYBODY, By
+from rig.serving import _row, request_of
+
+BARE: dict[str, Callable[[Any], Any]] = {
+    "remove_cap": lambda answer: answer.removed,
+    "list_caps": lambda answer: list(answer.items),
+}
+
+
+class Owner(real.Owner):
+    """The real owner; methods that it has not are operations."""
+
+    def __getattr__(self, name: str) -> Any:
+        row = _row(name)
+
+        def call(*args: Any, by: By = ANYBODY, **options: Any) -> Any:
+            if args and isinstance(args[-1], By):
+                *args_, by = args
+                args = tuple(args_)
+            return BARE.get(name, lambda one: one)(self.ask(request_of(row, args, options), by))
+
+        return call

@@ -1,0 +1,31 @@
+"""Requests as tests like to write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcheck.wire.operations.caps import PutCap
+from fastcheck.wire.operations.refunds import Refund
+from fastcheck.wire.operations.reservations import Debit, Reserve
+
+
+def make_refund(customer: str, pool: str, amount: Any, *, id: str, **more: Any) -> Refund:
+    return Refund(customer, pool, amount, id=id, **more)
+
+
+def put_cap(
+    customer: str, pool: str, amount: Any, *, per: str, key: str | None = None, reason: str = ""
+) -> PutCap:
+    return PutCap(customer, pool, per, amount, key, reason)
+
+
+def reserve(
+    customer: str, pool: str, amount: Any, *, id: str, ttl_ms: int, key: str | None = None
+) -> Reserve:
+    return Reserve(customer, pool, amount, ttl_ms, id, key)
+
+
+def debit(
+    customer: str, pool: str, amount: Any, *, id: str, key: str | None = None, event: str | None = None
+) -> Debit:
+    return Debit(customer, pool, amount, event, id, key)
