@@ -24,6 +24,8 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub_client import AsyncHubClient, HubClient
 from fastcheck.hub_client.routes import LOCAL, ROUTES
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.operations import OPERATIONS
 from rig.hub_api import CATALOG, URL, asgi, make_app, make_service
 from rig.instants import MAY_2024_MS
 
@@ -366,16 +368,23 @@ def test_every_request_of_admin_has_a_route(
     embedded: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: set[str] = set()
-    call = embedded._call
+    call, ask = embedded._call, embedded._answers
 
     def noted(method: str, *args: Any, **options: Any) -> Any:
         asked.add(method)
         return call(method, *args, **options)
 
+    def answered(request: Any, by: By = ANYBODY) -> Any:
+        row = OPERATIONS.of(request)
+        assert row.public
+        asked.add(row.name)
+        return ask(request, by)
+
     monkeypatch.setattr(embedded, "_call", noted)
+    monkeypatch.setattr(embedded, "_answers", answered)
     run = Run(embedded)
     for one in SCENARIO:
         run.do(one)
     embedded.export(tmp_path / "books")
-    assert asked - set(ROUTES) - set(LOCAL) == set()
+    assert asked - set(ROUTES) - set(LOCAL) - {one.name for one in OPERATIONS.rows} == set()
     assert len(asked) > 50

@@ -39,7 +39,7 @@ class Endpoint:
         self._defaults = of.defaults
         self._rest = {name: one for name, one in self._fields.items() if name not in row.in_path}
 
-    async def __call__(self, http: HttpRequest) -> Response:
+    async def serve(self, http: HttpRequest) -> Response:
         """Answers a request. Raises what it is refused with; see `problems`."""
         principal = await permitted(http, self.row.verb)
         body = b"" if self.row.method in IN_QUERY else await http.body()
@@ -155,7 +155,9 @@ def placed(response: Response, service: Service) -> Response:
 def routes(rows: Iterable[Operation[Any]]) -> list[Route]:
     """The routes of operations, the fixed parts of paths first."""
     return [
-        Route(template(row), Endpoint(row), methods=[row.method], name=row.name) for row in rows if row.public
+        Route(template(row), Endpoint(row).serve, methods=[row.method], name=row.name)
+        for row in rows
+        if row.public
     ]
 
 

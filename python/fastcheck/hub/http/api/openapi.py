@@ -54,7 +54,11 @@ def describe(app: FastAPI) -> None:
             (subject.__name__.rpartition(".")[2], row) for subject in SUBJECTS for row in subject.OPERATIONS
         )
         components["schemas"] |= described.schemas
-        document["tags"] = [{"name": name, "description": told} for name, told in TAGS.items()]
+        tags = TAGS | {
+            subject.__name__.rpartition(".")[2]: (subject.__doc__ or "").partition(": ")[2].strip()
+            for subject in SUBJECTS
+        }
+        document["tags"] = [{"name": name, "description": told} for name, told in tags.items()]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
