@@ -1,4 +1,4 @@
-"""Entitlement checks and prepaid-credit burns that cost less than calling an empty Python function."""
+"""Entitlement checks that cost less than calling an empty Python function, and exact prepaid credits."""
 
 from fastcheck import errors
 from fastcheck._fastcheck import Catalog, Decision, Estimate, Handle, Reservation, Settlement, __version__
