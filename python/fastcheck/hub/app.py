@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastcheck._fastcheck import __version__
 from fastcheck.hub.http import health, snapshots
 from fastcheck.hub.http.access_log import Access
+from fastcheck.hub.http.permission import Permission
 from fastcheck.hub.parts import Hub
 
 
@@ -34,10 +35,9 @@ def make_app(hub: Hub, install: Callable[[FastAPI], None] = lambda app: None) ->
         openapi_url="/v1/openapi.json",
     )
     app.state.hub = hub
-    app.state.principal_of = hub.authenticator.principal_of
-    app.state.note_refusal = hub.authenticator.note_refusal
-    app.include_router(health.router)
-    app.include_router(snapshots.router)
+    permission = Permission(hub.authenticator)
+    app.state.principal_of, app.state.note_refusal = permission.principal_of, permission.note_refusal
+    app.router.routes.extend([*health.ROUTES, snapshots.ROUTE])
     install(app)
     app.add_middleware(Access, metrics=hub.metrics)  # The outermost: it sees every request.
     return app

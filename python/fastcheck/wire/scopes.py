@@ -33,6 +33,8 @@ def allows(scope: str, verb: str) -> bool:
     """Whether a token of a scope may do something."""
     if scope == ADMIN:
         return True
+    if scope == STREAM:
+        return verb == STREAM
     if scope == SPEND:
         return verb in SPENDING
     return scope == SUPPORT and verb not in FOR_ADMIN and verb.endswith(READ)
@@ -40,4 +42,4 @@ def allows(scope: str, verb: str) -> bool:
 
 def scopes_of(verb: str) -> tuple[str, ...]:
     """The scopes below `admin` that allow a verb; `admin` where none does."""
-    return tuple(one for one in (SUPPORT, SPEND) if allows(one, verb)) or (ADMIN,)
+    return tuple(one for one in (SUPPORT, SPEND, STREAM) if allows(one, verb)) or (ADMIN,)

@@ -10,12 +10,14 @@ from typing import Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
-from starlette.routing import Route
 
 from fastcheck.errors import PreconditionFailed
-from fastcheck.hub.access.auth import Principal, permitted
+from fastcheck.hub.access.auth import Principal
+from fastcheck.hub.http.bounds import IN_PATH
+from fastcheck.hub.http.permission import permitted
 from fastcheck.hub.http.problems import problem
 from fastcheck.hub.http.representation import body_of, check_tag, decoded, named, tag_of
+from fastcheck.hub.http.routing import NamedRoute
 from fastcheck.hub.service import Service
 from fastcheck.wire.by import By
 from fastcheck.wire.forms import Form
@@ -152,10 +154,10 @@ def placed(response: Response, service: Service) -> Response:
     return response
 
 
-def routes(rows: Iterable[Operation[Any]]) -> list[Route]:
+def routes(rows: Iterable[Operation[Any]]) -> list[NamedRoute]:
     """The routes of operations, the fixed parts of paths first."""
     return [
-        Route(template(row), Endpoint(row).serve, methods=[row.method], name=row.name)
+        NamedRoute(template(row), Endpoint(row).serve, methods=[row.method], name=row.name)
         for row in rows
         if row.public
     ]
@@ -163,4 +165,4 @@ def routes(rows: Iterable[Operation[Any]]) -> list[Route]:
 
 def template(row: Operation[Any]) -> str:
     """The path of an operation for the router: a name may hold what it likes, percent-encoded."""
-    return PREFIX + row.path.replace("}", ":name}")
+    return PREFIX + row.path.replace("}", f":{IN_PATH}}}")

@@ -24,7 +24,7 @@ from fastcheck.hub.http.api import (
 )
 from fastcheck.hub.http.api.documented import REFUSALS
 from fastcheck.hub.http.api.openapi import describe
-from fastcheck.hub.http.api.paths import Bounds
+from fastcheck.hub.http.bounds import Bounds
 from fastcheck.hub.http.endpoints import NotJson, not_json, routes
 from fastcheck.hub.http.problems import install_problems
 from fastcheck.hub.service import Service

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
 from fastcheck.clock import Clock
-from fastcheck.errors import NameInvalid, PreconditionFailed
-from fastcheck.hub.access.auth import Principal, allowed
+from fastcheck.errors import Forbidden, NameInvalid, PreconditionFailed
+from fastcheck.hub.access.auth import Principal
 from fastcheck.hub.service import Service
 from fastcheck.wire.by import By, own_id
 from fastcheck.wire.headers import AUTHOR, EPOCH, IDEMPOTENCY_KEY, REASON, SEQ
@@ -124,6 +125,37 @@ class Change(Asked):
         response.headers[SEQ] = str(at.seq)
         response.headers[EPOCH] = str(at.epoch)
         return response
+
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="token", description="A token `fc_<environment>_<id>_<secret>`."
+)
+
+
+def allowed(*scopes: str) -> Callable[..., Awaitable[Principal]]:
+    """A dependency that yields who asks. Raises `HTTPException` (401) where no token is in force,
+    `RateLimited`, and `Forbidden` (403) where the token has none of the scopes, nor `admin`.
+
+    The application says who asks by `app.state.principal_of`, and notes a refusal by
+    `app.state.note_refusal`, if it has one: `Authenticator` offers both."""
+
+    async def dependency(
+        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+    ) -> Principal:
+        state = request.app.state
+        principal: Principal = await state.principal_of(request)
+        if "admin" in principal.scopes or principal.scopes.intersection(scopes):
+            return principal
+        error = Forbidden(
+            f"the token {principal.name!r:.80} has the scopes {', '.join(sorted(principal.scopes))}: "
+            f"this needs {' or '.join(scopes)}"
+        )
+        note = getattr(state, "note_refusal", None)
+        if note is not None:
+            await note(request, error, principal.id)
+        raise error
+
+    return dependency
 
 
 Tag = Annotated[str | None, Header(max_length=4_096, description="Entity tags, as `ETag` gave them, or `*`.")]

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from fastcheck.hub.http.api import paths  # noqa: F401  (Its convertor must be known before any route is made.)
+from fastcheck.hub.http import bounds as bounds
 from fastcheck.hub.http.api.models import model
 from fastcheck.wire.headers import EPOCH, PROBLEM, SEQ
 

@@ -3,12 +3,12 @@ decoded then, or `a%2Fb` would be two parts."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from fastapi.exceptions import HTTPException
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastcheck.hub.http.problems import NAMED, problem
@@ -30,7 +30,9 @@ class NameConvertor(Convertor[str]):
         raise NotImplementedError("paths are not made from routes")
 
 
-register_url_convertor("name", NameConvertor())  # As in "{customer:name}".
+IN_PATH: Final = "name"
+"""How routes call such a part: `{customer:name}`."""
+register_url_convertor(IN_PATH, NameConvertor())
 
 
 class Bounds:
