@@ -1,4 +1,4 @@
-"""Routes that say which one a request went: logs and figures name it instead of the path, which callers make."""
+"""Routes that name themselves to logs and figures, instead of the path that a caller made."""
 
 from __future__ import annotations
 
