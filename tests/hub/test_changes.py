@@ -260,7 +260,7 @@ def test_a_hub_takes_over_what_an_embedded_owner_wrote(any_store: Store, clock: 
 def test_a_ledger_from_before_there_was_a_log_is_streamed(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
 ) -> None:
-    url = request.getfixturevalue("postgres_schema_url") if kind == "postgres" else ""
+    url = request.getfixturevalue("postgres_ledger_url") if kind == "postgres" else ""
 
     def opened() -> Store:
         return PostgresStore(url) if url else SqliteStore(tmp_path / "ledger.db")
@@ -384,7 +384,7 @@ def test_changes_go_on_beside_a_scan_which_does_not_see_them(
     if kind == "file":
         store = SqliteStore(tmp_path / "ledger.db")
     else:
-        store = PostgresStore(request.getfixturevalue("postgres_schema_url"))
+        store = PostgresStore(request.getfixturevalue("postgres_ledger_url"))
     hub = hub_over(store, clock)
     hub.put_customers([put_customer(f"c{one}", plan="pro") for one in range(10)])
 
@@ -414,6 +414,7 @@ def test_a_scan_of_a_file_that_is_gone_says_so(tmp_path: Path, clock: ManualCloc
     store.close()
 
 
+@pytest.mark.parametrize("store", ["file"], indirect=True)
 def test_a_scan_that_meets_damage_ends_the_use_of_the_file(store: SqliteStore) -> None:
     def meets(connection: Connection) -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
@@ -512,10 +513,10 @@ _VICTIM = (
 
 
 def test_killed_connections_leave_no_gap_and_an_exact_digest(
-    postgres: PrivatePostgres, postgres_schema_url: str, clock: ManualClock
+    postgres: PrivatePostgres, postgres_ledger_url: str, clock: ManualClock
 ) -> None:
     """Connections are killed at any point of a transaction that has written, its commit included."""
-    store = PostgresStore(postgres_schema_url, connections=6)
+    store = PostgresStore(postgres_ledger_url, connections=6)
     hub = hub_over(store, clock)
     over, moved = threading.Event(), threading.Event()
     hub.committed = lambda seq: moved.set()
