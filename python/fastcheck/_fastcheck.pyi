@@ -210,7 +210,7 @@ class SnapshotWriter:
     removed when the writer is dropped. After a `DirectoryError` it is of no use any more.
 
     >>> from fastcheck._fastcheck import SnapshotWriter, digest, snapshot_info
-    >>> from fastcheck.wire import CustomerRecord, pack_record
+    >>> from fastcheck.wire.record import CustomerRecord, pack_record
     >>> records = pack_record(CustomerRecord(1, "acme", plan="pro", version=1))
     >>> writer = SnapshotWriter("acme.fcs", 1, 7, digest(records)[0], "catalog.yaml", b"{fastcheck: 1}")
     >>> writer.add(records)
@@ -245,7 +245,7 @@ class Checkpoint:
     in force before the call stays in force.
 
     >>> from fastcheck._fastcheck import Checkpoint, SnapshotWriter, digest
-    >>> from fastcheck.wire import CustomerRecord, pack_record
+    >>> from fastcheck.wire.record import CustomerRecord, pack_record
     >>> records = pack_record(CustomerRecord(1, "acme", plan="pro", version=1))
     >>> at = (1, 7, digest(records)[0])
     >>> writer = SnapshotWriter("acme.fcs", *at, "catalog.yaml", b"{fastcheck: 1}")

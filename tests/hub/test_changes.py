@@ -425,6 +425,7 @@ def test_a_scan_that_meets_damage_ends_the_use_of_the_file(store: SqliteStore) -
         store.run(lambda connection: None)
 
 
+@pytest.mark.parametrize("store", ["file"], indirect=True)
 def test_what_a_snapshot_fails_with_is_not_the_ledgers(store: SqliteStore, clock: ManualClock) -> None:
     hub = hub_over(store, clock)
 
@@ -513,10 +514,10 @@ _VICTIM = (
 
 
 def test_killed_connections_leave_no_gap_and_an_exact_digest(
-    postgres: PrivatePostgres, postgres_ledger_url: str, clock: ManualClock
+    postgres: PrivatePostgres, postgres_schema_url: str, clock: ManualClock
 ) -> None:
     """Connections are killed at any point of a transaction that has written, its commit included."""
-    store = PostgresStore(postgres_ledger_url, connections=6)
+    store = PostgresStore(postgres_schema_url, connections=6)
     hub = hub_over(store, clock)
     over, moved = threading.Event(), threading.Event()
     hub.committed = lambda seq: moved.set()
