@@ -1,26 +1,31 @@
-"""Shared by the tests of the hub: a clock that stands still, a store in a fresh directory."""
+"""Shared by the tests: a clock that stands still, a store in memory or in PostgreSQL, a service over it."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from fastcheck.clock import ManualClock
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
+from rig import samples
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
-from rig.postgres import PrivatePostgres
+from rig.postgres import PrivatePostgres, memory_disk
+from rig.postgres_ledgers import PostgresLedgers
 from rig.serving import Service
 
-# Other processes share the machine: a slow example says nothing about the code.
-settings.register_profile("fastcheck", deadline=None)
-settings.load_profile("fastcheck")
+samples.load_profile()
+
+# Temporary directories are in memory where there is room. Durability is tested with a disk of its own
+# (`rig.powerloss`) and with a durable PostgreSQL, so that no test needs to wait for the machine's disk.
+if memory_disk():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory_disk())
 
 
 @pytest.fixture
@@ -29,14 +34,16 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "ledger.db")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """In memory; a file for tests that are parametrized with "file"."""
+    in_file = getattr(request, "param", "memory") == "file"
+    store = SqliteStore(tmp_path / "ledger.db") if in_file else SqliteStore.in_memory()
     yield store
     store.close()
 
 
 @pytest.fixture
-def service(store: SqliteStore, clock: ManualClock) -> Service:
+def service(store: Store, clock: ManualClock) -> Service:
     service = Service(store, clock, parse)
     catalog = FakeCatalog()
     assert service.set_catalog(catalog, catalog.source(), "catalog.json")
@@ -45,8 +52,9 @@ def service(store: SqliteStore, clock: ManualClock) -> Service:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
-    """One server for all tests that ask; without PostgreSQL they fail and say what to install."""
-    with PrivatePostgres() as server:
+    """One server for all tests that ask; without PostgreSQL they fail and say what to install. It does not
+    wait for the disk: a test of what survives a power failure starts a durable one."""
+    with PrivatePostgres(durable=False) as server:
         yield server
 
 
@@ -66,14 +74,24 @@ def postgres_schema_url(postgres: PrivatePostgres) -> Iterator[str]:
     postgres.execute(f"DROP SCHEMA {name} CASCADE")
 
 
-@pytest.fixture(params=["memory", "file", "postgres"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Each kind of store in turn, empty."""
+@pytest.fixture(scope="session")
+def postgres_ledgers(postgres: PrivatePostgres) -> PostgresLedgers:
+    return PostgresLedgers(postgres)
+
+
+@pytest.fixture
+def postgres_ledger_url(postgres_ledgers: PostgresLedgers) -> Iterator[str]:
+    """A new ledger of the test's own: its tables are there and as a first start leaves them."""
+    with postgres_ledgers.new() as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def any_store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """SQLite in memory and PostgreSQL in turn, empty. `tests/store` adds SQLite's file."""
     store: Store
     if request.param == "postgres":
-        store = PostgresStore(request.getfixturevalue("postgres_schema_url"), connections=8)
-    elif request.param == "file":
-        store = SqliteStore(tmp_path / "any.db")
+        store = PostgresStore(request.getfixturevalue("postgres_ledger_url"), connections=8)
     else:
         store = SqliteStore.in_memory()
     yield store

@@ -183,7 +183,7 @@ def test_a_damaged_catalog_is_fetched_again(world: World, damage: bytes) -> None
 def test_a_stored_catalog_that_is_refused_is_fetched_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fake_stream_natives.parse", refusing_parse)
+    monkeypatch.setattr("rig.fake_stream_natives.parse", refusing_parse)
     catalog_file.write(world.directory / "catalog", b"refuse me", "c")
     world.bundled = CatalogText(FakeCatalog(), CATALOG, "bundled")
     replica = world.process()
@@ -312,7 +312,7 @@ def test_the_bound_of_who_is_held_evicts(world: World) -> None:
 
 
 def test_what_is_refused_leaves_the_last_good_state(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fake_stream_natives.parse", refusing_parse)
+    monkeypatch.setattr("rig.fake_stream_natives.parse", refusing_parse)
     replica = world.process()
     world.change(record(1))
     feed(replica, *world.full())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcheck import errors
@@ -25,6 +25,7 @@ from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog
 from rig.instants import MAY_2024_MS
 from rig.owning import Owner
+from rig.samples import examples
 from rig.serving import Service
 
 JUNE_2024_MS = MAY_2024_MS + 31 * DAY_MS
@@ -189,7 +190,7 @@ class Model:
         return version or (had[1] if had[0] == plan else newest)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(STEPS)
 def test_any_order_ends_as_the_model_says(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
     document = copy.deepcopy(DOCUMENT)

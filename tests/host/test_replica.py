@@ -242,7 +242,7 @@ def test_a_catalog_of_the_checkpoint_that_is_refused_is_asked_for_anew(
     feed(host.process(), host.hub.full())
     assert host.disk.base is not None
     host.disk.base = (host.disk.base[0], (b"refuse me", "c"), {})
-    monkeypatch.setattr("fake_stream_natives.parse", refusing_parse)
+    monkeypatch.setattr("rig.fake_stream_natives.parse", refusing_parse)
     second = host.process()
     assert second.have is None
     assert "catalog is refused" in second.notes[0]
@@ -281,7 +281,7 @@ def test_a_catalog_that_means_the_same_resolves_nothing(host: Fixture) -> None:
 
 
 def test_a_refused_change_leaves_everything_as_it_was(host: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fake_stream_natives.parse", refusing_parse)
+    monkeypatch.setattr("rig.fake_stream_natives.parse", refusing_parse)
     replica = host.process()
     host.hub.change(record(1))
     feed(replica, host.hub.full())
@@ -306,7 +306,7 @@ def test_a_refused_change_leaves_everything_as_it_was(host: Fixture, monkeypatch
 def test_a_refused_snapshot_leaves_everything_as_it_was(
     host: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fake_stream_natives.parse", refusing_parse)
+    monkeypatch.setattr("rig.fake_stream_natives.parse", refusing_parse)
     replica = host.process()
     host.hub.change(record(1))
     feed(replica, host.hub.full())

@@ -261,7 +261,7 @@ def test_a_hub_takes_over_what_an_embedded_owner_wrote(any_store: Store, clock: 
 def test_a_ledger_from_before_there_was_a_log_is_streamed(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
 ) -> None:
-    url = request.getfixturevalue("postgres_schema_url") if kind == "postgres" else ""
+    url = request.getfixturevalue("postgres_ledger_url") if kind == "postgres" else ""
 
     def opened() -> Store:
         return PostgresStore(url) if url else SqliteStore(tmp_path / "ledger.db")
@@ -385,7 +385,7 @@ def test_changes_go_on_beside_a_scan_which_does_not_see_them(
     if kind == "file":
         store = SqliteStore(tmp_path / "ledger.db")
     else:
-        store = PostgresStore(request.getfixturevalue("postgres_schema_url"))
+        store = PostgresStore(request.getfixturevalue("postgres_ledger_url"))
     hub = hub_over(store, clock)
     hub.put_customers([put_customer(f"c{one}", plan="pro") for one in range(10)])
 
@@ -415,6 +415,7 @@ def test_a_scan_of_a_file_that_is_gone_says_so(tmp_path: Path, clock: ManualCloc
     store.close()
 
 
+@pytest.mark.parametrize("store", ["file"], indirect=True)
 def test_a_scan_that_meets_damage_ends_the_use_of_the_file(store: SqliteStore) -> None:
     def meets(connection: Connection) -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
@@ -425,6 +426,7 @@ def test_a_scan_that_meets_damage_ends_the_use_of_the_file(store: SqliteStore) -
         store.run(lambda connection: None)
 
 
+@pytest.mark.parametrize("store", ["file"], indirect=True)
 def test_what_a_snapshot_fails_with_is_not_the_ledgers(store: SqliteStore, clock: ManualClock) -> None:
     hub = hub_over(store, clock)
 

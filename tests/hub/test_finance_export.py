@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from fastcheck import errors
@@ -27,6 +27,7 @@ from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
+from rig.samples import examples
 from rig.serving import Service
 
 MAY_MS = 1_714_521_600_000
@@ -169,7 +170,7 @@ def in_memory() -> Iterator[Ledger]:
         store.close()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(some.lists(steps, max_size=25), some.lists(some.integers(0, 60 * DAY_MS), min_size=1, max_size=3))
 def test_any_ledger_exports_to_the_unit_and_a_period_is_the_sum_of_its_parts(
     story: list[Any], cuts: list[int]

@@ -405,7 +405,7 @@ def test_a_client_loads_neither_the_hubs_server_nor_its_database() -> None:
     program = (
         "import sys, fastcheck.hub_client\n"
         "heavy = {'sqlalchemy', 'fastapi', 'pydantic', 'httpx', 'fastcheck.hub.service', "
-        "'fastcheck.hub.server', 'fastcheck.hub.store'}\n"
+        "'fastcheck.hub.http', 'fastcheck.hub.store'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

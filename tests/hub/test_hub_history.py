@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from fastcheck import errors
@@ -19,6 +19,7 @@ from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.answers import Explanation
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
+from rig.samples import examples
 from rig.serving import Service
 
 MAY_2024_MS = 1_714_521_600_000
@@ -84,7 +85,7 @@ ACTIONS = some.one_of(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(some.lists(ACTIONS, max_size=25))
 def test_explaining_any_instant_gives_what_was_answered_then(actions: list[tuple[str, Any]]) -> None:
     world = Recorder()

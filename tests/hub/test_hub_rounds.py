@@ -271,8 +271,8 @@ def test_one_of_a_file_is_elected(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def hubs(postgres_schema_url: str) -> Iterator[tuple[PostgresStore, PostgresStore]]:
-    first, second = PostgresStore(postgres_schema_url), PostgresStore(postgres_schema_url)
+def hubs(postgres_ledger_url: str) -> Iterator[tuple[PostgresStore, PostgresStore]]:
+    first, second = PostgresStore(postgres_ledger_url), PostgresStore(postgres_ledger_url)
     yield first, second
     first.close()
     second.close()
@@ -315,11 +315,11 @@ def test_who_lost_its_connection_is_not_elected_until_it_wins_again(
 
 
 def test_a_ledger_of_another_schema_elects_its_own(
-    postgres: PrivatePostgres, postgres_schema_url: str
+    postgres: PrivatePostgres, postgres_ledger_url: str
 ) -> None:
     postgres.execute("CREATE SCHEMA other_hub")
     other_url = f"{postgres.url()}?options=-csearch_path%3Dother_hub"
-    one, two = PostgresStore(postgres_schema_url), PostgresStore(other_url)
+    one, two = PostgresStore(postgres_ledger_url), PostgresStore(other_url)
     with one.elect("rounds") as first, two.elect("rounds") as second:
         assert first.held()
         assert second.held()

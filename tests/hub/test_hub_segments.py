@@ -279,10 +279,10 @@ CHANGES = st.lists(
 
 
 @given(changes=CHANGES)
-def test_a_record_says_what_the_rules_say(tmp_path_factory: pytest.TempPathFactory, changes: Any) -> None:
+def test_a_record_says_what_the_rules_say(changes: Any) -> None:
     from fastcheck.hub.store.sqlite import SqliteStore
 
-    store, clock = SqliteStore(tmp_path_factory.mktemp("ledger") / "ledger.db"), ManualClock(MAY_2024_MS)
+    store, clock = SqliteStore.in_memory(), ManualClock(MAY_2024_MS)
     service = Service(store, clock, parse)
     service.set_catalog(CATALOG, CATALOG.source(), "catalog.json")
     put(service, "acme")

@@ -457,6 +457,7 @@ def test_usage_records_are_stored_once(service: Service) -> None:
     assert len(service.list_usage().items) == 2
 
 
+@pytest.mark.parametrize("store", ["file"], indirect=True)
 def test_a_restart_loses_nothing(
     tmp_path: Path, service: Service, store: SqliteStore, clock: ManualClock
 ) -> None:

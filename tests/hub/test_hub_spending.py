@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcheck import errors
@@ -27,6 +27,7 @@ from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.requests import debit, make_refund, put_cap, reserve
+from rig.samples import examples
 from rig.serving import Service
 
 MILLION = 10**6
@@ -207,7 +208,7 @@ def ledger(store: Store, clock: ManualClock) -> Service:
     return service
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.sampled_from(sorted(POOLS)), STEPS)
 def test_nothing_is_ever_spent_beyond_grants_and_overdraft(pool: str, steps: list[tuple[str, int]]) -> None:
     clock, store = ManualClock(MAY_2024_MS), SqliteStore.in_memory()
@@ -222,7 +223,7 @@ def test_nothing_is_ever_spent_beyond_grants_and_overdraft(pool: str, steps: lis
         store.close()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(0, 30), STEPS)
 def test_no_window_is_ever_over_its_cap(cap: int, steps: list[tuple[str, int]]) -> None:
     """Time goes back on the way, too: what was counted in a later window stays counted there."""

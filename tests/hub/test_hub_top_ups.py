@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from fastcheck import errors
@@ -20,6 +20,7 @@ from fastcheck.wire.requests import make_grant, put_customer
 from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.samples import examples
 from rig.serving import Service
 
 POOL = "soft_credits"
@@ -53,7 +54,7 @@ def do_due(service: Service, times: int = 1) -> list[int]:
     return [one.units for one in done if one.units]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     some.integers(0, 300),
     some.integers(1, 500),

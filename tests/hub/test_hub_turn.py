@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fastcheck.clock import ManualClock
@@ -19,6 +19,7 @@ from fastcheck.ledger.postings import LedgerAccount, Posting, conserved
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.samples import examples
 from rig.serving import Service
 
 MILLION = 10**6
@@ -168,7 +169,7 @@ ROLLED["plans"]["pro"]["1"]["grants"][0] |= {
 }
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(-3 * DAY_MS, 9 * DAY_MS), min_size=1, max_size=8))
 @pytest.mark.parametrize("document", [DOCUMENT, ROLLED], ids=["monthly", "daily, rolled over"])
 def test_turning_now_and_then_is_looking_once_at_the_end(

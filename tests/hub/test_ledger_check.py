@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy import Connection, text
 
@@ -14,6 +14,7 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.use_cases import ledger_check
 from fastcheck.wire.answers import Problem
 from hub.test_finance_export import CUSTOMERS, Ledger, in_memory, play, steps
+from rig.samples import examples
 
 
 def problems(ledger: Ledger) -> list[Problem]:
@@ -25,7 +26,7 @@ def problems(ledger: Ledger) -> list[Problem]:
             return found
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(some.lists(steps, max_size=25))
 def test_whatever_the_service_does_the_ledger_adds_up(story: list[Any]) -> None:
     for ledger in in_memory():

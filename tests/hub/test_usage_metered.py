@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from fastcheck import errors
@@ -27,6 +27,7 @@ from fastcheck.ledger.meters import (
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.tally import Tally
 from hub.test_finance_export import MAY_MS, Ledger, in_memory
+from rig.samples import examples
 
 HOUR_MS = 3_600_000
 HOURLY = Recurrence(Span(1, Unit.HOUR), Anchor.CALENDAR, 0)
@@ -70,7 +71,7 @@ def ledger_call(ledger: Ledger) -> Any:
     return lambda method, *args, **kwargs: getattr(ledger.service, method)(*args, **kwargs)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     some.lists(some.tuples(some.integers(0, 20), instants, some.integers(0, 9), some.integers(0, HOUR_MS))),
     aggregations,

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcheck.clock import ManualClock
@@ -21,6 +21,7 @@ from fastcheck.hub.webhooks.retry import ATTEMPTS_MAX, Outcome
 from fastcheck.hub.webhooks.sign import ActiveSecret, new_secret
 from fastcheck.wire.events import FIELDS, Event, Kind
 from models.slow_deliveries import SlowDeliveries
+from rig.samples import examples
 
 NOW_MS = 1_714_521_600_000
 GENEROUS_S = 60
@@ -97,7 +98,7 @@ def always(status: int) -> Answer:
 STATUSES = st.sampled_from([200, 204, 302, 404, 410, 429, 500])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 8), st.lists(STATUSES), st.integers(0, 2**32))
 def test_every_delivery_ends_whatever_is_answered(
     workers: int, places: int, count: int, script: list[int], seed: int

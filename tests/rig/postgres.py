@@ -28,6 +28,9 @@ STARTS_MAX = 8
 READY_WITHIN_S = 60.0
 STATUS_LINE = 7
 """Of `postmaster.pid`, counted from 0: "ready" once connections are taken."""
+MEMORY_DISK = "/dev/shm"
+MEMORY_BYTES_MIN = 4 << 30
+"""Free there; a container may have but 64 MiB in all."""
 SOCKET_PATH_MAX = 90
 """A socket's path must fit in 107 bytes, its name included."""
 WHAT_TO_INSTALL = (
@@ -195,7 +198,8 @@ class PrivatePostgres:
         return self.directory / "data"
 
     def _make(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="fastcheck-pg-", dir=_reachable_directory()))
+        place = _reachable_directory() if self._durable else memory_disk() or _reachable_directory()
+        self._directory = Path(tempfile.mkdtemp(prefix="fastcheck-pg-", dir=place))
         atexit.register(self.close)
         self._directory.chmod(0o700)
         if self._user is not None:
@@ -217,8 +221,11 @@ class PrivatePostgres:
     def _try(self, port: int) -> bool:
         settings = {
             "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": self.directory,
-            "timezone": "UTC", "shared_buffers": "32MB", "fsync": "on" if self._durable else "off",
+            "timezone": "UTC", "shared_buffers": "32MB",
         }  # fmt: skip
+        if not self._durable:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
+            settings |= {"wal_level": "minimal", "max_wal_senders": 0}
         command = [str(self.programs.bin / "postgres"), "-D", str(self._data)]
         command += [f"--{name}={value}" for name, value in settings.items()]
         setpriv = shutil.which("setpriv")
@@ -316,6 +323,12 @@ def _server_user() -> pwd.struct_passwd | None:
         return pwd.getpwnam(SUPERUSER)
     except KeyError:
         return pwd.getpwnam("nobody")
+
+
+def memory_disk() -> str:
+    """A directory that is in memory, for what nobody keeps; "" where there is none with enough room."""
+    there = os.path.isdir(MEMORY_DISK) and shutil.disk_usage(MEMORY_DISK).free >= MEMORY_BYTES_MIN
+    return MEMORY_DISK if there else ""
 
 
 def _reachable_directory() -> str:

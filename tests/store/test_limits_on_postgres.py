@@ -27,7 +27,7 @@ globals().update(
 
 
 @pytest.fixture
-def store(postgres_schema_url: str) -> Iterator[Store]:
-    store = PostgresStore(postgres_schema_url)
+def store(postgres_ledger_url: str) -> Iterator[Store]:
+    store = PostgresStore(postgres_ledger_url)
     yield store
     store.close()

@@ -26,18 +26,23 @@ def keep(server: PrivatePostgres, n: int) -> None:
     server.execute(f"INSERT INTO kept VALUES ({n})")
 
 
-def test_a_database_of_a_test_answers_and_commits_to_disk(postgres_url: str) -> None:
+def settings_of(server: PrivatePostgres, *names: str) -> list[str]:
+    with psycopg.connect(server.dsn()) as connection:
+        return [connection.execute(f"SHOW {name}".encode()).fetchone()[0] for name in names]  # type: ignore[index]
+
+
+def test_a_database_of_a_test_answers(postgres_url: str, postgres: PrivatePostgres) -> None:
     assert postgres_url.startswith("postgresql+psycopg://postgres@127.0.0.1:")
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-        for name, value in [
-            ("fsync", "on"),
-            ("synchronous_commit", "on"),
-            ("full_page_writes", "on"),
-            ("server_encoding", "UTF8"),
-            ("TimeZone", "UTC"),
-        ]:
-            assert connection.execute(f"SHOW {name}".encode()).fetchone() == (value,)
+    assert settings_of(postgres, "server_encoding", "TimeZone") == ["UTF8", "UTC"]
+
+
+def test_a_durable_server_commits_to_disk_and_the_tests_own_does_not(postgres: PrivatePostgres) -> None:
+    with PrivatePostgres() as durable:
+        assert durable.directory.parent != Path(rig.MEMORY_DISK)
+        assert settings_of(durable, "fsync", "synchronous_commit", "full_page_writes") == ["on"] * 3
+    assert settings_of(postgres, "fsync", "full_page_writes") == ["off", "off"]
 
 
 def test_each_test_has_an_empty_database(postgres: PrivatePostgres) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy import Connection
 
@@ -30,6 +30,7 @@ from fastcheck.ledger.postings import conserved
 from fastcheck.wire.record import CustomerRecord, pack_record
 from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
+from rig.samples import examples
 from rig.serving import Service
 
 Answer = TypeVar("Answer")
@@ -362,7 +363,7 @@ totals = some.builds(
 )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(some.lists(totals, max_size=12))
 def test_a_batch_of_totals_is_as_good_as_one_after_the_other(batch: list[Totals]) -> None:
     found = []

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,6 +35,7 @@ from fastcheck.wire.events import FIELDS, Event, Kind
 from fastcheck.wire.requests import put_customer
 from models.slow_deliveries import SlowDeliveries
 from rig.fake_catalog import FakeCatalog, parse
+from rig.samples import examples
 from rig.serving import Service
 
 NOW_MS = 1_714_521_600_000
@@ -181,7 +181,7 @@ class Compared(RuleBasedStateMachine):
 
 def test_the_tables_do_what_the_model_does(any_store: Store) -> None:
     made = type("Here", (Compared,), {"store": any_store})
-    run_state_machine_as_test(made, settings=settings(max_examples=20, stateful_step_count=40))
+    run_state_machine_as_test(made, settings=examples(20, stateful_step_count=40))
 
 
 # The courier over them.

@@ -10,7 +10,7 @@ import random
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcheck.host.following import demand as demands
@@ -21,6 +21,7 @@ from fastcheck.host.following.refetch import Refetch
 from fastcheck.wire import frames
 from fastcheck.wire.frames import Refused
 from fastcheck.wire.record import CustomerRecord, pack_record
+from rig.samples import examples
 
 IDS = ("a", "b", "c")
 ALIASES = ("x", "y")
@@ -181,7 +182,7 @@ def some_aliases(chance: random.Random) -> tuple[str, ...] | None:
     return None if chance.random() < 0.25 else tuple(one for one in ALIASES if chance.random() < 0.3)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.integers(0, 1 << 32))
 def test_what_is_held_is_what_the_ledger_said_at_this_place(seed: int) -> None:
     chance = random.Random(seed)
@@ -207,7 +208,7 @@ def test_what_is_held_is_what_the_ledger_said_at_this_place(seed: int) -> None:
     machine.settle_all()
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.integers(0, 1 << 32))
 def test_what_is_fetched_anew_is_one_state_of_the_ledger(seed: int) -> None:
     """Pages and changes race too; the whole comes out as of the stream's place, whatever the order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcheck.ledger.burn import advance, burn_order, next_change, put, use, void
@@ -24,6 +24,7 @@ from fastcheck.ledger.model import (
 from fastcheck.ledger.periods import DAY_MS, Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.plan import Source, follow
 from fastcheck.ledger.postings import balances, postings
+from rig.samples import examples
 
 HORIZON_MS = 400 * DAY_MS
 INSTANTS = st.integers(0, HORIZON_MS)
@@ -309,7 +310,7 @@ SHORT = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(SHORT, RULES, st.integers(0, 5_000))
 def test_leaping_over_thousands_of_refills_equals_walking(
     terms: list[tuple[int, int, int | None, Span, Span | None, Rollover]], rules: Rules, units: int
