@@ -36,30 +36,20 @@ thread_local! {
     static ARENA: RefCell<Option<(PathBuf, Owner, u64)>> = const { RefCell::new(None) };
 }
 
-fn small(mut bytes: &[u8]) -> bool {
-    while !bytes.is_empty() {
-        match customer::decode(bytes) {
-            Ok((c, _, rest)) if c.number <= NUMBER_MAX => bytes = rest,
-            Ok(_) => return false,
-            Err(_) => return true,
-        }
-    }
-    true
+fn small(bytes: &[u8]) -> bool {
+    let mut read = customer::each(bytes).map_while(Result::ok);
+    read.all(|record| record.customer.number <= NUMBER_MAX)
 }
 
 fn check_all(dir: &std::path::Path, bytes: &[u8]) {
     let view = View::attach(dir).expect("a loaded arena can be attached");
-    let mut rest = bytes;
-    while let Ok((c, _, tail)) = customer::decode(rest) {
+    for record in customer::each(bytes).map_while(Result::ok) {
+        let id = record.customer.id.as_bytes();
         for now in [0, common::NOW_MS as u64, u64::MAX >> 8] {
             for feature in FEATURES {
-                check::check(&view.rows, &*view.cells, c.id.as_bytes(), feature, &At(now))
+                check::check(&view.rows, &*view.cells, id, feature, &At(now))
                     .expect("rows that were just written can be read");
             }
-        }
-        rest = tail;
-        if rest.is_empty() {
-            break;
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
+use fastcheck_core::customer::Record;
 use fastcheck_core::error::{Error, Result};
 
 use crate::bounds::{CHANGE_BYTES_MAX, RECORDS_BLOCK_BYTES};
@@ -16,7 +17,7 @@ use crate::disk::{self, failed};
 use crate::generations::{self, base_path, log_path, whose};
 use crate::header::Mark;
 use crate::log::{Kind, LogFile, LogPart, commit_payload};
-use crate::records::{Record, each_in};
+use crate::records::each_in;
 use crate::snapshot::Snapshot;
 use crate::transfer::Transfer;
 use crate::view::View;

@@ -18,7 +18,6 @@ pub mod write;
 
 pub use checkpoint::Checkpoint;
 pub use header::{Header, Mark};
-pub use records::Record;
 pub use snapshot::Snapshot;
 pub use view::View;
 pub use write::SnapshotWriter;

@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 
 use crate::check::Cells;
-use crate::customer::{self, Customer};
+use crate::customer::{self, Customer, Record};
 use crate::error::{Corrupt, Error, Result};
-use crate::key::{Key, hash_bytes};
+use crate::key::Key;
 use crate::map::MapRegion;
 use crate::resolve::Sources;
 use crate::row::{self, RowKind};
@@ -49,16 +49,12 @@ impl Owner {
         &self,
         records: &'a [u8],
         checked: impl Fn(u32) -> Result<bool>,
-    ) -> Result<Vec<(Customer<'a>, u64)>> {
-        let mut all = Vec::new();
-        let mut rest = records;
-        while !rest.is_empty() {
-            let (customer, bytes, tail) = customer::decode(rest)?;
+    ) -> Result<Vec<Record<'a>>> {
+        let all = customer::each(records).collect::<Result<Vec<_>>>()?;
+        for Record { customer, .. } in &all {
             if !customer.deleted && checked(customer.number)? {
-                Sources::of(&self.catalog, &customer)?;
+                Sources::of(&self.catalog, customer)?;
             }
-            all.push((customer, hash_bytes(bytes)));
-            rest = tail;
         }
         Ok(all)
     }
@@ -84,13 +80,14 @@ impl Owner {
         let all = self.read_all(records, |number| self.holds(number))?;
         let (mut digest, mut count) = (self.digest, self.customers);
         let mut concerned = Concerned::default();
-        for (customer, record) in &all {
+        for record in &all {
+            let customer = &record.customer;
             concerned.numbers.push(customer.number);
             concerned.keys.push(customer.id.to_owned());
             let aliases = customer.aliases.iter().map(|alias| (*alias).to_owned());
             concerned.keys.extend(aliases);
             if self.holds(customer.number)? {
-                self.upsert(customer, *record, now_ms, &mut digest, &mut count)?;
+                self.upsert(record, now_ms, &mut digest, &mut count)?;
             } else if !customer.deleted {
                 self.hand_over_keys(customer)?;
             }
@@ -132,7 +129,7 @@ impl Owner {
         let capacity = u64::from(self.demand()?.capacity);
         let all = self.read_all(records, |_| Ok(true))?;
         let mut fresh = HashSet::new();
-        for (customer, _) in &all {
+        for Record { customer, .. } in &all {
             if !customer.deleted && !self.holds(customer.number)? {
                 fresh.insert(customer.number);
             }
@@ -143,9 +140,9 @@ impl Owner {
             self.evict((capacity - capacity / 8).saturating_sub(fresh))?;
         }
         let (mut digest, mut count) = (self.digest, self.customers);
-        for (customer, record) in &all {
-            if !customer.deleted || self.holds(customer.number)? {
-                self.upsert(customer, *record, now_ms, &mut digest, &mut count)?;
+        for record in &all {
+            if !record.customer.deleted || self.holds(record.customer.number)? {
+                self.upsert(record, now_ms, &mut digest, &mut count)?;
             }
         }
         let (epoch, seq) = (self.epoch()?, self.seq()?);

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use crate::arena::rows_path;
 use crate::catalog::Catalog;
 use crate::control::Field;
-use crate::customer::{self, Customer};
+use crate::customer::{self, Customer, Record};
 use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
-use crate::key::{Key, hash_bytes};
+use crate::key::Key;
 use crate::map::MapRegion;
 use crate::resolve::Sources;
 use crate::row::{self, Phase, Ref, Row, RowKind};
@@ -152,12 +152,10 @@ impl Owner {
     ) -> Result<u64> {
         self.load_each(epoch, seq, now_ms, |take| {
             for chunk in chunks {
-                let mut rest = chunk;
-                while !rest.is_empty() {
-                    let (customer, bytes, tail) = customer::decode(rest)?;
-                    rest = tail;
-                    if !customer.deleted {
-                        take(&customer, hash_bytes(bytes))?;
+                for record in customer::each(chunk) {
+                    let record = record?;
+                    if !record.customer.deleted {
+                        take(&record.customer, record.hash)?;
                     }
                 }
             }
@@ -246,34 +244,28 @@ impl Owner {
             )));
         }
         // First everything that can fail for a reason in the records.
-        let mut customers = Vec::new();
-        let mut rest = records;
-        while !rest.is_empty() {
-            let (customer, bytes, tail) = customer::decode(rest)?;
-            if !customer.deleted {
-                Sources::of(&self.catalog, &customer)?;
-                self.bound_number(customer.number, self.customers)?;
-            }
-            customers.push((customer, hash_bytes(bytes)));
-            rest = tail;
+        let records = customer::each(records).collect::<Result<Vec<_>>>()?;
+        for Record { customer, .. } in records.iter().filter(|r| !r.customer.deleted) {
+            Sources::of(&self.catalog, customer)?;
+            self.bound_number(customer.number, self.customers)?;
         }
         let (mut digest, mut count) = (self.digest, self.customers);
-        for (customer, record) in &customers {
-            self.upsert(customer, *record, now_ms, &mut digest, &mut count)?;
+        for record in &records {
+            self.upsert(record, now_ms, &mut digest, &mut count)?;
         }
         self.announce(digest, count, epoch, seq)?;
-        Ok(customers.len() as u64)
+        Ok(records.len() as u64)
     }
 
     /// Puts one customer, and counts what that does to the digest and the number of customers.
     pub(super) fn upsert(
         &mut self,
-        customer: &Customer<'_>,
-        record: u64,
+        record: &Record<'_>,
         now_ms: i64,
         digest: &mut u64,
         count: &mut u64,
     ) -> Result<()> {
+        let customer = &record.customer;
         let rows = self
             .rows
             .as_ref()
@@ -287,10 +279,10 @@ impl Owner {
             *count -= 1;
         }
         if !customer.deleted {
-            *digest = digest.wrapping_add(record);
+            *digest = digest.wrapping_add(record.hash);
             *count += 1;
         }
-        self.put_one(customer, record, now_ms)
+        self.put_one(customer, record.hash, now_ms)
     }
 
     pub(super) fn put_one(
