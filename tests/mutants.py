@@ -132,7 +132,7 @@ MUTANTS = [
            "self.pointer.swap(fresh, Ordering::Relaxed)", CURRENT, "a_value_replaced_twice"),
     Mutant("a slot is published relaxed", "generation/write.rs", ".store(self.slots_at + i, word, Ordering::Release)?;",
            ".store(self.slots_at + i, word, Ordering::Relaxed)?;", CURRENT, "a_reader_finds_no_row"),
-    Mutant("a slot is read relaxed", "generation.rs", "self.region.load(slot, Ordering::Acquire)",
+    Mutant("a slot is read relaxed", "generation/read.rs", "self.region.load(slot, Ordering::Acquire)",
            "self.region.load(slot, Ordering::Relaxed)", CURRENT, "a_reader_finds_no_row"),
     Mutant("the generation is announced relaxed", "control.rs", "self.region.store(field as usize, value, Ordering::Release)",
            "self.region.store(field as usize, value, Ordering::Relaxed)", CURRENT, "a_reader_that_remaps"),

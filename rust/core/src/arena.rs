@@ -14,28 +14,13 @@ use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
 use crate::key::hash_words;
 use crate::map::{Access, MapRegion, MappedWord};
+use crate::paths::{cells_path, control_path, rename, rows_path};
 use crate::segment::{self, CELL_BITS, SEGMENTS_MAX, Segment};
 use crate::sync::{AtomicPtr, Ordering};
 use crate::touched::Touched;
 
 /// How often a reader looks again when the owner replaces a file between the reader's two steps.
 const OPEN_ATTEMPTS_MAX: u32 = 100;
-
-pub fn control_path(dir: &Path) -> PathBuf {
-    dir.join("control")
-}
-
-pub fn rows_path(dir: &Path, generation: u64) -> PathBuf {
-    dir.join(format!("rows-{generation}"))
-}
-
-pub fn cells_path(dir: &Path, index: usize) -> PathBuf {
-    dir.join(format!("cells-{index}"))
-}
-
-pub fn touched_path(dir: &Path) -> PathBuf {
-    dir.join("touched")
-}
 
 /// The cells files of an arena, mapped as they are needed and never unmapped before this value is dropped.
 #[derive(Debug)]
@@ -130,14 +115,6 @@ impl Cells for Segments {
         self.get(index as usize >> CELL_BITS)?
             .cell(index as usize & ((1 << CELL_BITS) - 1))
     }
-}
-
-pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|source| Error::Io {
-        path: to.to_path_buf(),
-        doing: "put in place",
-        source,
-    })
 }
 
 /// `Field::Generation` of an arena that its owner has given up: attach again.

@@ -19,6 +19,8 @@ pub mod key;
 pub mod map;
 #[cfg(not(loom))]
 pub mod owner;
+#[cfg(not(loom))]
+pub mod paths;
 pub mod region;
 pub mod resolve;
 pub mod row;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::arena::{RETIRED, Segments, cells_path, control_path, rows_path, touched_path};
+use crate::arena::{RETIRED, Segments};
 use crate::catalog::Catalog;
 use crate::cell::Totals;
 use crate::control::{Control, Field, Link};
@@ -15,6 +15,7 @@ use crate::generation::Generation;
 use crate::journal;
 use crate::key::hash_bytes;
 use crate::map::{Access, MapRegion};
+use crate::paths::{cells_path, control_path, rows_path, touched_path};
 use crate::touched::Touched;
 
 mod adopt;

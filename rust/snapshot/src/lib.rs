@@ -10,6 +10,7 @@ mod disk;
 mod generations;
 pub mod header;
 pub mod log;
+mod mirror;
 mod records;
 pub mod snapshot;
 mod transfer;

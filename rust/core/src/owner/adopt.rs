@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 
-use crate::arena::{cells_path, control_path, rename, rows_path};
 use crate::check::Cells;
 use crate::control::{self, Control, Field};
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
 use crate::key::Key;
 use crate::map::{Access, MapRegion};
+use crate::paths::{cells_path, control_path, rename, rows_path};
 use crate::row::RowKind;
 use crate::segment::{CELL_BITS, SEGMENTS_MAX};
 

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::arena::{rename, rows_path};
 use crate::control::Field;
 use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::{Capacity, Generation, Plan};
 use crate::key::Key;
 use crate::map::MapRegion;
+use crate::paths::{rename, rows_path};
 use crate::region::Words;
 use crate::resolve::Sources;
 use crate::row::{self, Phase, Row, RowKind};

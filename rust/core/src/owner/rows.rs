@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::arena::rows_path;
 use crate::catalog::Catalog;
 use crate::control::Field;
 use crate::customer::{self, Customer, Record};
@@ -11,6 +10,7 @@ use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
 use crate::key::Key;
 use crate::map::MapRegion;
+use crate::paths::rows_path;
 use crate::resolve::Sources;
 use crate::row::{self, Phase, Ref, Row, RowKind};
 
