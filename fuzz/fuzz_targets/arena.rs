@@ -218,15 +218,15 @@ fn own(t: &Template) {
     let Ok(mut owner) = Owner::open(&t.dir, common::catalog(), 1, common::environment()) else {
         return;
     };
-    let _ = owner.sweep(common::NOW_MS as u64, |_, _| false);
-    let _ = owner.cells(false);
+    let _ = owner.cells.sweep(common::NOW_MS as u64, |_, _| false);
+    let _ = owner.cells.all(false);
     let _ = owner.put(&t.records, 1, 2, common::NOW_MS);
     owner
         .load([&t.records[..]], 1, 3, common::NOW_MS)
         .expect("good records can be loaded into any arena that was adopted");
     for number in 1..=3 {
-        let _ = owner.raise_cell(number, "p", 1, u64::MAX >> number, true);
-        let _ = owner.close_cell(number, "p", 1);
+        let _ = owner.cells.raise(number, "p", 1, u64::MAX >> number, true);
+        let _ = owner.cells.close(number, "p", 1);
         let _ = owner.open_cell(
             "p",
             Lease {

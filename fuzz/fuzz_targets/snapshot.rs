@@ -71,7 +71,7 @@ fuzz_target!(|bytes: &[u8]| {
                 .expect("nothing can be loaded");
             (dir, owner, 1)
         });
-        let before = (owner.digest(), owner.customers());
+        let before = (owner.rows.digest(), owner.rows.customers());
         *seq += 1;
         let done = if mode & 1 == 0 {
             owner.put(bytes, 1, *seq, common::NOW_MS)
@@ -81,7 +81,7 @@ fuzz_target!(|bytes: &[u8]| {
         match done {
             Ok(_) => check_all(dir, bytes),
             Err(_) => {
-                assert_eq!((owner.digest(), owner.customers()), before);
+                assert_eq!((owner.rows.digest(), owner.rows.customers()), before);
                 View::attach(dir).expect("a refused record leaves the last good rows");
             }
         }
@@ -90,12 +90,12 @@ fuzz_target!(|bytes: &[u8]| {
             *arena = None;
         } else if mode & 0xe == 0xe {
             let dir = dir.clone();
-            let (seq, digest) = (*seq, owner.digest());
+            let (seq, digest) = (*seq, owner.rows.digest());
             *arena = None;
             let owner = Owner::open(&dir, common::catalog(), 1, common::environment())
                 .expect("the next owner can adopt");
             if owner.found == Found::Intact {
-                assert_eq!(owner.digest(), digest);
+                assert_eq!(owner.rows.digest(), digest);
                 *arena = Some((dir, owner, seq));
             }
         }
