@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use smallvec::SmallVec;
 
-use crate::errors::{corrupt, raise};
+use crate::errors::{Class, corrupt, raise};
 use crate::strings::utf8;
 
 /// An amount as it was given. Whatever needs Python code to read has been read: see `Checker::with_view`.
@@ -64,12 +64,12 @@ unsafe fn amount_slow<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResul
         for (name, n) in named.iter() {
             let name = name
                 .cast_into::<PyString>()
-                .map_err(|_| raise(py, "WrongType", "the names of quantities must be str"))?;
+                .map_err(|_| raise(py, Class::WrongType, "the names of quantities must be str"))?;
             // SAFETY: `name` is alive; this is to refuse what is not text.
             if unsafe { utf8(py, name.as_ptr()) }?.is_empty() {
                 return Err(raise(
                     py,
-                    "AmountError",
+                    Class::AmountError,
                     "a quantity without a name: give units of the feature itself as an int",
                 ));
             }
@@ -78,7 +78,7 @@ unsafe fn amount_slow<'a>(py: Python<'a>, object: *mut ffi::PyObject) -> PyResul
         if quantities.is_empty() {
             return Err(raise(
                 py,
-                "AmountError",
+                Class::AmountError,
                 "an amount without quantities: give at least one, zero counts",
             ));
         }
@@ -97,7 +97,7 @@ fn plain(object: &Bound<'_, PyAny>) -> PyResult<u64> {
         let kind = object.get_type().name()?;
         return Err(raise(
             py,
-            "WrongType",
+            Class::WrongType,
             format!("an amount must be an int or a dict of quantity -> int, not {kind}"),
         ));
     }
@@ -107,7 +107,7 @@ fn plain(object: &Bound<'_, PyAny>) -> PyResult<u64> {
         Ok(value) => Ok(value),
         Err(_) if index.lt(0)? => Err(raise(
             py,
-            "AmountError",
+            Class::AmountError,
             "an amount is negative: give zero or more",
         )),
         Err(_) => Err(too_large(py)),
@@ -117,7 +117,7 @@ fn plain(object: &Bound<'_, PyAny>) -> PyResult<u64> {
 fn too_large(py: Python<'_>) -> PyErr {
     raise(
         py,
-        "AmountError",
+        Class::AmountError,
         format!("an amount burns more than the {TOTAL_MAX} pool units that one call may: split it"),
     )
 }
@@ -150,7 +150,7 @@ fn not_countable(py: Python<'_>, found: &Found) -> PyErr {
     let kind = found.entry.kind().map_or("feature", Kind::as_str);
     raise(
         py,
-        "NotCountable",
+        Class::NotCountable,
         format!(
             "the feature is a {kind}: it has nothing to spend; ask check(), value() or limit()"
         ),
@@ -175,7 +175,7 @@ fn cost_slow(
             "the feature is billed by quantity: give a dict with some of {}",
             quantities()
         );
-        return Err(raise(py, "AmountError", message));
+        return Err(raise(py, Class::AmountError, message));
     };
     let mut total: u64 = 0;
     for (name, n) in named {
@@ -191,7 +191,7 @@ fn cost_slow(
             } else {
                 format!("the feature has no quantity {name:?}: it has {known}")
             };
-            return Err(raise(py, "AmountError", message));
+            return Err(raise(py, Class::AmountError, message));
         };
         total = match unit.checked_mul(*n).and_then(|c| total.checked_add(c)) {
             Some(sum) if sum <= TOTAL_MAX => sum,

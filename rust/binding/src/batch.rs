@@ -14,7 +14,7 @@ use pyo3::types::{PyList, PyString};
 
 use crate::amounts::{self, Amount};
 use crate::checker::Checker;
-use crate::errors::{corrupt, raise};
+use crate::errors::{Class, corrupt, raise};
 use crate::strings::utf8;
 
 /// The number of a customer that nobody knows.
@@ -36,7 +36,7 @@ impl<'py> Customers<'py> {
         if customers.cast::<PyString>().is_ok() {
             return Err(raise(
                 customers.py(),
-                "WrongType",
+                Class::WrongType,
                 "customers must be a list of str, not one str",
             ));
         }
@@ -50,7 +50,7 @@ impl<'py> Customers<'py> {
             }
             Err(_) => Err(raise(
                 customers.py(),
-                "WrongType",
+                Class::WrongType,
                 "customers must be a list of str, or the array that ids() gave",
             )),
         }
@@ -191,7 +191,7 @@ fn all_held(view: &View, numbers: &[u32]) -> Result<bool, Corrupt> {
 fn stale_ids(py: Python<'_>) -> PyErr {
     raise(
         py,
-        "StaleIds",
+        Class::StaleIds,
         "some of these customers are not held on this host any more: ask for their ids again",
     )
 }
@@ -472,7 +472,7 @@ fn read_amounts(
             Amount::Plain(n) => Ok(n),
             Amount::Named(_) => Err(raise(
                 py,
-                "WrongType",
+                Class::WrongType,
                 "amounts must be ints here, not dicts",
             )),
         }
@@ -499,7 +499,7 @@ fn read_amounts(
     if all.len() != count {
         return Err(raise(
             py,
-            "AmountError",
+            Class::AmountError,
             format!(
                 "{} amounts for {count} customers: give one for each, or one int for all",
                 all.len()
@@ -512,7 +512,7 @@ fn read_amounts(
 fn negative(py: Python<'_>) -> PyErr {
     raise(
         py,
-        "AmountError",
+        Class::AmountError,
         "an amount is negative: give zero or more",
     )
 }

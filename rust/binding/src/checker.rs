@@ -19,7 +19,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::amounts::{self, Amount};
 use crate::answers::{Decision, Estimate};
-use crate::errors::{corrupt, from_core, raise};
+use crate::errors::{Class, corrupt, from_core, raise};
 use crate::events::Events;
 use crate::handle::Handle;
 use crate::identity::Identities;
@@ -219,7 +219,7 @@ impl Checker {
         if self.strict && what == "feature" {
             return Err(raise(
                 py,
-                "UnknownFeature",
+                Class::UnknownFeature,
                 format!(
                     "the catalog has no feature {shown:?}; check the spelling, or open without strict=True"
                 ),
@@ -305,7 +305,7 @@ fn thread_stripe() -> usize {
 fn closed(py: Python<'_>) -> PyErr {
     raise(
         py,
-        "Closed",
+        Class::Closed,
         "this Entitlements is closed; open or attach again",
     )
 }
@@ -630,7 +630,7 @@ impl Checker {
             let kind = kind.map_or("feature", Kind::as_str);
             return Err(raise(
                 py,
-                "WrongType",
+                Class::WrongType,
                 format!("the feature is a {kind}: it has no limit; ask check() or value()"),
             ));
         }
@@ -703,7 +703,7 @@ impl Checker {
         }
         Err(raise(
             py,
-            "NotYet",
+            Class::NotYet,
             format!("this host is at change {seq}, not yet at {min_seq}: ask again"),
         ))
     }
@@ -751,7 +751,7 @@ impl Checker {
             }
             Time::System => Err(raise(
                 py,
-                "Conflict",
+                Class::Conflict,
                 "this checker runs on the system's clock",
             )),
         }
@@ -814,7 +814,7 @@ pub fn seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
         let kind = given.get_type().to_string();
         raise(
             given.py(),
-            "WrongType",
+            Class::WrongType,
             format!("ttl must be a number of seconds, not {kind}"),
         )
     })

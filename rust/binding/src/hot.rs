@@ -11,7 +11,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::checker::Checker;
-use crate::errors::raise;
+use crate::errors::{Class, raise};
 
 mod burns;
 mod checks;
@@ -147,7 +147,7 @@ unsafe fn wait_seq(
         .ok_or_else(|| {
             raise(
                 py,
-                "WrongType",
+                Class::WrongType,
                 "min_seq must be the number of a change, an int of zero or more",
             )
         })?;
@@ -164,7 +164,7 @@ fn object<T>(py: Python<'_>, made: PyResult<Option<Bound<'_, T>>>) -> *mut ffi::
         made.ok_or_else(|| {
             raise(
                 py,
-                "FastcheckError",
+                Class::FastcheckError,
                 "an internal error was caught; see status().panics",
             )
         })

@@ -12,7 +12,7 @@ use pyo3::pybacked::PyBackedBytes;
 
 use crate::catalog::PyCatalog;
 use crate::checkpoint::PyCheckpoint;
-use crate::errors::{from_core, raise};
+use crate::errors::{Class, from_core, raise};
 use crate::process::{self, Alive};
 use crate::time;
 
@@ -58,7 +58,7 @@ impl PyOwner {
     ) -> PyResult<T> {
         let done = py.detach(|| self.lock().as_mut().map(work));
         match done {
-            None => Err(raise(py, "Closed", "this owner is closed")),
+            None => Err(raise(py, Class::Closed, "this owner is closed")),
             Some(result) => result.map_err(|e| from_core(py, e)),
         }
     }

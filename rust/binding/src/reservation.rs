@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use crate::amounts::{self, Amount, amount, credits};
 use crate::answers::{Settlement, reason};
 use crate::checker::{Checker, Step, pool_name};
-use crate::errors::{corrupt, raise};
+use crate::errors::{Class, corrupt, raise};
 use crate::strings::utf8;
 
 /// A reservation's life in seconds where nothing is said.
@@ -106,7 +106,7 @@ impl Reservation {
         if !(ttl > 0.0 && ttl <= TTL_S_MAX) {
             return Err(raise(
                 py,
-                "AmountError",
+                Class::AmountError,
                 "ttl must be more than 0 and at most 604800 seconds (a week)",
             ));
         }
@@ -148,7 +148,7 @@ impl Reservation {
                 }
                 Attempt::NoSlot => Err(raise(
                     py,
-                    "TooManyReservations",
+                    Class::TooManyReservations,
                     "every place for a hold of this host is taken: commit or release some, or give them a shorter ttl",
                 )),
             }
@@ -176,7 +176,7 @@ impl Reservation {
         let Some(held) = self.held else {
             return Err(raise(
                 py,
-                "Conflict",
+                Class::Conflict,
                 format!(
                     "the reservation was denied ({}): there is nothing to settle",
                     reason(self.answer)
@@ -191,7 +191,7 @@ impl Reservation {
             Ok(_) => Ok(held),
             Err(_) => Err(raise(
                 py,
-                "Conflict",
+                Class::Conflict,
                 "the reservation is settled already: commit or release it once",
             )),
         }

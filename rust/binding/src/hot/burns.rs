@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::amounts::{Amount, amount, small};
-use crate::errors::raise;
+use crate::errors::{Class, raise};
 use crate::strings::utf8;
 
 use super::checks::till;
@@ -131,7 +131,7 @@ pub(super) fn text<'a>(event: Option<Bound<'a, PyAny>>) -> PyResult<Option<Bound
             value
                 .cast_into::<PyString>()
                 .map(Some)
-                .map_err(|_| raise(py, "WrongType", "event must be a str"))
+                .map_err(|_| raise(py, Class::WrongType, "event must be a str"))
         }
         _ => Ok(None),
     }

@@ -6,7 +6,7 @@ use pyo3::types::PyString;
 
 use crate::amounts::small;
 use crate::checker::seconds;
-use crate::errors::raise;
+use crate::errors::{Class, raise};
 use crate::reservation::{Reservation, TTL_S};
 
 use super::burns::text;
@@ -88,7 +88,7 @@ pub(super) unsafe fn reserve_any<'py>(
         let name = |i| {
             Borrowed::from_ptr(py, *args.add(i))
                 .cast::<PyString>()
-                .map_err(|_| raise(py, "WrongType", "a name must be a str"))
+                .map_err(|_| raise(py, Class::WrongType, "a name must be a str"))
         };
         let (customer, feature) = (name(0)?, name(1)?);
         let made = Reservation::make(
