@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use fastcheck_core::arena::View;
+use fastcheck_core::batch;
 use fastcheck_core::cell::{Lease, NO_INSTANT};
 use fastcheck_core::check::{self, Answer, Cells, Clock, Freshness};
 use fastcheck_core::hold::{Ask, HOLD_WORDS, HOLDS_MAX, Holder, Reserve};
@@ -196,7 +197,7 @@ fn work(dir: &Path) {
         }
         for feature in 0..6 {
             let number = |i: usize| i as u32;
-            let _ = check::check_numbers(
+            let _ = batch::check_numbers(
                 &view.rows,
                 &*view.cells,
                 feature,

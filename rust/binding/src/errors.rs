@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use fastcheck_core::amount::Refused;
 use fastcheck_core::error::{Corrupt, Error};
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
@@ -46,6 +47,19 @@ impl Class {
             Class::TooManyReservations => "TooManyReservations",
             Class::UnknownFeature => "UnknownFeature",
             Class::WrongType => "WrongType",
+        }
+    }
+
+    /// The class of what the core refuses.
+    fn of_refused(refused: &Refused) -> Class {
+        match refused {
+            Refused::Damaged(_) => Class::ArenaError,
+            Refused::NotCountable(_) => Class::NotCountable,
+            Refused::TooLarge | Refused::Unnamed { .. } | Refused::NoQuantity { .. } => {
+                Class::AmountError
+            }
+            Refused::NoLimit(_) => Class::WrongType,
+            Refused::NoSlot => Class::TooManyReservations,
         }
     }
 
@@ -114,4 +128,9 @@ fn what_to_do(kind: ErrorKind) -> &'static str {
 
 pub fn corrupt(py: Python<'_>, error: Corrupt) -> PyErr {
     from_core(py, error.into())
+}
+
+#[cold]
+pub fn refused(py: Python<'_>, refused: Refused) -> PyErr {
+    raise(py, Class::of_refused(&refused), refused.to_string())
 }

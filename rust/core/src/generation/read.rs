@@ -301,6 +301,14 @@ impl<R: Words> Generation<R> {
         Ok(self.find_slot(key, hash)?.map(|(_, _, row)| row))
     }
 
+    /// The number that a key leads to, an alias's too.
+    #[inline(always)]
+    pub fn number_of(&self, key: Key<'_>, hash: u64) -> std::result::Result<Option<u32>, Corrupt> {
+        let row = self.find(key, hash)?;
+        let row = row.filter(|row| row.kind() != RowKind::Gone as u64);
+        Ok(row.map(Row::number))
+    }
+
     /// The slot of a key, its word and its row, for callers that ask for the same key again: a slot belongs to its key for
     /// the life of the file, and while its word is the same, so is the row.
     #[inline(always)]
