@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use fastcheck_core::arena::View;
+use fastcheck_core::batch;
 use fastcheck_core::cell::{Lease, NO_INSTANT};
 use fastcheck_core::check::{self, Answer, Cells, Clock, Freshness};
 use fastcheck_core::hold::{Ask, HOLD_WORDS, HOLDS_MAX, Holder, Reserve};
@@ -196,7 +197,7 @@ fn work(dir: &Path) {
         }
         for feature in 0..6 {
             let number = |i: usize| i as u32;
-            let _ = check::check_numbers(
+            let _ = batch::check_numbers(
                 &view.rows,
                 &*view.cells,
                 feature,
@@ -218,15 +219,15 @@ fn own(t: &Template) {
     let Ok(mut owner) = Owner::open(&t.dir, common::catalog(), 1, common::environment()) else {
         return;
     };
-    let _ = owner.sweep(common::NOW_MS as u64, |_, _| false);
-    let _ = owner.cells(false);
+    let _ = owner.cells.sweep(common::NOW_MS as u64, |_, _| false);
+    let _ = owner.cells.all(false);
     let _ = owner.put(&t.records, 1, 2, common::NOW_MS);
     owner
         .load([&t.records[..]], 1, 3, common::NOW_MS)
         .expect("good records can be loaded into any arena that was adopted");
     for number in 1..=3 {
-        let _ = owner.raise_cell(number, "p", 1, u64::MAX >> number, true);
-        let _ = owner.close_cell(number, "p", 1);
+        let _ = owner.cells.raise(number, "p", 1, u64::MAX >> number, true);
+        let _ = owner.cells.close(number, "p", 1);
         let _ = owner.open_cell(
             "p",
             Lease {

@@ -7,7 +7,7 @@ use fastcheck_core::resolve::{Considered, Source, Sources};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::errors::{from_core, made, raise};
+use crate::errors::{Class, from_core, made, raise};
 
 /// A validated catalog.
 #[pyclass(frozen, name = "Catalog", module = "fastcheck._fastcheck")]
@@ -60,7 +60,7 @@ fn setting<'py>(py: Python<'py>, setting: &Setting) -> PyResult<Bound<'py, PyAny
 
 fn problems(py: Python<'_>, problems: Vec<fastcheck_catalog::Problem>) -> PyErr {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    made(py, "CatalogError", (lines,))
+    made(py, Class::CatalogError, (lines,))
 }
 
 /// Why a source counts or does not.
@@ -166,7 +166,7 @@ impl PyCatalog {
         let index = self.catalog.feature(feature).ok_or_else(|| {
             raise(
                 py,
-                "UnknownFeature",
+                Class::UnknownFeature,
                 format!("the catalog has no feature {feature:?}; check the spelling"),
             )
         })?;

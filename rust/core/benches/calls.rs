@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastcheck_core::arena::View;
+use fastcheck_core::batch;
 use fastcheck_core::check::{self, Answer, Cells};
 use fastcheck_core::hold::{Ask, Holder, Reserve, Settle};
 use fastcheck_core::segment::CELL_BITS;
@@ -110,7 +111,7 @@ fn batch(c: &mut Criterion) {
         group.bench_function(what, |b| {
             b.iter(|| {
                 allowed = 0;
-                check::check_numbers(
+                batch::check_numbers(
                     &view.rows,
                     &*view.cells,
                     feature,

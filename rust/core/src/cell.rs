@@ -27,7 +27,6 @@
 //! step, so there is no instant at which a kill leaves it half done. The tags belong to `hold`.
 
 use crate::error::{Corrupt, Error, Result};
-use crate::hold;
 use crate::region::Region;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -52,6 +51,19 @@ const ATTEMPTS_MAX: u32 = 1 << 20;
 pub struct Cell<'a, R: Region> {
     pub(crate) region: &'a R,
     pub(crate) at: usize,
+}
+
+/// What the tags of a cell's two words are evidence for: the slots of `hold`. They are told before a tag is overwritten.
+pub trait Evidence<R: Region> {
+    /// `word`, read from the cell's `word`, is about to be overwritten.
+    fn pass_on_debit(&self, cell: &Cell<'_, R>, word: u64) -> core::result::Result<(), Corrupt>;
+
+    /// `returned`, read from the cell's `returned`, is about to be overwritten.
+    fn pass_on_return(
+        &self,
+        cell: &Cell<'_, R>,
+        returned: u64,
+    ) -> core::result::Result<(), Corrupt>;
 }
 
 /// What came of a burn.
@@ -309,7 +321,7 @@ impl<'a, R: Region> Cell<'a, R> {
 
     /// Owner: opens the cell for a lease. The cell must be fresh (all zero) or closed, and the totals of the lease that
     /// was in it booked. A kill at any step leaves a closed cell: without a lease, or with this one and nothing spent.
-    pub fn open(&self, holds: &hold::Table<'_, R>, lease: &Lease) -> Result<()> {
+    pub fn open(&self, holds: &impl Evidence<R>, lease: &Lease) -> Result<()> {
         // Acquire: pairs with the last spender's Release before the close.
         let word = self.word()?.load(Ordering::Acquire);
         let returned = self.returned()?.load(Ordering::Acquire);

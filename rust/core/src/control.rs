@@ -16,6 +16,9 @@ pub const WORDS: usize = 512;
 /// Changes when the meaning of a word below changes.
 pub const LAYOUT: u64 = 1;
 
+/// An epoch changes when a ledger is restored: so often between two loads means a damaged page.
+const AT_ATTEMPTS_MAX: u32 = 100;
+
 /// The words. Each says who writes it and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -106,6 +109,21 @@ impl<R: Region> Control<R> {
     pub fn get(&self, field: Field) -> std::result::Result<u64, Corrupt> {
         // Acquire: pairs with the owner's Release in `set`; what the word announces is complete.
         self.region.load(field as usize, Ordering::Acquire)
+    }
+
+    /// (epoch, seq) of the last change that the rows show.
+    pub fn at(&self) -> std::result::Result<(u64, u64), Corrupt> {
+        let mut epoch = self.get(Field::Epoch)?;
+        // The owner stores the epoch before the number: a pair that stood in one epoch is of that epoch.
+        for _ in 0..AT_ATTEMPTS_MAX {
+            let seq = self.get(Field::Seq)?;
+            let after = self.get(Field::Epoch)?;
+            if after == epoch {
+                return Ok((epoch, seq));
+            }
+            epoch = after;
+        }
+        Err(Corrupt)
     }
 
     pub fn set(&self, field: Field, value: u64) -> std::result::Result<(), Corrupt> {

@@ -14,6 +14,7 @@
 
 use crate::catalog::{Setting, bounds};
 use crate::error::{Error, Result};
+use crate::key::hash_bytes;
 
 /// `flags`: the customer is gone.
 pub const FLAG_DELETED: u64 = 1;
@@ -308,6 +309,60 @@ pub fn decode(bytes: &[u8]) -> Result<(Customer<'_>, &[u8], &[u8])> {
     Ok((customer, &bytes[..used], r.rest))
 }
 
+/// One record of a run: decoded, as bytes, and the hash that it adds to a digest.
+#[derive(Debug)]
+pub struct Record<'a> {
+    pub customer: Customer<'a>,
+    pub bytes: &'a [u8],
+    pub hash: u64,
+}
+
+/// The records of a run of bytes, in order; those of deleted customers too. An error ends them.
+pub fn each(records: &[u8]) -> Each<'_> {
+    Each {
+        rest: records,
+        failed: false,
+    }
+}
+
+/// See [`each`].
+#[derive(Debug)]
+pub struct Each<'a> {
+    rest: &'a [u8],
+    failed: bool,
+}
+
+impl<'a> Each<'a> {
+    /// What is not read yet. After an error: from the record on that could not be read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Each<'a> {
+    type Item = Result<Record<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() || self.failed {
+            return None;
+        }
+        Some(match decode(self.rest) {
+            Ok((customer, bytes, rest)) => {
+                self.rest = rest;
+                Ok(Record {
+                    customer,
+                    bytes,
+                    hash: hash_bytes(bytes),
+                })
+            }
+            Err(e) => {
+                self.failed = true;
+                Err(e)
+            }
+        })
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -426,6 +481,22 @@ pub(crate) mod tests {
         let (decoded, own, rest) = decode(&bytes).unwrap();
         assert_eq!(decoded, c);
         assert_eq!((own.len(), rest), (n, &[0x90][..]));
+    }
+
+    #[test]
+    fn a_run_is_read_record_by_record_and_ends_at_an_error() {
+        let (a, b) = (encode(&plain(1, "a", "p")), encode(&plain(2, "b", "p")));
+        let run = [&a[..], &b[..]].concat();
+        let read: Vec<_> = each(&run).map(|r| r.unwrap()).collect();
+        let numbers: Vec<_> = read.iter().map(|r| r.customer.number).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert_eq!((read[1].bytes, read[1].hash), (&b[..], hash_bytes(&b)));
+
+        let mut records = each(&run[..run.len() - 1]);
+        assert!(matches!(records.next(), Some(Ok(_))));
+        assert!(matches!(records.next(), Some(Err(_))));
+        assert_eq!(records.rest(), &b[..b.len() - 1]);
+        assert!(records.next().is_none(), "an error is the last item");
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! finding an entry is one or two loads, whatever the size of the catalog or the number of overrides.
 
 use crate::catalog::{Catalog, Kind, Setting, bounds};
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Error};
 use crate::key::hash_words;
 use crate::region::Words;
 use crate::resolve::{Resolved, Source};
@@ -223,6 +223,22 @@ pub fn is_sealed(profile: &[u64]) -> bool {
     let mut words = profile.to_vec();
     words[0] &= !(0xffff << CHECK_SHIFT);
     check(&words) == (header >> CHECK_SHIFT) & 0xffff
+}
+
+/// Reads a profile, checked: its header says how long it is.
+pub fn read_profile<R: Words>(region: &R, at: usize) -> Result<Vec<u64>, Error> {
+    // Relaxed (both): blocks are immutable, and the owner, who asks, wrote them.
+    let len = block_words(region.load(at, Ordering::Relaxed)?);
+    if len == 0 || len > region.words() {
+        return Err(Corrupt.into());
+    }
+    let words = (0..len)
+        .map(|i| region.load(at + i, Ordering::Relaxed))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !is_sealed(&words) {
+        return Err(Error::Corrupt("a profile does not match its check"));
+    }
+    Ok(words)
 }
 
 /// Words of an overlay's index over `features` features.

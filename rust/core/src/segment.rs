@@ -19,6 +19,13 @@ pub const CELL_BITS: u32 = 16;
 /// Segments of one arena: 67 million cells.
 pub const SEGMENTS_MAX: usize = 1 << 10;
 
+/// The segment of a cell and the cell's place in it, by the number that rows name it by.
+#[inline(always)]
+pub fn place(cell: u32) -> (usize, usize) {
+    let cell = cell as usize;
+    (cell >> CELL_BITS, cell & ((1 << CELL_BITS) - 1))
+}
+
 mod field {
     pub const MAGIC: usize = 0;
     pub const ARENA: usize = 1;

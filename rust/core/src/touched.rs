@@ -17,10 +17,10 @@
 
 use std::path::Path;
 
-use crate::arena::{rename, touched_path};
 use crate::error::{Corrupt, Error, Result};
 use crate::key::hash_number;
 use crate::map::{Access, MapRegion};
+use crate::paths::{rename, touched_path};
 use crate::region::Region;
 use crate::sync::Ordering;
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fastcheck_core::customer::Record;
 use fastcheck_core::error::{Error, Result};
 use fastcheck_core::key::{hash_bytes, hash_words};
 
@@ -18,7 +19,7 @@ use crate::bounds::{BLOCK_BYTES_MAX, LOG_BYTES_MAX};
 use crate::catalog_text::CatalogText;
 use crate::disk::{self, damaged, failed, unreadable};
 use crate::header::Mark;
-use crate::records::{Record, each_in};
+use crate::records::each_in;
 
 pub const MAGIC: u64 = u64::from_le_bytes(*b"FCCLOG01");
 /// Changes when the meaning of a word or of a block does.

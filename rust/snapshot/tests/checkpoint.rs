@@ -374,7 +374,7 @@ fn a_transfer_changes_nothing_before_it_is_complete() {
     assert_eq!(old.received().unwrap().header.at, at);
     assert_eq!(old.received().unwrap().catalog().unwrap(), catalog("next"));
     let mut seen = 0;
-    let count = &mut |_: fastcheck_snapshot::Record<'_>| {
+    let count = &mut |_: fastcheck_core::customer::Record<'_>| {
         seen += 1;
         Ok(())
     };

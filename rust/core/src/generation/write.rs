@@ -8,10 +8,11 @@ use crate::region::Region;
 use crate::row::{self, Row};
 use crate::sync::Ordering;
 
-use super::{
-    FEATURE_WORDS, Generation, HEADER_WORDS, LAYOUT, MAGIC, ON_DEMAND, POOL_WORDS, PROBES_MAX,
-    ROW_MASK, TAG_SHIFT, VACATED, field,
+use super::layout::{
+    FEATURE_WORDS, HEADER_WORDS, LAYOUT, MAGIC, ON_DEMAND, POOL_WORDS, PROBES_MAX, ROW_MASK,
+    TAG_SHIFT, VACATED, field,
 };
+use super::read::Generation;
 
 /// How much room a new generation gets.
 #[derive(Clone, Copy, Debug)]
