@@ -51,7 +51,9 @@ BAD_AMOUNTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("amount", BAD_AMOUNTS, ids=lambda one: "object" if type(one) is object else repr(one)[:24])
+@pytest.mark.parametrize(
+    "amount", BAD_AMOUNTS, ids=lambda one: "object" if type(one) is object else repr(one)[:24]
+)
 def test_bad_amounts_are_refused(ents: Entitlements, amount: Any) -> None:
     """Row 29: rejected in every method; no wrap, no partial."""
     hold = ents.reserve("acme", "gpt-4o", 10)

@@ -11,8 +11,9 @@ import pytest
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.statements import Books
 from models.simulate_ledger import LEDGER_SEEDS, Ledger, difference
+from rig.samples import sample
 
-SEEDS = 300
+SEEDS = sample(200, 10_000)
 
 
 def test_faults_between_host_and_ledger_change_no_balance() -> None:

@@ -1,12 +1,13 @@
-"""Some hundred seeds of the simulation of hubs and hosts, and that its faults happen."""
+"""Seeds of the simulation of hubs and hosts, and that its faults happen."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from models.stream_world.run import run
+from rig.samples import sample
 
-SEEDS = 300
+SEEDS = sample(100, 10_000)
 MUST_HAPPEN = (
     "backup or restore", "connection cut", "cut", "drift", "host killed", "hub killed", "hub told full",
     "hub told nack", "killed inside a call", "lost", "noise", "power failure", "refusals",
