@@ -38,7 +38,7 @@ _SUBREAPER = 36
 
 
 class WarmProcess:
-    """As `subprocess.Popen` of `python -c CODE ARGUMENT…`; without code, of `python -m fastcheck ARGUMENT…`."""
+    """As `subprocess.Popen` of `python -c CODE ARGUMENT…`; no code: of `python -m fastcheck ARGUMENT…`."""
 
     def __init__(
         self,
