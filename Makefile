@@ -1,4 +1,4 @@
-# Two commands on a fresh machine with Python >= 3.10, Rust and make:
+# On a fresh machine with Python >= 3.10, Rust and make:
 #   make demo    builds and runs the main job on a generated trace
 #   make test    builds, runs all tests, lints
 PYTHON ?= python3
@@ -6,10 +6,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 STAMP  := $(VENV)/.installed
+RUST   := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -type f -not -path '*/tests/*')
+# Tests use a build without link-time optimisation, which is as fast for them and made in a fraction of the time.
+BUILT  := $(VENV)/.built-quick
+TESTS  := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: help demo build test test-rust test-loom test-python postgres lint mutants mutants-ledger mutants-stream \
-	kill-sweep simulate-ledger simulate-stream bench bench-instructions bench-core bench-ledger bench-large bench-hub \
-	fleet fuzz fuzz-frames clean
+.PHONY: help build demo quick test prove lint test-rust test-loom postgres bench bench-instructions bench-core \
+	bench-ledger bench-large bench-hub fleet clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -21,52 +24,42 @@ $(STAMP): pyproject.toml
 		"websockets>=15,<18"
 	@touch $@
 
-build: $(STAMP)  ## the package, built and installed into .venv
-	PIP_QUIET=1 $(BIN)/maturin develop --release --quiet
+$(VENV)/.built-%: $(STAMP) $(RUST)
+	PIP_QUIET=1 $(BIN)/maturin develop --profile $* --quiet
+	@rm -f $(VENV)/.built-* && touch $@
+
+build: $(VENV)/.built-release  ## the package, optimised and installed into .venv
 
 demo: build      ## the main job: a generated trace through entitlements
 	$(BIN)/fastcheck demo
 
-test: lint test-rust test-loom test-python   ## everything CI runs
+quick: lint      ## lint and the tests of single modules; a minute
+	$(TESTS) tests/unit
 
-lint: build      ## rustfmt, clippy, ruff, mypy, stubtest
+test: $(BUILT) postgres  ## everything once; all that CI runs
+	$(MAKE) --no-print-directory -j2 -Otarget lint test-rust test-loom
+	$(TESTS)
+
+prove: $(BUILT) postgres ## all campaigns: mutants, kill sweep, seeds, random examples, fuzz; hours. ONLY=mutants: one
+	PYTHONPATH=tests $(BIN)/python -m proofs $(ONLY)
+
+lint: $(BUILT)   ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(BIN)/ruff check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest fastcheck._fastcheck --ignore-missing-stub
 
-test-rust: build ## cargo's tests
-	cargo test --workspace --locked
+test-rust: $(STAMP) ## cargo's tests
+	cargo test --workspace --locked --quiet
 
 test-loom:       ## every interleaving of the lock-free parts, within bounds
-	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p fastcheck-core --test 'loom_*'
-
-mutants:         ## breaks the core in named ways; each must be noticed by a named test (minutes)
-	PYTHONPATH=tests $(PYTHON) -m proofs.mutants
+	RUSTFLAGS="--cfg loom" cargo test --locked --quiet --profile quick --target-dir target/loom -p fastcheck-core \
+		--test 'loom_*'
 
 postgres:        ## the PostgreSQL that the tests start; installed where root and apt-get are there
-	@$(PYTHON) tests/rig/install_postgres.py
-
-mutants-ledger: build ## the same for the ledger; each must be noticed by named tests (minutes)
-	PYTHONPATH=tests $(BIN)/python -m proofs.ledger_mutants
-
-mutants-stream: build ## the same for hub, stream and host (minutes)
-	PYTHONPATH=tests $(BIN)/python -m proofs.stream_mutants
-
-test-python: build postgres ## pytest
-	$(BIN)/pytest
-
-kill-sweep: build ## SIGKILL at every single instruction of each operation; about 20 minutes
-	d=$$(mktemp -d) && PYTHONPATH=tests $(BIN)/python -m proofs.kill_sweep $$d/sweep; e=$$?; rm -rf $$d; exit $$e
-
-LEDGER_SEEDS ?= 10000
-STREAM_SEEDS ?= 10000
-simulate-stream: build ## hubs and hosts under loss, noise, kills, partitions and backups, STREAM_SEEDS seeds
-	PYTHONPATH=tests $(BIN)/python -m proofs.simulate_stream --seeds $(STREAM_SEEDS)
-
-simulate-ledger: build ## the ledger under repeated, lost and late messages and crashes, LEDGER_SEEDS seeds
-	PYTHONPATH=tests $(BIN)/python -m models.simulate_ledger --seeds $(LEDGER_SEEDS)
+	@PYTHONPATH=tests $(PYTHON) -m rig.install_postgres
 
 bench: build     ## every figure in one run, as a ratio to its floor; writes docs/benchmarks.md
 	$(BIN)/python -m benches.run
@@ -88,15 +81,6 @@ bench-hub: build postgres ## the hub and the stream; 15 minutes and 5 GB; writes
 
 fleet: build     ## a hub, an app with four workers, a plan that changes while requests run
 	$(BIN)/python examples/fleet/run.py
-
-FUZZ_SECONDS ?= 600
-fuzz-frames: build ## fuzzes what reads the other side's bytes, FUZZ_SECONDS (needs atheris: pip install atheris)
-	$(BIN)/python fuzz/frames.py -max_total_time=$(FUZZ_SECONDS)
-
-fuzz:            ## fuzzes catalog, snapshot, checkpoint and arena, FUZZ_SECONDS each (needs nightly and cargo-fuzz)
-	for target in catalog snapshot checkpoint arena; do \
-		cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
-	done
 
 clean:           ## forgets all that was built
 	rm -rf target $(VENV)

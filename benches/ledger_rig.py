@@ -15,8 +15,8 @@ from fastcheck.hub.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from fake_catalog import DOCUMENT, FakeCatalog, parse  # type: ignore[import-not-found]
-from postgres import PrivatePostgres  # type: ignore[import-not-found]
+from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
+from rig.postgres import PrivatePostgres
 
 NOW_MS = 1_714_521_600_000
 CREDITS = "ai_credits"

@@ -1,5 +1,5 @@
 """Coverage-guided fuzzing of what reads bytes of the other side: frames, the host's protocol, the hub's
-session, and the hub's WebSocket reader. Needs `atheris`; started by `make fuzz-frames`.
+session, and the hub's WebSocket reader. Needs `atheris`; started by `make prove ONLY=fuzz_frames`.
 
 Asserted: whatever comes is read or refused with a known code; what is read is written again as it was;
 changes have no gap; nothing else is raised."""
@@ -13,13 +13,13 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["fastcheck"]):
-    from fastcheck.host.participant.following.events import Apply, CompleteFull
-    from fastcheck.host.participant.following.protocol import Stream
+    from fastcheck.host.following.events import Apply, CompleteFull
+    from fastcheck.host.following.protocol import Stream
     from fastcheck.hub.stream import websocket
     from fastcheck.hub.stream.ring import CatalogText, Ring
     from fastcheck.hub.stream.session import Session, Times
-    from fastcheck.wire.record import frames
-    from fastcheck.wire.record.frames import ALL, ON_DEMAND, Commit, Have, Hello, Intent, Refused, encode
+    from fastcheck.wire import frames
+    from fastcheck.wire.frames import ALL, ON_DEMAND, Commit, Have, Hello, Intent, Refused, encode
 
 INTENT = encode(Intent(frames.DELTA, 5, 10, 12, 0, 1_000))
 START = Have(5, 10, 77)

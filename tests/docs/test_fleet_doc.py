@@ -35,7 +35,7 @@ def test_its_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_fleet_runs_in_one_command(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "fleet" / "run.py"), "--seconds", "3"],
+        [sys.executable, str(ROOT / "examples" / "fleet" / "run.py"), "--seconds", "1"],
         capture_output=True, text=True, timeout=120, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

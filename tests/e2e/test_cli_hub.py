@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from fastcheck import cli
 from fastcheck.wire.frames import DRAIN, FULL, Commit, Goodbye, Hello, Intent, decode, encode
 from rig.hubs import CATALOG, WITHIN_S, RunningHub, running_hub
+from rig.warm import run_fastcheck
 
 
 def stream_of(hub: RunningHub, context: ssl.SSLContext | None = None) -> ClientConnection:
@@ -45,7 +43,7 @@ def until(connection: ClientConnection, kind: type[Intent | Commit | Goodbye]) -
 
 
 def test_a_hub_serves_streams_changes_and_ends_in_good_order(tmp_path: Path) -> None:
-    with running_hub(tmp_path / "hub", "--log-format", "json", "--drain-s", "0.5") as hub:
+    with running_hub(tmp_path / "hub", "--log-format", "json", "--drain-s", "0.5", warm=False) as hub:
         token_file = tmp_path / "hub" / "admin.token"
         assert token_file.stat().st_mode & 0o777 == 0o600
         connection = stream_of(hub)
@@ -153,10 +151,7 @@ def test_a_hub_speaks_tls(tmp_path: Path) -> None:
 
 def fails(*arguments: str) -> str:
     """The one line of a hub that does not begin."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fastcheck", "hub", *arguments],
-        capture_output=True, text=True, timeout=WITHIN_S, env=dict(os.environ),
-    )  # fmt: skip
+    done = run_fastcheck("hub", *arguments, timeout_s=WITHIN_S)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

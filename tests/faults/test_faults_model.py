@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
 from rig.instants import MAY_2024_MS
+from rig.samples import examples
 
 DAY_MS = 86_400_000
 CATALOG = """
@@ -252,9 +253,8 @@ class Everything(RuleBasedStateMachine):
 
 
 TestEverything = Everything.TestCase
-TestEverything.settings = settings(
-    max_examples=100,
+TestEverything.settings = examples(
+    20,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )

@@ -190,7 +190,7 @@ class Model:
         return version or (had[1] if had[0] == plan else newest)
 
 
-@examples(60)
+@examples(20)
 @given(STEPS)
 def test_any_order_ends_as_the_model_says(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
     document = copy.deepcopy(DOCUMENT)

@@ -170,7 +170,7 @@ def in_memory() -> Iterator[Ledger]:
         store.close()
 
 
-@examples(60)
+@examples(20)
 @given(some.lists(steps, max_size=25), some.lists(some.integers(0, 60 * DAY_MS), min_size=1, max_size=3))
 def test_any_ledger_exports_to_the_unit_and_a_period_is_the_sum_of_its_parts(
     story: list[Any], cuts: list[int]

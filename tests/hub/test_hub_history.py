@@ -85,7 +85,7 @@ ACTIONS = some.one_of(
 )
 
 
-@examples(60)
+@examples(20)
 @given(some.lists(ACTIONS, max_size=25))
 def test_explaining_any_instant_gives_what_was_answered_then(actions: list[tuple[str, Any]]) -> None:
     world = Recorder()

@@ -19,6 +19,7 @@ from fastcheck.wire.requests import put_customer, put_override
 from fastcheck.wire.segment_requests import put_members, put_segment_override
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.samples import examples
 from rig.serving import Service
 
 NEXT_WEEK_MS = MAY_2024_MS + 7 * DAY_MS
@@ -40,9 +41,14 @@ def override(service: Service, segment: str, value: Any, by: By = ANYBODY, **ter
 
 def seats(service: Service, id: str, at: int = MAY_2024_MS) -> Any:
     """What a host that knows only the record says at an instant."""
-    number = service.number_of(id)
-    records = service._run(lambda call: call.books.customer(number).packed)
-    return CATALOG.resolve(records, at)["seats"][0]
+    return seats_of(service, [id], at)[0]
+
+
+def seats_of(service: Service, ids: list[str], at: int = MAY_2024_MS) -> list[Any]:
+    def records(call: Any) -> list[Any]:
+        return [call.books.customer(call.books.number_of(id)).packed for id in ids]
+
+    return [CATALOG.resolve(one, at)["seats"][0] for one in service._run(records)]
 
 
 def test_an_exception_of_a_segment_begins_next_week_without_anybodys_doing(service: Service) -> None:
@@ -157,14 +163,14 @@ def test_many_members_are_changed_in_parts_and_whoever_comes_next_goes_on(
         left = done.left
     assert parts == [1_000, 100]
     assert service.segments_behind() == []
-    assert {seats(service, id) for id in ids} == {100}
+    assert set(seats_of(service, ids)) == {100}
     assert service.delete_segment("all").left
     with pytest.raises(errors.Conflict, match="is being deleted"):
         join(service, "all", "c0000")
     assert service.list_segments().items == ()
     while service.go_on_segment("all").left:
         pass
-    assert {seats(service, id) for id in ids} == {25}
+    assert set(seats_of(service, ids)) == {25}
     assert not service.go_on_segment("all").left
 
 
@@ -278,6 +284,7 @@ CHANGES = st.lists(
 )
 
 
+@examples(25)
 @given(changes=CHANGES)
 def test_a_record_says_what_the_rules_say(changes: Any) -> None:
     from fastcheck.hub.store.sqlite import SqliteStore

@@ -208,7 +208,7 @@ def ledger(store: Store, clock: ManualClock) -> Service:
     return service
 
 
-@examples(150)
+@examples(30)
 @given(st.sampled_from(sorted(POOLS)), STEPS)
 def test_nothing_is_ever_spent_beyond_grants_and_overdraft(pool: str, steps: list[tuple[str, int]]) -> None:
     clock, store = ManualClock(MAY_2024_MS), SqliteStore.in_memory()
@@ -223,7 +223,7 @@ def test_nothing_is_ever_spent_beyond_grants_and_overdraft(pool: str, steps: lis
         store.close()
 
 
-@examples(100)
+@examples(25)
 @given(st.integers(0, 30), STEPS)
 def test_no_window_is_ever_over_its_cap(cap: int, steps: list[tuple[str, int]]) -> None:
     """Time goes back on the way, too: what was counted in a later window stays counted there."""

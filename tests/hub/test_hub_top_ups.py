@@ -54,7 +54,7 @@ def do_due(service: Service, times: int = 1) -> list[int]:
     return [one.units for one in done if one.units]
 
 
-@examples(30)
+@examples(15)
 @given(
     some.integers(0, 300),
     some.integers(1, 500),

@@ -169,7 +169,7 @@ ROLLED["plans"]["pro"]["1"]["grants"][0] |= {
 }
 
 
-@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(-3 * DAY_MS, 9 * DAY_MS), min_size=1, max_size=8))
 @pytest.mark.parametrize("document", [DOCUMENT, ROLLED], ids=["monthly", "daily, rolled over"])
 def test_turning_now_and_then_is_looking_once_at_the_end(

@@ -26,7 +26,7 @@ def problems(ledger: Ledger) -> list[Problem]:
             return found
 
 
-@examples(40)
+@examples(15)
 @given(some.lists(steps, max_size=25))
 def test_whatever_the_service_does_the_ledger_adds_up(story: list[Any]) -> None:
     for ledger in in_memory():

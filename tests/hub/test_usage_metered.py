@@ -71,7 +71,7 @@ def ledger_call(ledger: Ledger) -> Any:
     return lambda method, *args, **kwargs: getattr(ledger.service, method)(*args, **kwargs)
 
 
-@examples(30)
+@examples(15)
 @given(
     some.lists(some.tuples(some.integers(0, 20), instants, some.integers(0, 9), some.integers(0, HOUR_MS))),
     aggregations,

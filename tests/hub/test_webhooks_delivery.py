@@ -98,7 +98,7 @@ def always(status: int) -> Answer:
 STATUSES = st.sampled_from([200, 204, 302, 404, 410, 429, 500])
 
 
-@examples(40)
+@examples(20)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 8), st.lists(STATUSES), st.integers(0, 2**32))
 def test_every_delivery_ends_whatever_is_answered(
     workers: int, places: int, count: int, script: list[int], seed: int

@@ -6,7 +6,7 @@ later), drops or delays settlements, loses answers after the commit, and with a 
 statement or at the commit. Both must end with the same accounts, to the unit and grant by grant, and what
 was used must be what the host counted.
 
-    python tests/models/simulate_ledger.py --seeds 10000"""
+    python -m models.simulate_ledger --seeds 10000"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 One process is the machine's survivor: it holds a checker that attached long ago, forks a victim for each n,
 and examines what the victim left: totals to the unit, rows old or new, the next spend, the successor.
 
-    python tests/proofs/kill_sweep.py DIRECTORY [--every K] [--operation NAME] [--seed N]
+    python -m proofs.kill_sweep [DIRECTORY] [--every K] [--operation NAME] [--seed N]
 
 prints one line per operation and a JSON object of all."""
 
@@ -17,6 +17,7 @@ import json
 import math
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -523,19 +524,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=Path, nargs="?", help="default: a temporary one")
     parser.add_argument("--operation", action="append", choices=list(OPERATIONS))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--kills-max", type=int)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        return swept_all(given, given.directory or Path(scratch))
+
+
+def swept_all(given: argparse.Namespace, directory: Path) -> int:
     share_one_cpu()
     gc.disable()  # A collection in the middle of a victim would be a different run each time.
     all_swept = []
     for name in given.operation or OPERATIONS:
-        place = next(
-            path for n in itertools.count() if not (path := given.directory / f"{name}-{n}").exists()
-        )
+        place = next(path for n in itertools.count() if not (path := directory / f"{name}-{n}").exists())
         one = sweep(name, place, every=given.every, kills_max=given.kills_max, seed=given.seed)
         print(
             f"{name:14} {one.instructions:7} instructions, {one.kills:6} kills: {one.before} before, "

@@ -3,9 +3,9 @@
 
 Each mutant is applied to a copy of the package. One that survives, or whose text is no longer found, fails the run.
 
-    tests/proofs/ledger_mutants.py             all of them (some minutes)
-    tests/proofs/ledger_mutants.py NAME…       those whose name contains one of the words
-    tests/proofs/ledger_mutants.py --list
+    python -m proofs.ledger_mutants             all of them (some minutes)
+    python -m proofs.ledger_mutants NAME…       those whose name contains one of the words
+    python -m proofs.ledger_mutants --list
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def survives(mutant: Mutant) -> str | None:
             return f"{mutant.file} has no {mutant.old!r}"
         path.write_text(text.replace(mutant.old, mutant.new, 1))
         environment = {**os.environ, "PYTHONPATH": str(copy / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("FASTCHECK_PROVE", None)  # What `make test` does notices it.
         command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider {mutant.tests}"
         try:
             done = subprocess.run(

@@ -4,9 +4,9 @@
 Each mutant is applied to a copy of the Rust workspace. A mutant that survives, or whose text is no longer found, fails the
 run: a proof that cannot fail proves nothing.
 
-    tests/proofs/mutants.py             all of them (some minutes)
-    tests/proofs/mutants.py NAME…       those whose name contains one of the words
-    tests/proofs/mutants.py --list
+    python -m proofs.mutants             all of them (some minutes)
+    python -m proofs.mutants NAME…       those whose name contains one of the words
+    python -m proofs.mutants --list
 """
 
 from __future__ import annotations
@@ -321,7 +321,7 @@ MUTANTS = [
     ),
     Mutant(
         "a slot is read relaxed",
-        "generation.rs",
+        "generation/read.rs",
         "self.region.load(slot, Ordering::Acquire)",
         "self.region.load(slot, Ordering::Relaxed)",
         CURRENT,
@@ -339,12 +339,7 @@ MUTANTS = [
 
 
 def command(mutant: Mutant) -> tuple[list[str], dict[str, str]]:
-    env = dict(
-        os.environ,
-        RUST_BACKTRACE="0",
-        CARGO_PROFILE_RELEASE_LTO="off",
-        CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16",
-    )
+    env = dict(os.environ, RUST_BACKTRACE="0")
     loom = mutant.target.startswith("loom_")
     env["CARGO_TARGET_DIR"] = str(ROOT / "target" / ("mutants-loom" if loom else "mutants"))
     if loom:
@@ -355,7 +350,8 @@ def command(mutant: Mutant) -> tuple[list[str], dict[str, str]]:
         "-q",
         "-p",
         "fastcheck-core",
-        "--release",
+        "--profile",
+        "quick",
         "--test",
         mutant.target,
         "--",

@@ -1,8 +1,8 @@
 """Hubs and hosts under loss, repetition, reordering, noise, partitions, kills, power failures, drift and
 restored backups: every state that a host ever shows is one that the ledger was in, and in peace all become
-current. The campaign is `make simulate-stream`; `test_simulate_stream.py` runs a few hundred seeds.
+current. `make prove` runs the campaign; `test_simulate_stream.py` runs a hundred seeds.
 
-    python tests/proofs/simulate_stream.py [--seeds N] [--from SEED]"""
+    python -m proofs.simulate_stream [--seeds N] [--from SEED]"""
 
 from __future__ import annotations
 

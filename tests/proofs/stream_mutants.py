@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The same for the stream: breaks hub and host in named ways, and asserts that the named tests notice.
 
-tests/proofs/stream_mutants.py             all of them (some minutes)
-tests/proofs/stream_mutants.py NAME…       those whose name contains one of the words
-tests/proofs/stream_mutants.py --list
+python -m proofs.stream_mutants             all of them (some minutes)
+python -m proofs.stream_mutants NAME…       those whose name contains one of the words
+python -m proofs.stream_mutants --list
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """FAULTS 1 and 2: a spender or an owner killed between any two instructions leaves nothing to repair.
 
-Here a sample of the instructions; `make kill-sweep` takes every one of them."""
+Here a sample of the instructions; `make prove` takes every one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 SPENDERS = ["consume", "consume-event", "reserve", "commit", "commit-all", "release"]
 OWNERS = ["sweep", "put", "load", "put-held", "put-found", "evict", "open-cell", "close-cell", "raise-cell"]
-KILLS_MAX = 60
+KILLS_MAX = 30
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from fastcheck.hub.store.statements import Books
 from models.simulate_ledger import LEDGER_SEEDS, Ledger, difference
 from rig.serving import Service
 
-SEEDS = 300
+SEEDS = 200
 
 
 def test_faults_between_host_and_ledger_change_no_balance() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from rig.warm import WarmProcess
+
 WITHIN_S = 60.0
 """For what takes a second, on a machine that others share."""
 CATALOG = Path(__file__).parents[2] / "examples" / "quickstart" / "catalog.yaml"
@@ -25,7 +26,7 @@ CATALOG = Path(__file__).parents[2] / "examples" / "quickstart" / "catalog.yaml"
 class RunningHub:
     """A hub's process."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | WarmProcess
     url: str
     token: str
     """An administrator's, which may stream as well."""
@@ -67,19 +68,29 @@ def running_hub(
     port: int = 0,
     token: str | None = None,
     ready: bool = True,
+    warm: bool = True,
 ) -> Iterator[RunningHub]:
     """A hub with the state `directory`, once /readyz says that it should be asked (unless not `ready`).
-    `token`: default the one that its first start wrote there. Its drain is short."""
+    `token`: default the one that its first start wrote there. `warm`: forked with everything imported; False
+    where the start is the subject. Its drain is short."""
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "hub.log"
-    command = [sys.executable, "-m", "fastcheck", "hub", str(directory), "--json", "--drain-s", "0.2"]
+    command = ["hub", str(directory), "--json", "--drain-s", "0.2"]
     command += ["--listen", f"127.0.0.1:{port}"]
     command += [] if catalog is None else ["--catalog", str(catalog)]
     command += [] if database is None else ["--database", database]
+    command += arguments
+    process: subprocess.Popen[str] | WarmProcess
     with log.open("a") as errors:
-        process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, env=dict(os.environ)
-        )
+        if warm:
+            process = WarmProcess(None, command, stderr=errors)
+        else:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fastcheck", *command],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

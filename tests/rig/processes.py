@@ -8,13 +8,13 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+from rig.warm import WarmProcess
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "catalog.yaml"
 
@@ -36,14 +36,8 @@ def hear(): return sys.stdin.readline().split()
 class Child:
     """A Python process that runs `code` after `PRELUDE`, with `sys.argv[1:]` as given. Killed when left."""
 
-    def __init__(self, code: str, *args: object, **options: Any) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + textwrap.dedent(code), *map(str, args)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            **options,
-        )
+    def __init__(self, code: str, *args: object) -> None:
+        self.process = WarmProcess(PRELUDE + textwrap.dedent(code), args, stdin=subprocess.PIPE)
 
     @property
     def pid(self) -> int:

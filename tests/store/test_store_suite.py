@@ -363,7 +363,7 @@ totals = some.builds(
 )
 
 
-@examples(50)
+@examples(20)
 @given(some.lists(totals, max_size=12))
 def test_a_batch_of_totals_is_as_good_as_one_after_the_other(batch: list[Totals]) -> None:
     found = []

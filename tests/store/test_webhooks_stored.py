@@ -181,7 +181,7 @@ class Compared(RuleBasedStateMachine):
 
 def test_the_tables_do_what_the_model_does(any_store: Store) -> None:
     made = type("Here", (Compared,), {"store": any_store})
-    run_state_machine_as_test(made, settings=examples(20, stateful_step_count=40))
+    run_state_machine_as_test(made, settings=examples(8, stateful_step_count=40))
 
 
 # The courier over them.

@@ -310,7 +310,7 @@ SHORT = st.lists(
 )
 
 
-@examples(30)
+@examples(10)
 @given(SHORT, RULES, st.integers(0, 5_000))
 def test_leaping_over_thousands_of_refills_equals_walking(
     terms: list[tuple[int, int, int | None, Span, Span | None, Rollover]], rules: Rules, units: int
