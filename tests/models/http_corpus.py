@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 def found(section: Section, value: Any) -> Any:
     """The value, with what the section found before."""
+    if value == "$new":
+        section.found["new"] = value = f"new_{int(section.found.get('new', 'new_0')[4:]) + 1}"
+        return value
     if isinstance(value, str) and value.startswith("$"):
         return section.found[value[1:]]
     if isinstance(value, list):
@@ -189,8 +192,8 @@ def _of_kind(section: Section, mistakes: Mistakes) -> Mistakes:
 
 
 def changed(route: Route, place: str, value: Any) -> Any:
-    """The least body with another value in one place; what is around it is of the full one."""
-    body = copy.deepcopy(route.body)
+    """A body that is right but for the value in one place; what is around it is of the full one."""
+    body = copy.deepcopy(route.body if route.on is None else route.on)
     names = place.split(".")
     if len(names) > 1 and not body.get(names[0]):
         body[names[0]] = copy.deepcopy(route.full[names[0]])
@@ -308,7 +311,8 @@ async def customers(section: Section) -> None:
         "put before a move that is due", MOVE, {"customers": ["tiny"], "plan": "free", "when": NOW_MS + 10},
     )  # fmt: skip
     section.app.advance(20)
-    await ask("put after a move that is due", "PUT /v1/customers/tiny", {"plan": "pro"})
+    again = {"plan": "pro", "aliases": ["key:tiny"]}
+    await ask("put after a move that is due", "PUT /v1/customers/tiny", again)
     await ask("what was put counts", "GET /v1/customers/tiny")
     for feature, value in (
         ("export", True), ("export", 5), ("seats", None), ("seats", "x"), ("retention_days", "long"),
@@ -414,7 +418,7 @@ async def segments(section: Section) -> None:
     ask = section.ask
     await world(section)
     await tags(
-        section, "segment", "/v1/segments/beta", {"customers": ["acme"]}, {"customers": ["acme", "tiny"]},
+        section, "segment", "/v1/segments/beta", {"customers": ["acme", "tiny"]}, {"customers": ["acme"]},
     )  # fmt: skip
     await ask(
         "PATCH with an old tag", "PATCH /v1/segments/beta", {"add": ["acme"]},

@@ -67,6 +67,9 @@ class Route:
     """The least that it takes; None: no body."""
     full: Any = None
     """Every field."""
+    on: Any = None
+    """The body in which fields are wrong, one at a time; None: the least. `$new` in it is another name each
+    time."""
     other: Ask | None = None
     """Another request, for the idempotency key of the first; None: the full one."""
     before: tuple[Ask, ...] = ()
@@ -149,6 +152,7 @@ CUSTOMERS = (
         "POST /v1/customers:batch",
         body={"customers": [{"id": "b1", "aliases": ["b:1"]}]},
         full={"customers": [{"id": "b2", **TERMS, "aliases": ["b:2"]}, {"id": "b3"}]},
+        on={"customers": [{"id": "$new", "aliases": ["$new"]}]},
         fields={
             "customers": m.many({"id": "b4"}, 2_000), "customers.0": m.OBJECT, "customers.0.id": m.NAME,
             "customers.0.plan": m.NAME, "customers.0.aliases.0": m.NAME,
@@ -176,20 +180,28 @@ CUSTOMERS = (
         before=(Ask("PUT /v1/customers/gone", {"plan": "free"}),), other=Ask("DELETE /v1/customers/acme"),
     ),
 )  # fmt: skip
+NOTHING_AHEAD = Ask("POST /v1/moves", {"customers": ["acme", "tiny"], "plan": "pro", "replace": True})
 PLANS = (
     Route(
         "GET /v1/moves", token="support", by_chance="at", query={"customer": m.TEXT,
         "pending": m.BOOLEAN_TEXT, **PAGE},
     ),
     Route(
-        "POST /v1/moves", body={"customers": ["acme"], "plan": "free"}, full={"customers": ["acme",
-        "key:tiny"], "plan": "pro", "version": 1, "when": JUNE, "keep_since": True, "replace": True},
+        "POST /v1/moves", body={"customers": ["acme"], "plan": "free"},
+        full={
+            "customers": ["acme", "key:tiny"], "plan": "pro", "version": 1, "when": JUNE, "keep_since": True,
+            "replace": True,
+        },
+        on={"customers": ["acme"], "plan": "pro", "replace": True}, before=(NOTHING_AHEAD,),
         fields={"customers": m.many("acme", 500), "customers.0": m.NAME, **DESTINED},
     ),
     Route(
-        "POST /v1/segments/{segment}/moves", {"segment": "beta"}, body={"plan": "pro"}, full={"plan": "pro",
-        "version": 2, "when": JULY_MS, "keep_since": True, "replace": True, "after": 1}, fields={**DESTINED,
-        "after": AFTER},
+        "POST /v1/segments/{segment}/moves", {"segment": "beta"}, body={"plan": "pro"},
+        full={
+            "plan": "pro", "version": 2, "when": JULY_MS, "keep_since": True, "replace": True, "after": 1,
+        },
+        on={"plan": "pro", "replace": True}, before=(NOTHING_AHEAD,),
+        fields={**DESTINED, "after": AFTER},
     ),
     Route(
         "POST /v1/plans/{plan}/migrations", {"plan": "pro"}, body={"from_version": 1, "to_version": 2},
@@ -366,6 +378,7 @@ METERING = (
         full={
             "events": [{**EVENT, "id": "call_2", "at": "2024-04-30T23:59:59Z", "units": 7, "subject": "jo"}],
         },
+        on={"events": [{**EVENT, "id": "$new"}]},
         fields={
             "events": m.many({**EVENT, "id": "call_3"}, 1_000), "events.0": m.OBJECT, "events.0.id": m.NAME,
             "events.0.at": m.INSTANT, "events.0.customer": m.NAME, "events.0.feature": m.NAME,
