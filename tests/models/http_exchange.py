@@ -31,7 +31,7 @@ from models.http_differences import summary
 from models.http_mistakes import NOW_MS
 from models.http_section import RATE_PER_S, WITHIN_S, App, Asgi, Exchange, Section
 
-FILE = Path(__file__).parent.parent / "hub" / "http_exchange.json"
+FILE = Path(__file__).parents[1] / "hub" / "http_exchange.json"
 SETTLES_S = 0.02
 
 
@@ -41,10 +41,11 @@ def app() -> Iterator[App]:
     one place that knows how it is built."""
     from fastcheck._fastcheck import Catalog, SnapshotWriter
     from fastcheck.clock import ManualClock
-    from fastcheck.hub.server import api
-    from fastcheck.hub.server.app import Hub, Settings, make_app
-    from fastcheck.hub.service import Service
+    from fastcheck.hub.app import make_app
+    from fastcheck.hub.http import api
+    from fastcheck.hub.parts import Hub, Settings
     from fastcheck.hub.store.sqlite import SqliteStore
+    from rig.serving import Service
 
     with tempfile.TemporaryDirectory() as directory:
         clock = ManualClock(NOW_MS)
