@@ -27,7 +27,8 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.operations.grants import MakeGrant
+from fastcheck.wire.requests import put_customer, put_override
 
 ENTRIES = 10_000
 ROUNDS = 200
@@ -72,7 +73,7 @@ class History:
 
     def _grant(self, place: int) -> None:
         ends_at = None if place % 3 else self.clock.now_ms() + self._rng.randrange(1, 90) * DAY_MS
-        self.service.grant(make_grant(KEY, CREDITS, 1, expires_at=ends_at))
+        self.service.ask(MakeGrant(KEY, CREDITS, 1, expires_at=ends_at))
 
     def _settle(self) -> None:
         """Some use; now and then the lease ends with it and another begins."""

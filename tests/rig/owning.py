@@ -11,6 +11,7 @@ from rig.serving import _row, request_of
 
 BARE: dict[str, Callable[[Any], Any]] = {
     "remove_cap": lambda answer: answer.removed,
+    "list_grants": lambda answer: list(answer.items),
     "list_caps": lambda answer: list(answer.items),
 }
 
@@ -25,6 +26,6 @@ class Owner(real.Owner):
             if args and isinstance(args[-1], By):
                 *args_, by = args
                 args = tuple(args_)
-            return BARE.get(name, lambda one: one)(self.ask(request_of(row, args, options), by))
+            return BARE.get(row.name, lambda one: one)(self.ask(request_of(row, args, options), by))
 
         return call

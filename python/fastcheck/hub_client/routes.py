@@ -21,7 +21,7 @@ from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride, UsageEvent
+from fastcheck.wire.requests import PutCustomer, PutOverride, UsageEvent
 from fastcheck.wire.segment_requests import PutMembers
 from fastcheck.wire.token_answers import MadeToken, TokenState
 from fastcheck.wire.top_up_requests import PutTopUp
@@ -214,31 +214,6 @@ def remove_segment_override(segment: str, feature: str, by: By) -> Routed:
 
 
 # Money.
-
-
-def grant(request: MakeGrant, by: By) -> Routed:
-    kept = dict(request.rollover)
-    body: dict[str, Any] = {
-        "pool": request.pool, "amount": amount(request.amount), "id": request.id,
-        "priority": request.priority, "effective_at": request.effective_at, "expires_at": request.expires_at,
-        "kind": request.kind, "reason": request.reason, "every": request.every, "anchor": request.anchor,
-        "zone": request.zone, "cost": cost(request.cost),
-    }  # fmt: skip
-    if kept:
-        for one in ("min", "max"):
-            if one in kept:
-                kept[one] = amount(kept[one], f"rollover {one}")
-        body["rollover"] = kept
-    asked = change("POST", path("customers", request.customer, "grants"), body, by, keyed=False)
-    return Routed(asked, of(answers.GrantState))
-
-
-def void(grant_id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("grants", grant_id), None, by, keyed=False), of(answers.GrantState))
-
-
-def list_grants(customer: str, pool: str | None, at: int | None) -> Routed:
-    return Routed(get(path("customers", customer, "grants"), pool=pool, at=at), items(answers.GrantState))
 
 
 def balance(customer: str, pool: str, at: int | None) -> Routed:
@@ -534,8 +509,8 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
     for one in (
         put_customers, delete_customer, get_customer, list_customers, ids_of, put_override, remove_override,
         list_overrides, move, cancel_move, list_moves, put_members, delete_segment, go_on_segment,
-        get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
-        list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, list_events,
+        get_segment, list_segments, list_members, put_segment_override, remove_segment_override,
+        balance, balance_history, put_top_up, remove_top_up, list_top_ups, list_events,
         put_webhook, list_webhooks,
         delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,

@@ -13,6 +13,7 @@ from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
 from fastcheck.wire.operations.refunds import Refund
 
 
@@ -98,4 +99,8 @@ def _store_records(owner: Asking, request: Refund) -> None:
 
 
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: _store_records}
-_AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: Asking._tell_of_account}
+_AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
+    MakeGrant: Asking._tell_of_account,
+    VoidGrant: Asking._tell_of_account,
+    Refund: Asking._tell_of_account,
+}

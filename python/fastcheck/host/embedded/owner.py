@@ -71,7 +71,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.delete_customer, Owner.put_override,
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
-        Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
+        Owner.balance, Owner.balance_history,
         Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored,
         Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery, Owner.replay_dead, Owner.put_top_up,
     )

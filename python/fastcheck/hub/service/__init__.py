@@ -27,7 +27,6 @@ from fastcheck.hub.service.webhooks import Webhooks
 from fastcheck.hub.store.statements import LoggedChange
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.epochs import Beyond
-from fastcheck.hub.use_cases.grants import Granted
 from fastcheck.hub.use_cases.plan_changes import Moved
 from fastcheck.hub.use_cases.transaction import Changed
 
@@ -57,7 +56,6 @@ __all__ = [
     "Changes",
     "Done",
     "FoundRecords",
-    "Granted",
     "LoggedChange",
     "Moved",
     "News",

@@ -9,12 +9,10 @@ from fastcheck.hub.service.core import Core
 from fastcheck.hub.store.statements import Lease, Told
 from fastcheck.hub.use_cases import balances, grants, leases
 from fastcheck.hub.use_cases.accounts import Terms, Totals
-from fastcheck.hub.use_cases.grants import Granted
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import Balance, BalanceWindow, GrantState
-from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.answers import Balance, BalanceWindow
+from fastcheck.wire.fields import span
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import MakeGrant, span
 
 LEASES_PER_END = 512
 """Leases closed in one transaction."""
@@ -22,29 +20,6 @@ LEASES_PER_END = 512
 
 class Money(Core):
     """What customers may spend, and what hosts were lent of it."""
-
-    def grant(self, request: MakeGrant, *, totals: Totals | None = None, by: By = ANYBODY) -> Granted:
-        """Puts an amount into a pool. `totals`: what the open lease has used so far, booked before the grant
-        so that earlier use is not paid from it. With an `id` of the caller's, asking again changes nothing;
-        the same id with other terms is a `Conflict`."""
-        return self._change(lambda call: grants.put(call, request, totals), by, "grant", request)
-
-    def account_of(self, grant_id: str) -> tuple[int, str]:
-        """(customer number, pool) of a grant. Raises `UnknownGrant`."""
-        checked = name(grant_id, "a grant's id")
-        grant = self._read(lambda call: grants.stored_grant(call, checked))
-        return grant.customer, grant.pool
-
-    def void(self, grant_id: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY) -> GrantState:
-        """Takes back what is left of a grant. Again: no change. Raises `Conflict` for one that is used up or
-        over."""
-        checked = name(grant_id, "a grant's id")
-        return self._change(lambda call: grants.void(call, checked, finals), by, "void", checked)
-
-    def list_grants(self, customer: str, pool: str | None = None, at: int | None = None) -> list[GrantState]:
-        """A customer's grants as of an instant (default: now), oldest first, ended ones included."""
-        checked = name(customer, "customer")
-        return self._read(lambda call: grants.of(self._at(call, at), checked, pool))
 
     def balance(self, customer: str, pool: str, at: int | None = None) -> Balance:
         """What a customer has in a pool at an instant (default: now), by what was settled until then."""
