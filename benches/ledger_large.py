@@ -40,7 +40,11 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.statements import Books
+from fastcheck.wire.operations.audit import ListAudit
+from fastcheck.wire.operations.balances import GetBalance
+from fastcheck.wire.operations.features import Explain
 from fastcheck.wire.operations.grants import ListGrants, MakeGrant, VoidGrant
+from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.record import pack_record
 from fastcheck.wire.requests import put_customer, put_override
 
@@ -270,14 +274,14 @@ def everything(ledger: Ledger) -> None:
     service.settle([Totals(terms.number, terms.pool, terms.lease, 3, 0, True)])
     service.relend([], [(terms.number, CREDITS)])
     service.give_back("hold", terms.number, CREDITS, terms.lease, 1)
-    service.balance(key, CREDITS)
+    service.ask(GetBalance(key, CREDITS))
     service.ask(ListGrants(key))
     service.ask(VoidGrant(made.id))
     service.open_leases()
-    service.explain(key, "gpt-4o")
-    service.explain(key, "gpt-4o", at=NOW_MS)
-    service.audit(limit=10, subject=key)
-    service.list_usage(limit=10)
+    service.ask(Explain(key, "gpt-4o"))
+    service.ask(Explain(key, "gpt-4o", at=NOW_MS))
+    service.ask(ListAudit(limit=10, subject=key))
+    service.ask(ListUsage(limit=10))
     service.remove_override(key, "seats")
     service.delete_customer("another")
 

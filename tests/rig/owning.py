@@ -12,6 +12,9 @@ from rig.serving import _row, request_of
 BARE: dict[str, Callable[[Any], Any]] = {
     "remove_cap": lambda answer: answer.removed,
     "list_grants": lambda answer: list(answer.items),
+    "list_top_ups": lambda answer: list(answer.items),
+    "remove_top_up": lambda answer: answer.removed,
+    "get_balance_history": lambda answer: list(answer.items),
     "list_caps": lambda answer: list(answer.items),
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastcheck.admin.base import AdminBase, instant_of
+from fastcheck.admin.base import AdminBase
 from fastcheck.clock import instant_ms
 from fastcheck.wire.answers import Balance, BalanceWindow
-from fastcheck.wire.fields import Instant
-from fastcheck.wire.names import name
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operations.balances import GetBalance, GetBalanceHistory
 
 
 class BalancesAdmin(AdminBase):
@@ -22,8 +22,7 @@ class BalancesAdmin(AdminBase):
         >>> balance.remaining, balance.used
         (49988, 12)
         """
-        found: Balance = self._call("balance", name(customer, "customer"), name(pool, "pool"), instant_of(at))
-        return found
+        return self._ask(GetBalance(customer, pool, at_ms(at, "at")))
 
     def balance_history(
         self, customer: str, pool: str, *, since: Instant, until: Instant, every: str = "day"
@@ -41,12 +40,5 @@ class BalancesAdmin(AdminBase):
         >>> windows[0].opening, windows[0].granted, windows[-1].closing, sum(one.used for one in windows)
         (0, 50000, 49988, 12)
         """
-        found = self._call(
-            "balance_history",
-            name(customer, "customer"),
-            name(pool, "pool"),
-            instant_ms(since, "since"),
-            instant_ms(until, "until"),
-            every,
-        )
-        return list(found)
+        first, end = instant_ms(since, "since"), instant_ms(until, "until")
+        return list(self._ask(GetBalanceHistory(customer, pool, first, end, every)).items)

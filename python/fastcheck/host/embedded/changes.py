@@ -8,7 +8,6 @@ from fastcheck.errors import CatalogError
 from fastcheck.host.embedded.adoption import Adoption
 from fastcheck.host.embedded.arena import Given
 from fastcheck.hub.service import Totals
-from fastcheck.wire.answers import Balance, BalanceWindow, Explanation
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.requests import PutCustomer, PutOverride
 
@@ -96,29 +95,3 @@ class Changes(Adoption):
                     self._reopen(keys, finals)
         self.ring.tell("catalog_changed", self._clock.now_ms())
         return changed
-
-    def balance(self, customer: str, pool: str, at: int | None = None) -> Balance:
-        """What a customer has in a pool, to this moment or at another."""
-        self._settle_now(customer, pool, at)
-        return self._service.balance(customer, pool, at)
-
-    def balance_history(
-        self, customer: str, pool: str, since: int, until: int, every: str = "day"
-    ) -> list[BalanceWindow]:
-        """What became of a balance, window by window."""
-        self._settle_now(customer, pool, until)
-        return self._service.balance_history(customer, pool, since, until, every)
-
-    def explain(self, customer: str, feature: str, at: int | None = None) -> Explanation:
-        """Why a customer has what they have of a feature."""
-        self._settle_now(customer, None, at)
-        return self._service.explain(customer, feature, at)
-
-    def _settle_now(self, customer: str, pool: str | None, at: int | None) -> None:
-        """Books what was used to this moment; the past is booked already."""
-        if at is not None and at < self._clock.now_ms():
-            return
-        number = self._service.number_of(customer)
-        with self._stripes.hold([number]):
-            totals = [self._totals(key) for key in self._keys_of(number, pool)]
-        self._service.settle([one for one in totals if one is not None])

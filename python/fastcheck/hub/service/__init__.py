@@ -14,8 +14,8 @@ from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
 from fastcheck.hub.service.finance import Finance
+from fastcheck.hub.service.leases import Leases
 from fastcheck.hub.service.metering import Metering
-from fastcheck.hub.service.money import Money
 from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
 from fastcheck.hub.service.segments import Segments
@@ -35,7 +35,7 @@ class Service(
     Customers,
     Plans,
     Segments,
-    Money,
+    Leases,
     Spending,
     Events,
     Records,

@@ -1,4 +1,4 @@
-"""Grants and the balances they make."""
+"""Grants: amounts that are put into pools, and taken back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastcheck.hub.use_cases.use_case import Concerns, UseCase, account, custome
 from fastcheck.ledger import burn
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding, Rollover
 from fastcheck.ledger.periods import Anchor, Recurrence, Span
-from fastcheck.wire.answers import Balance, GrantState, Page
+from fastcheck.wire.answers import GrantState, Page
 from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerms, VoidGrant
 
 RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/")
@@ -159,30 +159,6 @@ def of(call: Call, request: ListGrants) -> Page[GrantState]:
 
 def _account_or_all(call: Call, request: ListGrants) -> Concerns:
     return customer(call, request) if request.pool is None else account(call, request)
-
-
-def balance(accounts: Accounts, stored: StoredCustomer, pool: Pool) -> Balance:
-    """What a customer has in a pool now, by what was settled so far."""
-    return balance_of(accounts, stored, pool, accounts.current(stored, pool)[1])
-
-
-def balance_of(accounts: Accounts, stored: StoredCustomer, pool: Pool, account: Account) -> Balance:
-    """The same, of an account that was read already."""
-    unlimited = accounts.quota(stored, pool, account.as_of) is None
-    held = accounts.books.held(stored.record.number, pool.name, account.as_of)
-    reserved = sum(one.units for one in held)
-    left = max(0, account.remaining() - account.overage - reserved)
-    remaining = None if unlimited else credits(left, pool.scale)
-    return Balance(
-        stored.record.id,
-        pool.name,
-        remaining,
-        credits(0 if unlimited else account.overage, pool.scale),
-        credits(account.used(), pool.scale),
-        burn.next_change(account),
-        account.as_of,
-        credits(reserved, pool.scale),
-    )
 
 
 def _find(account: Account, id: str) -> Holding:

@@ -1,49 +1,22 @@
-"""Grants, balances, leases."""
+"""What hosts are lent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastcheck.clock import instant_ms
 from fastcheck.hub.service.core import Core
 from fastcheck.hub.store.statements import Lease, Told
-from fastcheck.hub.use_cases import balances, grants, leases
+from fastcheck.hub.use_cases import leases
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import Balance, BalanceWindow
-from fastcheck.wire.fields import span
 from fastcheck.wire.names import name
 
 LEASES_PER_END = 512
 """Leases closed in one transaction."""
 
 
-class Money(Core):
-    """What customers may spend, and what hosts were lent of it."""
-
-    def balance(self, customer: str, pool: str, at: int | None = None) -> Balance:
-        """What a customer has in a pool at an instant (default: now), by what was settled until then."""
-        checked = name(customer, "customer")
-
-        def job(present: Call) -> Balance:
-            call = self._at(present, at)
-            accounts = call.accounts()
-            return grants.balance(accounts, call.customer(checked), accounts.pool(pool))
-
-        return self._read(job)
-
-    def balance_history(
-        self, customer: str, pool: str, since: int, until: int, every: str = "day"
-    ) -> list[BalanceWindow]:
-        """What became of a balance in each hour, day, week, month or year (UTC) of [since, until)."""
-        checked, length = name(customer, "customer"), span(every, "every")
-        instants = balances.bounds(length, instant_ms(since, "since"), instant_ms(until, "until"))
-
-        def job(call: Call) -> list[BalanceWindow]:
-            call.number(checked)
-            return list(balances.windows(lambda at: self._at(call, at), checked, pool, instants))
-
-        return self._read(job)
+class Leases(Core):
+    """Leases, and what was used of them."""
 
     def lend(self, customer: str, pool: str) -> Terms:
         """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""
