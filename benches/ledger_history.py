@@ -27,7 +27,9 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.operations.features import Explain
+from fastcheck.wire.operations.grants import MakeGrant
+from fastcheck.wire.requests import put_customer, put_override
 
 ENTRIES = 10_000
 ROUNDS = 200
@@ -72,7 +74,7 @@ class History:
 
     def _grant(self, place: int) -> None:
         ends_at = None if place % 3 else self.clock.now_ms() + self._rng.randrange(1, 90) * DAY_MS
-        self.service.grant(make_grant(KEY, CREDITS, 1, expires_at=ends_at))
+        self.service.ask(MakeGrant(KEY, CREDITS, 1, expires_at=ends_at))
 
     def _settle(self) -> None:
         """Some use; now and then the lease ends with it and another begins."""
@@ -111,8 +113,8 @@ def measure(url: str | None = None, entries: int = ENTRIES, rounds: int = ROUNDS
             now: list[float] = []
             for _ in range(rounds):
                 at = rng.randrange(NOW_MS + 1, NOW_MS + YEAR_MS)
-                past.append(milliseconds(lambda: service.explain(KEY, FEATURE, at=at)))  # noqa: B023
-                now.append(milliseconds(lambda: service.explain(KEY, FEATURE)))  # noqa: B023
+                past.append(milliseconds(lambda: service.ask(Explain(KEY, FEATURE, at=at))))  # noqa: B023
+                now.append(milliseconds(lambda: service.ask(Explain(KEY, FEATURE))))  # noqa: B023
             note = f"{entries:,} entries made in {taken_s:,.0f} s; p90 {quantiles(past, n=10)[-1]:.3g} ms"
             found.append(Figure(GROUP, f"explain(at=T), {name}", median(past), "ms", TARGET_MS, note=note))
             found.append(Figure(GROUP, f"explain now, {name}", median(now), "ms"))

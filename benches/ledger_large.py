@@ -40,8 +40,13 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.statements import Books
+from fastcheck.wire.operations.audit import ListAudit
+from fastcheck.wire.operations.balances import GetBalance
+from fastcheck.wire.operations.features import Explain
+from fastcheck.wire.operations.grants import ListGrants, MakeGrant, VoidGrant
+from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.record import pack_record
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import put_customer, put_override
 
 SMALL, LARGE = 10_000, 1_000_000
 GRANTS = 5
@@ -83,7 +88,7 @@ class Ledger:
     def _make_first(self) -> None:
         self.service.put_customers([put_customer("customer-1", plan="pro", since=NOW_MS - 1)])
         for _ in range(GRANTS - 1):
-            self.service.grant(make_grant("customer-1", CREDITS, 5))
+            self.service.ask(MakeGrant("customer-1", CREDITS, 5))
 
     def _copy(self) -> None:
         first = self.store.read(lambda connection: Books(connection).customer(1).record)
@@ -169,7 +174,7 @@ def calls(ledger: Ledger, rng: random.Random, round: int) -> dict[str, Callable[
         "put_customers, one changed": lambda: service.put_customers(
             [put_customer(changed, plan="pro", since=NOW_MS - 1, aliases=[f"alias-{round}"])]
         ),
-        "grant": lambda: service.grant(make_grant(granted, CREDITS, 1)),
+        "grant": lambda: service.ask(MakeGrant(granted, CREDITS, 1)),
     }
 
 
@@ -263,20 +268,20 @@ def everything(ledger: Ledger) -> None:
     service.get_customer(key)
     service.list_customers(limit=50)
     service.list_customers(cursor=key, limit=50)
-    made = service.grant(make_grant(key, CREDITS, 5, id="one-of-ours"))
+    made = service.ask(MakeGrant(key, CREDITS, 5, id="one-of-ours"))
     terms = service.lend(key, CREDITS)
     service.settle([Totals(terms.number, terms.pool, terms.lease, 2, 0, False)])
     service.settle([Totals(terms.number, terms.pool, terms.lease, 3, 0, True)])
     service.relend([], [(terms.number, CREDITS)])
     service.give_back("hold", terms.number, CREDITS, terms.lease, 1)
-    service.balance(key, CREDITS)
-    service.list_grants(key)
-    service.void(made.grant.id)
+    service.ask(GetBalance(key, CREDITS))
+    service.ask(ListGrants(key))
+    service.ask(VoidGrant(made.id))
     service.open_leases()
-    service.explain(key, "gpt-4o")
-    service.explain(key, "gpt-4o", at=NOW_MS)
-    service.audit(limit=10, subject=key)
-    service.list_usage(limit=10)
+    service.ask(Explain(key, "gpt-4o"))
+    service.ask(Explain(key, "gpt-4o", at=NOW_MS))
+    service.ask(ListAudit(limit=10, subject=key))
+    service.ask(ListUsage(limit=10))
     service.remove_override(key, "seats")
     service.delete_customer("another")
 

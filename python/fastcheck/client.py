@@ -11,11 +11,11 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastcheck import _fastcheck, factories
 from fastcheck.admin import Admin
-from fastcheck.clock import Clock, ManualClock, instant_ms
+from fastcheck.clock import Clock, ManualClock
 from fastcheck.errors import NameInvalid, NotYet, WrongType
 from fastcheck.factories import Common
 from fastcheck.host.changes import KINDS, Change
@@ -23,8 +23,9 @@ from fastcheck.host.embedded.participant import EmbeddedHost
 from fastcheck.host.following.participant import ConnectedHost
 from fastcheck.host.listener import Listener
 from fastcheck.wire.answers import Explanation, Status
-from fastcheck.wire.fields import Instant
+from fastcheck.wire.fields import Instant, at_ms
 from fastcheck.wire.names import name
+from fastcheck.wire.operations.features import Explain
 
 Self = TypeVar("Self", bound="Entitlements")
 
@@ -232,16 +233,7 @@ class Entitlements(_fastcheck.Checker):
         >>> why.value, why.source, [one.name for one in why.considered]
         (True, 'plan', ['pro@1', ''])
         """
-        moment = None if at is None else instant_ms(at, "at")
-        names = name(customer, "customer"), name(feature, "feature")
-        host = self._host
-        found: Explanation
-        if isinstance(host, ConnectedHost):
-            hub: Any = host.admin()
-            found = hub.explain(*names, moment)
-        else:
-            found = host.call("explain", *names, moment)
-        return found
+        return self.admin._ask(Explain(customer, feature, at_ms(at, "at")))
 
     def status(self) -> Status:
         """How this process and its host are doing.

@@ -8,7 +8,8 @@ from fastcheck.clock import ManualClock
 from fastcheck.errors import Conflict, NameInvalid, UnknownCustomer
 from fastcheck.hub.use_cases.due_accounts import ANSWERS_KEPT_MS
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import put_customer, put_override
+from rig.requests import make_grant
 from rig.serving import Service
 
 ONCE = By("billing", "order 17", "order_17")

@@ -23,13 +23,12 @@ from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.use_cases import segments as segments_module
 from fastcheck.wire.plan_change_requests import destination, move_customers
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import put_customer, put_override
 from fastcheck.wire.segment_requests import put_members
-from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
-from rig.requests import put_cap
+from rig.requests import make_grant, put_cap, put_top_up
 from rig.serving import Service
 from store.test_store_suite import at_once
 

@@ -11,9 +11,9 @@ import pytest
 from fastcheck._fastcheck import Catalog, SnapshotWriter
 from fastcheck.clock import ManualClock
 from fastcheck.hub.parts import Hub, Settings
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.instants import MAY_2024_MS
+from rig.serving import Service
 
 WITHIN_S = 10
 

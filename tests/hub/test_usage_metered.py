@@ -64,7 +64,7 @@ def test_a_tally_says_what_measure_says(
 
 
 def admin_of(ledger: Ledger) -> Admin:
-    return Admin(ledger_call(ledger), lambda: True)
+    return Admin(ledger.service.ask, ledger_call(ledger), lambda: True)
 
 
 def ledger_call(ledger: Ledger) -> Any:

@@ -11,6 +11,10 @@ from rig.serving import _row, request_of
 
 BARE: dict[str, Callable[[Any], Any]] = {
     "remove_cap": lambda answer: answer.removed,
+    "list_grants": lambda answer: list(answer.items),
+    "list_top_ups": lambda answer: list(answer.items),
+    "remove_top_up": lambda answer: answer.removed,
+    "get_balance_history": lambda answer: list(answer.items),
     "list_caps": lambda answer: list(answer.items),
 }
 
@@ -25,6 +29,6 @@ class Owner(real.Owner):
             if args and isinstance(args[-1], By):
                 *args_, by = args
                 args = tuple(args_)
-            return BARE.get(name, lambda one: one)(self.ask(request_of(row, args, options), by))
+            return BARE.get(row.name, lambda one: one)(self.ask(request_of(row, args, options), by))
 
         return call

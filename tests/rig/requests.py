@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastcheck.wire.fields import at_ms
 from fastcheck.wire.operations.caps import PutCap
+from fastcheck.wire.operations.grants import MakeGrant, rollover_of
 from fastcheck.wire.operations.refunds import Refund
 from fastcheck.wire.operations.reservations import Debit, Reserve
+from fastcheck.wire.operations.top_ups import PutTopUp
 
 
 def make_refund(customer: str, pool: str, amount: Any, *, id: str, **more: Any) -> Refund:
@@ -29,3 +32,13 @@ def debit(
     customer: str, pool: str, amount: Any, *, id: str, key: str | None = None, event: str | None = None
 ) -> Debit:
     return Debit(customer, pool, amount, event, id, key)
+
+
+def make_grant(customer: str, pool: str, amount: Any, *, rollover: Any = None, **terms: Any) -> MakeGrant:
+    for one in {"effective_at", "expires_at"} & set(terms):
+        terms[one] = at_ms(terms[one], one)
+    return MakeGrant(customer, pool, amount, rollover=rollover_of(rollover), **terms)
+
+
+def put_top_up(customer: str, pool: str, threshold: Any, target: Any, **more: Any) -> PutTopUp:
+    return PutTopUp(customer, pool, threshold, target, **more)

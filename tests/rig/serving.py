@@ -26,8 +26,22 @@ def _gained(done: Done[GrantState]) -> Gained:
     return Gained(done.answer, done.effects.terms, done.effects.reopen)
 
 
+CALLED = {
+    "audit": "list_audit",
+    "grant": "make_grant",
+    "void": "void_grant",
+    "balance": "get_balance",
+    "balance_history": "get_balance_history",
+}
+"""Operations that tests call by a shorter name."""
+
 BARE: dict[str, Callable[[Done[Any]], Any]] = {
+    "make_grant": _gained,
     "refund": _gained,
+    "list_grants": lambda done: list(done.answer.items),
+    "list_top_ups": lambda done: list(done.answer.items),
+    "remove_top_up": lambda done: done.answer.removed,
+    "get_balance_history": lambda done: list(done.answer.items),
     "remove_cap": lambda done: done.answer.removed,
     "list_caps": lambda done: list(done.answer.items),
 }
@@ -56,13 +70,13 @@ class Service(real.Service):
         ) -> Any:
             used = finals if totals is None else (totals,)
             done = self.run(request_of(row, args, options), by, used)
-            return BARE.get(name, lambda one: one.answer)(done)
+            return BARE.get(row.name, lambda one: one.answer)(done)
 
         return call
 
 
 def _row(name: str) -> Operation[Any]:
-    found = OPERATIONS._by_name.get(name)
+    found = OPERATIONS._by_name.get(CALLED.get(name, name))
     if found is None:
         raise AttributeError(name)
     return found

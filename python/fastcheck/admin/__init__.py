@@ -9,10 +9,11 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 
 from __future__ import annotations
 
+from fastcheck.admin.balances import BalancesAdmin
 from fastcheck.admin.customers import CustomersAdmin
 from fastcheck.admin.events import EventsAdmin
 from fastcheck.admin.finance import FinanceAdmin
-from fastcheck.admin.money import MoneyAdmin
+from fastcheck.admin.grants import GrantsAdmin
 from fastcheck.admin.plans import PlansAdmin
 from fastcheck.admin.records import RecordsAdmin
 from fastcheck.admin.segments import SegmentsAdmin
@@ -26,7 +27,8 @@ class Admin(
     CustomersAdmin,
     PlansAdmin,
     SegmentsAdmin,
-    MoneyAdmin,
+    GrantsAdmin,
+    BalancesAdmin,
     SpendingAdmin,
     RecordsAdmin,
     EventsAdmin,

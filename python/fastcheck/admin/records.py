@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastcheck.admin.base import AdminBase, cursor_of
-from fastcheck.clock import instant_ms
+from fastcheck.admin.base import AdminBase
 from fastcheck.errors import WrongType
 from fastcheck.wire.answers import AuditEntry, Page
-from fastcheck.wire.fields import Instant
-from fastcheck.wire.names import name
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operations.audit import ListAudit
+from fastcheck.wire.operations.epochs import BeginEpoch
+from fastcheck.wire.operations.usage_records import ListUsage
 
 
 class RecordsAdmin(AdminBase):
@@ -41,7 +42,7 @@ class RecordsAdmin(AdminBase):
         >>> ents.consume("acme", "gpt-4o", 12)
         True
         """
-        return int(self._call("restored", self._by(reason)))
+        return int(self._ask(BeginEpoch(reason), reason).epoch)
 
     def audit(
         self, cursor: str | None = None, limit: int = 100, subject: str | None = None
@@ -51,8 +52,7 @@ class RecordsAdmin(AdminBase):
         >>> [entry.action for entry in ents.admin.audit(subject="acme").items]
         ['grant', 'put_customer']
         """
-        found: Page[AuditEntry] = self._call("audit", cursor_of(cursor), limit, subject)
-        return found
+        return self._ask(ListAudit(cursor, limit, subject))
 
     def list_usage(
         self,
@@ -73,13 +73,6 @@ class RecordsAdmin(AdminBase):
         >>> ents.admin.list_usage().items  # records arrive within a round of the owner, some 50 ms
         ()
         """
-        found: Page[tuple[int, str, str, str, int, Any]] = self._call(
-            "list_usage",
-            cursor_of(cursor),
-            limit,
-            None if customer is None else name(customer, "customer"),
-            None if feature is None else name(feature, "feature"),
-            None if since is None else instant_ms(since, "since"),
-            None if until is None else instant_ms(until, "until"),
-        )
-        return found
+        asked = ListUsage(cursor, limit, customer, feature, at_ms(since, "since"), at_ms(until, "until"))
+        found = self._ask(asked)
+        return Page(found.items, found.cursor)

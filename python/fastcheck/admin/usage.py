@@ -17,6 +17,7 @@ from fastcheck.ledger.tally import Tally
 from fastcheck.wire.answers import UsageTotal
 from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
+from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.requests import UsageEvent, usage_event
 
 GRACE_MS = 3_600_000
@@ -118,7 +119,7 @@ class UsageAdmin(AdminBase):
     def _burns(self, customer: str, feature: str, since: int, until: int) -> Iterator[Reading]:
         cursor: str | None = None
         while True:
-            page = self._call("list_usage", cursor, PAGE_ITEMS, customer, feature, since, until)
+            page = self._ask(ListUsage(cursor, PAGE_ITEMS, customer, feature, since, until))
             for at, event, _, _, _, quantities in page.items:
                 units = sum(count for _, count in quantities)
                 yield Reading(Delivery(Event(event, at, units), at))

@@ -12,9 +12,11 @@ from fastcheck.errors import WrongType
 from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed, routed
 from fastcheck.wire.answers import Explanation, Page
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.fields import Instant
+from fastcheck.wire.fields import Instant, at_ms
 from fastcheck.wire.names import name as checked_name
 from fastcheck.wire.operation import Answer, Asks, Request
+from fastcheck.wire.operations.epochs import GetPosition
+from fastcheck.wire.operations.features import CheckFeature, Explain
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState
 
@@ -31,19 +33,12 @@ class HubMethods(Admin):
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won, by what
         was settled so far. Raises `UnknownCustomer`, `UnknownFeature`."""
-        moment = None if at is None else instant_ms(at, "at")
-        found: Explanation = self._call(
-            "explain", checked_name(customer, "customer"), checked_name(feature, "feature"), moment
-        )
-        return found
+        return self._ask(Explain(customer, feature, at_ms(at, "at")))
 
     def check(self, customer: str, feature: str) -> FeatureCheck:
         """What a check of one use answers at the hub, by what was settled so far; true where it is allowed. A
         host answers in nanoseconds: this is for who has none. Raises `UnknownCustomer`, `UnknownFeature`."""
-        found: FeatureCheck = self._call(
-            "check_feature", checked_name(customer, "customer"), checked_name(feature, "feature")
-        )
-        return found
+        return self._ask(CheckFeature(customer, feature))
 
     def get_catalog(self) -> CatalogText:
         """The catalog in force, as it was put. Raises `CatalogError` where there is none."""
@@ -59,8 +54,7 @@ class HubMethods(Admin):
 
     def position(self) -> LedgerPosition:
         """The ledger's epoch and the number of its last change."""
-        found: LedgerPosition = self._call("position")
-        return found
+        return self._ask(GetPosition())
 
     def make_token(
         self,

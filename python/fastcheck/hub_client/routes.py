@@ -9,22 +9,21 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from fastcheck.hub_client.exchange import Reply, Request, document
-from fastcheck.hub_client.requests import amount, asking, change, cost, encoded, get, path, path_of, setting
+from fastcheck.hub_client.requests import asking, change, encoded, get, path, path_of, setting
 from fastcheck.wire import answers, shapes
 from fastcheck.wire.answers import Page
 from fastcheck.wire.by import By
 from fastcheck.wire.cut import Cut
-from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.wire.event_answers import DeliveryState, WebhookState
 from fastcheck.wire.headers import FILENAME
 from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride, UsageEvent
+from fastcheck.wire.requests import PutCustomer, PutOverride, UsageEvent
 from fastcheck.wire.segment_requests import PutMembers
 from fastcheck.wire.token_answers import MadeToken, TokenState
-from fastcheck.wire.top_up_requests import PutTopUp
 
 Read = Callable[[Reply], Any]
 
@@ -213,68 +212,6 @@ def remove_segment_override(segment: str, feature: str, by: By) -> Routed:
     )
 
 
-# Money.
-
-
-def grant(request: MakeGrant, by: By) -> Routed:
-    kept = dict(request.rollover)
-    body: dict[str, Any] = {
-        "pool": request.pool, "amount": amount(request.amount), "id": request.id,
-        "priority": request.priority, "effective_at": request.effective_at, "expires_at": request.expires_at,
-        "kind": request.kind, "reason": request.reason, "every": request.every, "anchor": request.anchor,
-        "zone": request.zone, "cost": cost(request.cost),
-    }  # fmt: skip
-    if kept:
-        for one in ("min", "max"):
-            if one in kept:
-                kept[one] = amount(kept[one], f"rollover {one}")
-        body["rollover"] = kept
-    asked = change("POST", path("customers", request.customer, "grants"), body, by, keyed=False)
-    return Routed(asked, of(answers.GrantState))
-
-
-def void(grant_id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("grants", grant_id), None, by, keyed=False), of(answers.GrantState))
-
-
-def list_grants(customer: str, pool: str | None, at: int | None) -> Routed:
-    return Routed(get(path("customers", customer, "grants"), pool=pool, at=at), items(answers.GrantState))
-
-
-def balance(customer: str, pool: str, at: int | None) -> Routed:
-    return Routed(get(path("customers", customer, "balances", pool), at=at), of(answers.Balance))
-
-
-def balance_history(customer: str, pool: str, since: int, until: int, every: str) -> Routed:
-    where = path("customers", customer, "balances", pool, "history")
-    return Routed(get(where, since=since, until=until, every=every), items(answers.BalanceWindow))
-
-
-# Top-ups.
-
-
-def put_top_up(request: PutTopUp, by: By) -> Routed:
-    cap = request.monthly_cap
-    body = {
-        "threshold": amount(request.threshold, "the threshold"),
-        "target": amount(request.target, "the target"),
-        "monthly_cap": None if cap is None else amount(cap, "the monthly cap"),
-        "cost": cost(request.cost),
-        "reason": request.reason,
-    }
-    where = path("customers", request.customer, "top-ups", request.pool)
-    return Routed(change("PUT", where, body, by, keyed=False), of(TopUpState))
-
-
-def remove_top_up(customer: str, pool: str, by: By) -> Routed:
-    where = path("customers", customer, "top-ups", pool)
-    return Routed(change("DELETE", where, None, by), of(shapes.Removed, lambda one: one.removed))
-
-
-def list_top_ups(customer: str | None) -> Routed:
-    return Routed(get(path("top-ups"), customer=customer), items(TopUpState))
-
-
 # Events and webhooks.
 
 
@@ -342,69 +279,6 @@ def get_catalog() -> Routed:
         return shapes.CatalogText(reply.body, filename, reply.headers.get("etag", "").strip('"'))
 
     return Routed(get(path("catalog")), text)
-
-
-def audit(cursor: str | None, limit: int, subject: str | None) -> Routed:
-    asked = get(path("audit"), cursor=cursor, limit=limit, subject=subject)
-    return Routed(asked, of(Page[answers.AuditEntry]))
-
-
-def list_usage(
-    cursor: str | None,
-    limit: int,
-    customer: str | None,
-    feature: str | None,
-    since: int | None,
-    until: int | None,
-) -> Routed:
-    asked = get(
-        path("usage"),
-        cursor=cursor,
-        limit=limit,
-        customer=customer,
-        feature=feature,
-        since=since,
-        until=until,
-    )
-
-    def rows(page: Page[shapes.UsageRecord]) -> Page[Any]:
-        return Page(
-            tuple(
-                (
-                    one.at,
-                    one.event,
-                    one.customer,
-                    one.feature,
-                    one.units,
-                    tuple((part.name, part.count) for part in one.quantities),
-                )
-                for one in page.items
-            ),
-            page.cursor,
-        )
-
-    return Routed(asked, of(Page[shapes.UsageRecord], rows))
-
-
-def explain(customer: str, feature: str, at: int | None) -> Routed:
-    where = path("customers", customer, "features", feature, "explanation")
-    return Routed(get(where, at=at), of(answers.Explanation))
-
-
-def check_feature(customer: str, feature: str) -> Routed:
-    return Routed(get(path("customers", customer, "features", feature)), of(shapes.FeatureCheck))
-
-
-# Epochs.
-
-
-def position() -> Routed:
-    return Routed(get(path("position")), of(shapes.LedgerPosition))
-
-
-def restored(by: By) -> Routed:
-    asked = change("POST", path("epochs"), {"reason": by.reason}, by)
-    return Routed(asked, of(shapes.LedgerPosition, lambda one: int(one.epoch)))
 
 
 # Tokens.
@@ -534,11 +408,11 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
     for one in (
         put_customers, delete_customer, get_customer, list_customers, ids_of, put_override, remove_override,
         list_overrides, move, cancel_move, list_moves, put_members, delete_segment, go_on_segment,
-        get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
-        list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, list_events,
+        get_segment, list_segments, list_members, put_segment_override, remove_segment_override,
+        list_events,
         put_webhook, list_webhooks,
         delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
-        catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
+        catalog_problems, get_catalog,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
         finance_movements, finance_usage, finance_sums, make_token, list_tokens, revoke_token,
     )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, get_args, get_type_hints
 
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
 from fastcheck.errors import AmountError, InstantError, RecordError, WrongType
+from fastcheck.ledger.periods import Span
 from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, name, note
 
 CURSOR_CHARACTERS_MAX: Final = 2_048
@@ -106,6 +107,33 @@ def whole(value: object, what: str, least: int, most: int = QUANTITY_MAX) -> int
     if not least <= value <= most:
         raise RecordError(f"{what} must lie between {least} and {most}")
     return value
+
+
+def span(text: object, what: str) -> Span:
+    """A length of calendar time such as "3 months". Raises `WrongType`, `RecordError`."""
+    if not isinstance(text, str):
+        raise WrongType(f"{what} must be a str such as '3 months', not {type(text).__name__}")
+    try:
+        return Span.parse(text)
+    except ValueError as error:
+        raise RecordError(f"{what}: {error}") from None
+
+
+def span_text(value: object, what: str) -> str:
+    """The text of a `span`."""
+    span(value, what)
+    assert isinstance(value, str)
+    return value
+
+
+def cost_within(value: object, what: str) -> tuple[int, str]:
+    """What is paid: (minor units, currency). Raises `WrongType`, `RecordError`."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2 or not isinstance(value[1], str):
+        raise WrongType(f"{what} must be (minor units, currency), such as (1999, 'EUR') for 19.99 euro")
+    currency = value[1]
+    if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise RecordError(f"a currency is three capital letters such as EUR, not {currency!r:.40}")
+    return whole(value[0], f"the {what}", 0, INTEGER_MAX), currency
 
 
 def at_ms(at: Instant | None, what: str) -> int | None:
@@ -222,6 +250,10 @@ InstantMs = Annotated[
 At = Annotated[
     int, Kind(instant_ms, instant_form, says="As of an instant: ms since 1970, or RFC 3339. Default: now.")
 ]
+Every = Annotated[
+    str, Kind(span_text, schema={"maxLength": 64}, says="A length of calendar time."), Told(("1 month",))
+]
+Paid = Annotated[tuple[int, str], Kind(cost_within)]
 Version = Annotated[
     int, Kind(lambda value, what: whole(value, what, 1), schema={"minimum": 1, "maximum": QUANTITY_MAX})
 ]

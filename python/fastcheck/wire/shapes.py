@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from fastcheck.wire.answers import Move, Problem
 from fastcheck.wire.cut import Cut
@@ -108,16 +109,14 @@ class LedgerPosition:
     """The number of the last change."""
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A part of a use."""
 
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # Over the method of tuples: the API calls it so.
 
 
-@dataclass(frozen=True)
-class UsageRecord:
+class UsageRecord(NamedTuple):
     """A use that a host recorded."""
 
     at: int

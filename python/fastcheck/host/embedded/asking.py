@@ -9,11 +9,17 @@ from typing import Any
 from fastcheck.host.embedded.arena import Key
 from fastcheck.host.embedded.settling import Settling
 from fastcheck.hub.service import Done
+from fastcheck.hub.use_cases.transaction import Effects
 from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.epochs import BeginEpoch
+from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
 from fastcheck.wire.operations.refunds import Refund
+from fastcheck.wire.operations.top_ups import PutTopUp
+from fastcheck.wire.shapes import LedgerPosition
 
 
 class Asking(Settling):
@@ -60,12 +66,19 @@ class Asking(Settling):
             finals = self._close(keys)
             try:
                 done = self._service.run(request, by, finals)
-                self._publish(done.effects.changed, "customer_changed")
+                self._show(done.effects)
             finally:
                 # After a refused change, too: the cells are closed either way.
                 if keys:
                     self._reopen(keys, finals)
         return done
+
+    def _show(self, effects: Effects) -> None:
+        """Brings the rows to what a change did."""
+        if effects.rows_anew:
+            self._load()
+        elif effects.changed:
+            self._publish(effects.changed, "customer_changed")
 
     def _raised(self, request: Request[Answer], by: By) -> Done[Answer]:
         """Makes a change that puts units into one account, given what its open lease has used, and raises the
@@ -97,5 +110,19 @@ def _store_records(owner: Asking, request: Refund) -> None:
         owner._journal_round(owner._need())  # Its record may be a moment old.
 
 
+def _top_up(owner: Asking, answer: TopUpState) -> None:
+    owner._top_up_round()  # A balance that is low already is not left to the next round.
+
+
+def _note_epoch(owner: Asking, answer: LedgerPosition) -> None:
+    owner._note(f"an operator said that the ledger was restored: it is epoch {answer.epoch} now")
+
+
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: _store_records}
-_AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: Asking._tell_of_account}
+_AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
+    MakeGrant: Asking._tell_of_account,
+    VoidGrant: Asking._tell_of_account,
+    Refund: Asking._tell_of_account,
+    PutTopUp: _top_up,
+    BeginEpoch: _note_epoch,
+}

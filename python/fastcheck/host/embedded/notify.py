@@ -10,9 +10,8 @@ from fastcheck.host.embedded.leases import CourierLike
 from fastcheck.host.embedded.segments import Segments
 from fastcheck.hub.service import News
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.wire.event_answers import DeliveryState, WebhookState
 from fastcheck.wire.events import Kind
-from fastcheck.wire.top_up_requests import PutTopUp
 
 TELL_MS = 1_000
 """Between two looks for what will end soon."""
@@ -66,12 +65,6 @@ class Telling(Segments):
 
     def _top_up(self, key: Key) -> None:
         self._gaining(key, lambda totals: self._service.top_up(*key, totals=totals))
-
-    def put_top_up(self, request: PutTopUp, by: By = ANYBODY) -> TopUpState:
-        """Makes or changes the rule of an account, and looks at it at once."""
-        made = self._service.put_top_up(request, by=by)
-        self._top_up_round()
-        return made
 
     def _courier_round(self) -> None:
         """Sends as long as somebody wants events. There is a thread for it only then."""

@@ -11,7 +11,6 @@ from fastcheck.host.embedded.arena import CellTotals, Key
 from fastcheck.host.embedded.rows import Rows
 from fastcheck.hub.service import Beyond
 from fastcheck.hub.store.statements import Lease
-from fastcheck.wire.by import ANYBODY, By
 
 
 class Restored(Rows):
@@ -59,27 +58,6 @@ class Restored(Rows):
             f"{lost if beyond.lost else ''}). It is epoch {epoch} now. Look "
             "through what was sold, granted and refunded since the backup: that is gone"
         )
-
-    def epoch(self) -> int:
-        """The ledger's epoch."""
-        return self._service.epoch()
-
-    def restored(self, by: By = ANYBODY) -> int:
-        """Begins another epoch because an operator says that the ledger was restored: every lease is closed
-        and booked first, and rows are made anew. The new epoch."""
-        with self._publication(), self._stripes.hold(None):
-            with self._leases_lock:
-                keys = list(self._held)
-            finals = self._close(keys)
-            try:
-                self._service.settle(finals)
-                epoch = self._service.new_epoch(Beyond(max(0, self._need().seq)), by=by)
-                self._load()
-            finally:
-                if keys:
-                    self._reopen(keys, finals)
-        self._note(f"an operator said that the ledger was restored: it is epoch {epoch} now")
-        return epoch
 
 
 def _units(by_pool: Mapping[str, int]) -> str:

@@ -14,8 +14,8 @@ from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
 from fastcheck.hub.service.finance import Finance
+from fastcheck.hub.service.leases import Leases
 from fastcheck.hub.service.metering import Metering
-from fastcheck.hub.service.money import Money
 from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
 from fastcheck.hub.service.segments import Segments
@@ -27,7 +27,6 @@ from fastcheck.hub.service.webhooks import Webhooks
 from fastcheck.hub.store.statements import LoggedChange
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.epochs import Beyond
-from fastcheck.hub.use_cases.grants import Granted
 from fastcheck.hub.use_cases.plan_changes import Moved
 from fastcheck.hub.use_cases.transaction import Changed
 
@@ -36,7 +35,7 @@ class Service(
     Customers,
     Plans,
     Segments,
-    Money,
+    Leases,
     Spending,
     Events,
     Records,
@@ -57,7 +56,6 @@ __all__ = [
     "Changes",
     "Done",
     "FoundRecords",
-    "Granted",
     "LoggedChange",
     "Moved",
     "News",

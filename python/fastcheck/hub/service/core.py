@@ -154,7 +154,7 @@ class Core:
                 if number > self._in_force.number:
                     self._in_force = known
         now = self._clock.now_ms()
-        return Call(books, now, known.product, known.catalog, by, self._notice_ms, self._streams)
+        return Call(books, now, known.product, known.catalog, self._at, by, self._notice_ms, self._streams)
 
     def _change(
         self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastcheck.hub.use_cases import caps, refunds, reservations
+from fastcheck.hub.use_cases import (
+    audit,
+    balances,
+    caps,
+    epochs,
+    features,
+    grants,
+    refunds,
+    reservations,
+    top_ups,
+    usage_records,
+)
 from fastcheck.hub.use_cases.use_case import Answer, UseCase
 from fastcheck.wire.operation import Request
 
-_ALL: Final[tuple[UseCase[Any], ...]] = (*caps.USE_CASES, *refunds.USE_CASES, *reservations.USE_CASES)
+_ALL: Final[tuple[UseCase[Any], ...]] = (
+    *grants.USE_CASES,
+    *balances.USE_CASES,
+    *top_ups.USE_CASES,
+    *features.USE_CASES,
+    *caps.USE_CASES,
+    *refunds.USE_CASES,
+    *reservations.USE_CASES,
+    *usage_records.USE_CASES,
+    *audit.USE_CASES,
+    *epochs.USE_CASES,
+)
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 
 

@@ -12,8 +12,8 @@ from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import UseCase, account
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Grant, GrantKind
 from fastcheck.wire.answers import GrantState
+from fastcheck.wire.operations.grants import MakeGrant
 from fastcheck.wire.operations.refunds import Refund
-from fastcheck.wire.requests import MakeGrant
 
 
 def put(call: Call, request: Refund) -> GrantState:
@@ -57,9 +57,7 @@ def put(call: Call, request: Refund) -> GrantState:
         reason=request.reason,
         source=source,
     )
-    done = add(call, accounts, stored, pool, before, made, "refund")
-    call.effects.terms, call.effects.reopen = done.terms, done.reopen
-    return done.grant
+    return add(call, accounts, stored, pool, before, made, "refund")
 
 
 def _check(amount: int, used: int, account: Account, pool: Pool, source: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastcheck.errors import CatalogError, UnknownCustomer
@@ -37,6 +37,8 @@ class Effects:
     """The open lease of the account that gained, raised; None: see `reopen`."""
     reopen: bool = False
     """Whether the lease of the account that gained must be closed and lent anew."""
+    rows_anew: bool = False
+    """Whether all rows must be loaded anew, whatever changed."""
     refused: tuple[str, ...] = ()
     """Customers who could not take what a segment gives them."""
 
@@ -51,6 +53,8 @@ class Call:
     product: Product
     parsed: CatalogLike | None
     """The catalog in force; None where there is none yet."""
+    moved: Callable[[Call, int], Call]
+    """Makes the call at another instant; see `at`."""
     by: By = ANYBODY
     notice_ms: int = NOTICE_MS
     """How long before something ends it is told."""
@@ -61,6 +65,11 @@ class Call:
     change, or totals to this moment of an account that gains."""
     effects: Effects = field(default_factory=Effects)
     """What is done besides the answer."""
+
+    def at(self, instant: int) -> Call:
+        """The call at another instant: in the past, everything as it was stored then; in the future, as it
+        will be if nobody changes anything. Raises `CatalogError` before there was a catalog."""
+        return self.moved(self, instant)
 
     @property
     def catalog(self) -> CatalogLike:

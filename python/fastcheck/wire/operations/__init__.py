@@ -7,9 +7,20 @@ people ask is `admin` of the same name."""
 from __future__ import annotations
 
 from fastcheck.wire.operation import Operations
-from fastcheck.wire.operations import caps, refunds, reservations
+from fastcheck.wire.operations import (
+    audit,
+    balances,
+    caps,
+    epochs,
+    features,
+    grants,
+    refunds,
+    reservations,
+    top_ups,
+    usage_records,
+)
 
-SUBJECTS = (caps, refunds, reservations)
+SUBJECTS = (grants, balances, top_ups, features, caps, refunds, reservations, usage_records, audit, epochs)
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
 """Every row. What is irregular by nature stays by hand: `/v1/snapshot`, `/v1/openapi.json`, health, metrics

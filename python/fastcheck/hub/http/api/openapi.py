@@ -14,15 +14,11 @@ TAGS = {
     "customers": "Who customers are, what they bought, and the exceptions made for them.",
     "plans": "Moves: which plan a customer has, from which instant on.",
     "segments": "Customers who are treated alike.",
-    "money": "Grants and balances.",
-    "spending": "Refunds, caps, and what is held or burned at the hub itself.",
-    "top-ups": "Automatic top-ups.",
     "metering": "Use that was metered elsewhere.",
     "events": "What happened.",
     "webhooks": "Who is told of events.",
     "records": "The catalog, the audit log, usage records, explanations.",
     "finance": "Exports, and whether the ledger adds up.",
-    "epochs": "Where the ledger is.",
     "tokens": "Who may ask.",
 }
 _BEARER = {

@@ -10,22 +10,12 @@ from starlette.responses import Response
 
 from fastcheck.errors import CatalogError, NameInvalid
 from fastcheck.hub.http.api.asked import ChangesTagged, Reads, ReadsBalances
-from fastcheck.hub.http.api.bodies import (
-    At,
-    Cursor,
-    CustomerKey,
-    FeatureName,
-    Limit,
-    QueryText,
-    given_instant,
-    instant_of,
-)
+from fastcheck.hub.http.api.bodies import QueryText
 from fastcheck.hub.http.api.documented import answers, subject
 from fastcheck.hub.use_cases import preconditions
-from fastcheck.wire.answers import AuditEntry, Explanation, Page
 from fastcheck.wire.headers import CATALOG_BYTES_MAX, FILENAME
 from fastcheck.wire.names import NAME_BYTES_MAX, note
-from fastcheck.wire.shapes import Changed, FeatureCheck, Mistakes, Quantity, UsageRecord
+from fastcheck.wire.shapes import Changed, Mistakes
 
 router = subject("records")
 
@@ -114,68 +104,3 @@ def check_catalog(text: Text, asked: Reads, filename: Filename = UNNAMED) -> Res
     except CatalogError as error:
         return asked.answer(Mistakes(tuple(map(str, error.problems))))
     return asked.answer(Mistakes(tuple(asked.service.catalog_problems(parsed))))
-
-
-@router.get("/audit", **answers(Page[AuditEntry]))
-def list_audit(
-    asked: Reads,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-    subject: Annotated[
-        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="One customer's id.")
-    ] = None,
-) -> Response:
-    """Who changed what, when and why, newest first."""
-    return asked.answer(asked.service.audit(cursor, limit, subject), Page[AuditEntry])
-
-
-@router.get("/usage", **answers(Page[UsageRecord]))
-def list_usage(
-    asked: Reads,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-    customer: CustomerQuery = None,
-    feature: Annotated[
-        QueryText | None, Query(max_length=NAME_BYTES_MAX, description="Only of this one.")
-    ] = None,
-    since: Annotated[str | None, Query(max_length=64, description="From this instant on.")] = None,
-    until: Annotated[str | None, Query(max_length=64, description="Before this instant.")] = None,
-) -> Response:
-    """Usage records in the order they were stored. With filters a page may hold fewer than `limit` and still
-    have a cursor."""
-    found = asked.service.list_usage(
-        cursor,
-        limit,
-        customer,
-        feature,
-        None if since is None else given_instant(since, "since"),
-        None if until is None else given_instant(until, "until"),
-    )
-    records = tuple(UsageRecord(*one[:5], tuple(Quantity(*part) for part in one[5])) for one in found.items)
-    return asked.answer(Page(records, found.cursor), Page[UsageRecord])
-
-
-@router.get("/customers/{customer:name}/features/{feature:name}/explanation", **answers(Explanation))
-def explain(customer: CustomerKey, feature: FeatureName, asked: Reads, at: At = None) -> Response:
-    """Every source of a feature for a customer, now or at an instant, which one won, and what a check
-    answers."""
-    return asked.answer(asked.service.explain(customer, feature, instant_of(at, "at")))
-
-
-@router.get("/customers/{customer:name}/features/{feature:name}", **answers(FeatureCheck))
-def check_feature(customer: CustomerKey, feature: FeatureName, asked: ReadsBalances) -> Response:
-    """What a check of one use of a feature answers now, by what was settled so far. A host answers the same
-    in nanoseconds; this is for who has none."""
-    found = asked.service.explain(customer, feature)
-    return asked.answer(
-        FeatureCheck(
-            found.customer,
-            found.feature,
-            found.kind,
-            found.at,
-            found.value,
-            found.source,
-            found.allowed,
-            found.reason,
-        )
-    )

@@ -1,4 +1,4 @@
-"""Why a feature is what it is for a customer."""
+"""What a customer has of a feature, and why."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from typing import Any
 from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts
+from fastcheck.hub.use_cases.balances import balance_of
 from fastcheck.hub.use_cases.claims import claims
-from fastcheck.hub.use_cases.grants import balance_of
 from fastcheck.hub.use_cases.settings import feature_of, shown
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase, customer
 from fastcheck.ledger.lend import spendable
 from fastcheck.ledger.model import Account
 from fastcheck.wire.answers import Consideration, Explanation
+from fastcheck.wire.operations.features import CheckFeature, Explain
+from fastcheck.wire.shapes import FeatureCheck
 
 
-def explain(call: Call, key: str, name: str) -> Explanation:
-    """Every source of a feature at the call's instant, and which one won. Raises `UnknownFeature`,
+def explain(call: Call, request: Explain) -> Explanation:
+    """Every source of a feature at the call's instant, which one won, and what a check answers then: for the
+    past from what was stored then, for the future from what is known now. Raises `UnknownFeature`,
     `UnknownCustomer`."""
+    name = request.feature
     feature = feature_of(call.product, name)
     accounts = call.accounts()
-    stored = call.customer(key)
+    stored = call.customer(request.customer)
     value, source = accounts.catalog.resolve(stored.packed, call.now)[name]
     considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, call.now))
     pool = None if feature.pool is None else call.product.pools.get(feature.pool)
@@ -45,6 +50,21 @@ def explain(call: Call, key: str, name: str) -> Explanation:
         balance,
         reason == "allowed",
         reason,
+    )
+
+
+def check(call: Call, request: CheckFeature) -> FeatureCheck:
+    """What a check of one use answers now. Raises `UnknownFeature`, `UnknownCustomer`."""
+    found = explain(call, Explain(request.customer, request.feature))
+    return FeatureCheck(
+        found.customer,
+        found.feature,
+        found.kind,
+        found.at,
+        found.value,
+        found.source,
+        found.allowed,
+        found.reason,
     )
 
 
@@ -71,3 +91,6 @@ def _considered(found: dict[str, Any]) -> Consideration:
         bool(found.get("won")),
         str(found.get("why") or ""),
     )
+
+
+USE_CASES = (UseCase(Explain, explain, customer), UseCase(CheckFeature, check, customer))
