@@ -109,6 +109,8 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
         operation = result.ok()
         assert time.monotonic() < end_s, f"the budget was spent after {count} operations"
         count += 1
+        if mode is GenerationMode.NEGATIVE and not (list(operation.iter_parameters()) or operation.body):
+            continue  # It takes nothing that could be wrong.
         asking = settings(
             max_examples=EXAMPLES[mode],
             deadline=None,

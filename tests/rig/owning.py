@@ -12,6 +12,8 @@ from rig.serving import _row, request_of
 BARE: dict[str, Callable[[Any], Any]] = {
     "remove_cap": lambda answer: answer.removed,
     "list_caps": lambda answer: list(answer.items),
+    "list_webhooks": lambda answer: list(answer.items),
+    "replay_dead": lambda answer: answer.count,
 }
 
 

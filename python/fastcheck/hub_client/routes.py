@@ -14,7 +14,7 @@ from fastcheck.wire import answers, shapes
 from fastcheck.wire.answers import Page
 from fastcheck.wire.by import By
 from fastcheck.wire.cut import Cut
-from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.headers import FILENAME
 from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.operation import Answer, Repeat
@@ -275,48 +275,6 @@ def list_top_ups(customer: str | None) -> Routed:
     return Routed(get(path("top-ups"), customer=customer), items(TopUpState))
 
 
-# Events and webhooks.
-
-
-def list_events(cursor: str | None, limit: int, kind: str | None, customer: str | None) -> Routed:
-    asked = get(path("events"), cursor=cursor, limit=limit, kind=kind, customer=customer)
-    return Routed(asked, of(Page[answers.EventState]))
-
-
-def put_webhook(url: str, kinds: tuple[str, ...] | None, by: By) -> Routed:
-    return Routed(change("POST", path("webhooks"), {"url": url, "kinds": kinds}, by), of(WebhookState))
-
-
-def list_webhooks() -> Routed:
-    return Routed(get(path("webhooks")), items(WebhookState))
-
-
-def delete_webhook(id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("webhooks", id), None, by), nothing)
-
-
-def rotate_webhook_secret(id: str, overlap_ms: int, by: By) -> Routed:
-    return Routed(
-        change("POST", path("webhooks", id, "secret"), {"overlap_ms": overlap_ms}, by), of(WebhookState)
-    )
-
-
-def list_deliveries(cursor: str | None, limit: int, state: str | None, webhook: str | None) -> Routed:
-    asked = get(path("deliveries"), cursor=cursor, limit=limit, state=state, webhook=webhook)
-    return Routed(asked, of(Page[DeliveryState]))
-
-
-def replay_delivery(id: str, by: By) -> Routed:
-    return Routed(change("POST", path("deliveries", id, "replays"), None, by), of(DeliveryState))
-
-
-def replay_dead(webhook: str, by: By) -> Routed:
-    return Routed(
-        change("POST", path("webhooks", webhook, "replays"), None, by),
-        of(shapes.Count, lambda one: one.count),
-    )
-
-
 # Records.
 
 
@@ -535,9 +493,7 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         put_customers, delete_customer, get_customer, list_customers, ids_of, put_override, remove_override,
         list_overrides, move, cancel_move, list_moves, put_members, delete_segment, go_on_segment,
         get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
-        list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, list_events,
-        put_webhook, list_webhooks,
-        delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
+        list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
         finance_movements, finance_usage, finance_sums, make_token, list_tokens, revoke_token,

@@ -3,6 +3,7 @@ says (`Touches`)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.operations.refunds import Refund
+from fastcheck.wire.operations.webhooks import DeleteWebhook, PutWebhook, ReplayDead, ReplayDelivery
 
 
 class Asking(Settling):
@@ -97,5 +99,28 @@ def _store_records(owner: Asking, request: Refund) -> None:
         owner._journal_round(owner._need())  # Its record may be a moment old.
 
 
-_BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: _store_records}
-_AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: Asking._tell_of_account}
+def _load_courier(owner: Asking, request: PutWebhook) -> None:
+    if owner._load_courier is not None:
+        with contextlib.suppress(ImportError):  # The use case says it better.
+            owner._load_courier()
+
+
+def _look_after_courier(owner: Asking, answer: object) -> None:
+    owner._courier_round()
+
+
+def _ring_courier(owner: Asking, answer: object) -> None:
+    owner._ring_courier()
+
+
+_BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
+    Refund: _store_records,
+    PutWebhook: _load_courier,
+}
+_AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
+    Refund: Asking._tell_of_account,
+    PutWebhook: _look_after_courier,
+    DeleteWebhook: _look_after_courier,
+    ReplayDelivery: _ring_courier,
+    ReplayDead: _ring_courier,
+}

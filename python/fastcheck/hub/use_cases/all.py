@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastcheck.hub.use_cases import caps, refunds, reservations
+from fastcheck.hub.use_cases import caps, events, refunds, reservations, webhooks
 from fastcheck.hub.use_cases.use_case import Answer, UseCase
 from fastcheck.wire.operation import Request
 
-_ALL: Final[tuple[UseCase[Any], ...]] = (*caps.USE_CASES, *refunds.USE_CASES, *reservations.USE_CASES)
+_ALL: Final[tuple[UseCase[Any], ...]] = (
+    *caps.USE_CASES,
+    *refunds.USE_CASES,
+    *reservations.USE_CASES,
+    *webhooks.USE_CASES,
+    *events.USE_CASES,
+)
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 
 

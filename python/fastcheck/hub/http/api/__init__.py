@@ -11,7 +11,6 @@ from fastcheck.clock import Clock, SystemClock
 from fastcheck.hub.http.api import (
     customers,
     epochs,
-    events,
     finance,
     metering,
     money,
@@ -20,7 +19,6 @@ from fastcheck.hub.http.api import (
     segments,
     tokens,
     top_ups,
-    webhooks,
 )
 from fastcheck.hub.http.api.documented import REFUSALS
 from fastcheck.hub.http.api.openapi import describe
@@ -35,20 +33,7 @@ THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-for one in (
-    customers,
-    plans,
-    segments,
-    money,
-    top_ups,
-    metering,
-    events,
-    webhooks,
-    records,
-    finance,
-    epochs,
-    tokens,
-):
+for one in (customers, plans, segments, money, top_ups, metering, records, finance, epochs, tokens):
     router.include_router(one.router)
 
 

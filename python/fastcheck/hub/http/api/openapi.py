@@ -18,8 +18,6 @@ TAGS = {
     "spending": "Refunds, caps, and what is held or burned at the hub itself.",
     "top-ups": "Automatic top-ups.",
     "metering": "Use that was metered elsewhere.",
-    "events": "What happened.",
-    "webhooks": "Who is told of events.",
     "records": "The catalog, the audit log, usage records, explanations.",
     "finance": "Exports, and whether the ledger adds up.",
     "epochs": "Where the ledger is.",
