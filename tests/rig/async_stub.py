@@ -12,7 +12,7 @@ STUB = PACKAGE / "hub_client" / "async_client.pyi"
 SOURCES = [
     *(PACKAGE / "admin" / f"{name}.py" for name in (
         "customers", "plans", "segments", "money", "spending", "records", "events", "finance", "usage",
-        "top_ups",
+        "top_ups", "tokens",
     )),
     PACKAGE / "hub_client" / "methods.py",
 ]  # fmt: skip

@@ -23,7 +23,6 @@ from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
 from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride, UsageEvent
 from fastcheck.wire.segment_requests import PutMembers
-from fastcheck.wire.token_answers import MadeToken, TokenState
 from fastcheck.wire.top_up_requests import PutTopUp
 
 Read = Callable[[Reply], Any]
@@ -365,29 +364,6 @@ def restored(by: By) -> Routed:
     return Routed(asked, of(shapes.LedgerPosition, lambda one: int(one.epoch)))
 
 
-# Tokens.
-
-
-def make_token(
-    called: str, scopes: list[str], environment: str, expires_at: int | None, rate_per_s: int | None, by: By
-) -> Routed:
-    body = {
-        "name": called, "scopes": scopes, "environment": environment, "expires_at": expires_at,
-        "rate_per_s": rate_per_s,
-    }  # fmt: skip
-    asked = change("POST", path("tokens"), body, by, keyed=False)
-    # Repeated, it would answer without the token's text, or make another token.
-    return Routed(replace(asked, repeatable=False), of(MadeToken))
-
-
-def list_tokens(cursor: str | None, limit: int) -> Routed:
-    return Routed(get(path("tokens"), cursor=cursor, limit=limit), of(Page[TokenState]))
-
-
-def revoke_token(id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("tokens", id), None, by, keyed=False), of(TokenState))
-
-
 # Metering.
 
 
@@ -496,7 +472,7 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
-        finance_movements, finance_usage, finance_sums, make_token, list_tokens, revoke_token,
+        finance_movements, finance_usage, finance_sums,
     )
 }  # fmt: skip
 

@@ -17,7 +17,6 @@ from fastcheck.hub.http.api import (
     plans,
     records,
     segments,
-    tokens,
     top_ups,
 )
 from fastcheck.hub.http.api.documented import REFUSALS
@@ -33,7 +32,7 @@ THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-for one in (customers, plans, segments, money, top_ups, metering, records, finance, epochs, tokens):
+for one in (customers, plans, segments, money, top_ups, metering, records, finance, epochs):
     router.include_router(one.router)
 
 

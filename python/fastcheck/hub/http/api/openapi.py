@@ -21,7 +21,6 @@ TAGS = {
     "records": "The catalog, the audit log, usage records, explanations.",
     "finance": "Exports, and whether the ledger adds up.",
     "epochs": "Where the ledger is.",
-    "tokens": "Who may ask.",
 }
 _BEARER = {
     "type": "http",
