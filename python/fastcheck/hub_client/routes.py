@@ -21,7 +21,7 @@ from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride, UsageEvent
+from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride
 from fastcheck.wire.segment_requests import PutMembers
 from fastcheck.wire.top_up_requests import PutTopUp
 
@@ -364,47 +364,6 @@ def restored(by: By) -> Routed:
     return Routed(asked, of(shapes.LedgerPosition, lambda one: int(one.epoch)))
 
 
-# Metering.
-
-
-def meter_usage(events: tuple[UsageEvent, ...]) -> Routed:
-    body = {
-        "events": [
-            {
-                "id": one.id, "at": one.at, "customer": one.customer, "feature": one.feature,
-                "units": one.units, "subject": one.subject,
-            }
-            for one in events
-        ]
-    }  # fmt: skip
-    asked = change("POST", path("usage-events"), body, None, keyed=False)
-    return Routed(asked, of(shapes.Count, lambda one: one.count))
-
-
-def correct_usage(id: str, units: int | None, by: By) -> Routed:
-    return Routed(change("PATCH", path("usage-events", id), {"units": units}, by), nothing)
-
-
-def metered(customer: str, feature: str, since: int, until: int, cursor: str | None, limit: int) -> Routed:
-    where = path("customers", customer, "features", feature, "usage-events")
-
-    def rows(page: Page[shapes.MeteredEvent]) -> tuple[tuple[Any, ...], str | None]:
-        return tuple(
-            (
-                one.id,
-                one.at,
-                one.received_at,
-                one.units,
-                one.subject,
-                tuple((part.place, part.at, part.units) for part in one.corrections),
-            )
-            for one in page.items
-        ), page.cursor
-
-    asked = get(where, since=since, until=until, cursor=cursor, limit=limit)
-    return Routed(asked, of(Page[shapes.MeteredEvent], rows))
-
-
 # Finance.
 
 
@@ -471,7 +430,7 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
         list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
-        meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
+        pools, check_pools, check, book_due, finance_cut,
         finance_movements, finance_usage, finance_sums,
     )
 }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastcheck.clock import instant_ms
 from fastcheck.errors import FastcheckError, InstantError, RecordError, WrongType
-from fastcheck.ledger.model import GrantKind, checked_amount
+from fastcheck.ledger.model import GrantKind
 from fastcheck.ledger.periods import UTC, Anchor, Recurrence, Span
 from fastcheck.wire.answers import travels
 from fastcheck.wire.fields import Instant
@@ -276,33 +276,3 @@ def _cost(given: tuple[int, str] | None) -> tuple[int, str] | None:
     if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise RecordError(f"a currency is three capital letters such as EUR, not {currency!r:.40}")
     return amount, currency
-
-
-@travels
-@dataclass(frozen=True)
-class UsageEvent:
-    """Something that a customer used."""
-
-    id: str
-    """The sender's own: the same event is counted once, however often it is sent."""
-    at: int
-    customer: str
-    """An id or alias."""
-    feature: str
-    units: int = 1
-    subject: str | None = None
-    """Who or what it is about, for counts of distinct ones."""
-
-
-def usage_event(
-    id: str, at: Instant, customer: str, feature: str, units: int = 1, subject: str | None = None
-) -> UsageEvent:
-    """Checks an event. Raises `WrongType`, `NameInvalid`, `InstantError`, `AmountError`."""
-    return UsageEvent(
-        name(id, "the id of a usage event"),
-        instant_ms(at, "at"),
-        name(customer, "customer"),
-        name(feature, "feature"),
-        checked_amount(units, "units"),
-        None if subject is None else name(subject, "subject"),
-    )

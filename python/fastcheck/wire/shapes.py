@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from fastcheck.wire.answers import Move, Problem
 from fastcheck.wire.cut import Cut
@@ -129,8 +130,7 @@ class UsageRecord:
     quantities: tuple[Quantity, ...]
 
 
-@dataclass(frozen=True)
-class UsageCorrection:
+class UsageCorrection(NamedTuple):
     """A correction of a usage event."""
 
     place: int
@@ -140,8 +140,7 @@ class UsageCorrection:
     """None: the event never was."""
 
 
-@dataclass(frozen=True)
-class MeteredEvent:
+class MeteredEvent(NamedTuple):
     """A use that was metered elsewhere, with its corrections."""
 
     id: str

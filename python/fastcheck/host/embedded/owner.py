@@ -84,7 +84,6 @@ _READING: dict[str, Callable[..., object]] = {
         Service.list_members, Service.ids_of, Service.book_due,
         Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
         Service.check, Service.check_pools, Service.pools,
-        Service.meter_usage, Service.correct_usage, Service.metered,
         Service.remove_top_up, Service.list_top_ups,
     )
 }  # fmt: skip

@@ -14,7 +14,6 @@ from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
 from fastcheck.hub.service.finance import Finance
-from fastcheck.hub.service.metering import Metering
 from fastcheck.hub.service.money import Money
 from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
@@ -42,7 +41,6 @@ class Service(
     Records,
     Finance,
     Epochs,
-    Metering,
     Webhooks,
     TopUps,
     Streaming,

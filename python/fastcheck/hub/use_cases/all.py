@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastcheck.hub.use_cases import caps, events, refunds, reservations, tokens, webhooks
+from fastcheck.hub.use_cases import caps, events, refunds, reservations, tokens, usage, webhooks
 from fastcheck.hub.use_cases.use_case import Answer, UseCase
 from fastcheck.wire.operation import Request
 
@@ -15,6 +15,7 @@ _ALL: Final[tuple[UseCase[Any], ...]] = (
     *webhooks.USE_CASES,
     *events.USE_CASES,
     *tokens.USE_CASES,
+    *usage.USE_CASES,
 )
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 

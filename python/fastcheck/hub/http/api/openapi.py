@@ -17,7 +17,6 @@ TAGS = {
     "money": "Grants and balances.",
     "spending": "Refunds, caps, and what is held or burned at the hub itself.",
     "top-ups": "Automatic top-ups.",
-    "metering": "Use that was metered elsewhere.",
     "records": "The catalog, the audit log, usage records, explanations.",
     "finance": "Exports, and whether the ledger adds up.",
     "epochs": "Where the ledger is.",
