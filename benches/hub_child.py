@@ -33,6 +33,7 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire.by import By
+from fastcheck.wire.operations.tokens import MakeToken
 from fastcheck.wire.requests import put_customer, put_override
 
 
@@ -104,7 +105,7 @@ def main() -> None:
         service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
     service.epoch()
     service.begin_streaming()
-    token = service.make_token("bench", ["stream"], environment="live", by=By("bench")).token
+    token = service.ask(MakeToken("bench", ("stream",)), By("bench")).token
     hub = Hub(
         service, Settings(asked.directory), _fastcheck.SnapshotWriter, lambda: time.time_ns() // 1_000_000
     )

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from fastcheck.clock import ManualClock
-from fastcheck.errors import PreconditionFailed
+from fastcheck.errors import PreconditionFailed, UnknownWebhook
 from fastcheck.hub.store import Store
 from fastcheck.hub.use_cases import preconditions
 from fastcheck.wire.answers import Customer
 from fastcheck.wire.by import By
+from fastcheck.wire.operations.webhooks import DeleteWebhook
 from fastcheck.wire.requests import put_customer
 from rig.fake_catalog import FakeCatalog, parse
 from rig.serving import Service
@@ -121,10 +122,14 @@ def test_a_refused_change_leaves_nothing(service: Service) -> None:
 def test_the_other_things_that_have_tags(service: Service) -> None:
     for expects in (
         preconditions.segment("beta", is_still(None)),
-        preconditions.webhook("wh_1", is_still(None)),
         preconditions.customer("nobody", is_still(None)),
     ):
         assert service.provided(expects).put_customers([]) == []
+    with pytest.raises(UnknownWebhook):
+        service.run(DeleteWebhook("wh_1"), expects=is_still(None))
+    made = service.put_webhook("https://one.test/hook")
+    with pytest.raises(PreconditionFailed):
+        service.run(DeleteWebhook(made.id), expects=is_still(None))
     digest = FakeCatalog().digest
     assert service.provided(preconditions.catalog(is_still(digest))).put_customers([]) == []
     with pytest.raises(PreconditionFailed):

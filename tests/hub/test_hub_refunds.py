@@ -18,7 +18,7 @@ from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.requests import put_customer
 from rig.requests import make_grant, make_refund
 from rig.samples import examples
 from rig.serving import Service

@@ -1,5 +1,5 @@
-"""A hub ends whatever its tasks are at: before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes
-together with its answer."""
+"""A hub ends whatever its tasks are at: before Python 3.12 `asyncio.wait_for` swallows a cancellation that
+comes together with its answer."""
 
 from __future__ import annotations
 

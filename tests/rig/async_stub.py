@@ -12,7 +12,7 @@ STUB = PACKAGE / "hub_client" / "async_client.pyi"
 SOURCES = [
     *(PACKAGE / "admin" / f"{name}.py" for name in (
         "customers", "plans", "segments", "grants", "balances", "spending", "records", "events", "finance",
-        "usage", "top_ups",
+        "usage", "top_ups", "tokens",
     )),
     PACKAGE / "hub_client" / "methods.py",
 ]  # fmt: skip
@@ -47,9 +47,9 @@ from fastcheck.wire.answers import (
 )
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.fields import Instant
+from fastcheck.wire.operations.usage import UsageEvent
 from fastcheck.wire.plan_change_requests import When
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import (UsageEvent)
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState
 

@@ -16,6 +16,8 @@ BARE: dict[str, Callable[[Any], Any]] = {
     "remove_top_up": lambda answer: answer.removed,
     "get_balance_history": lambda answer: list(answer.items),
     "list_caps": lambda answer: list(answer.items),
+    "list_webhooks": lambda answer: list(answer.items),
+    "replay_dead": lambda answer: answer.count,
 }
 
 

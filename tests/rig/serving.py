@@ -44,6 +44,8 @@ BARE: dict[str, Callable[[Done[Any]], Any]] = {
     "get_balance_history": lambda done: list(done.answer.items),
     "remove_cap": lambda done: done.answer.removed,
     "list_caps": lambda done: list(done.answer.items),
+    "list_webhooks": lambda done: list(done.answer.items),
+    "replay_dead": lambda done: done.answer.count,
 }
 """What tests want to see of a call of the service, where it is not the answer itself."""
 

@@ -20,7 +20,7 @@ from fastcheck.admin.segments import SegmentsAdmin
 from fastcheck.admin.spending import SpendingAdmin
 from fastcheck.admin.top_ups import TopUpsAdmin
 from fastcheck.admin.usage import UsageAdmin
-from fastcheck.wire.requests import UsageEvent
+from fastcheck.wire.operations.usage import UsageEvent
 
 
 class Admin(

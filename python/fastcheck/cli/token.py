@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fastcheck.cli.arguments import (
     Commands,
@@ -26,43 +26,17 @@ from fastcheck.cli.instants import told
 from fastcheck.cli.pages import walk
 from fastcheck.cli.screen import print_json, print_json_list, print_rows
 from fastcheck.errors import DirectoryError
+from fastcheck.wire.scopes import SCOPES
 
 if TYPE_CHECKING:
-    from fastcheck.wire.answers import Page
-    from fastcheck.wire.fields import Instant
-    from fastcheck.wire.token_answers import MadeToken, TokenState
+    from fastcheck.admin.tokens import TokensAdmin
+    from fastcheck.wire.token_answers import TokenState
 
-SCOPES = ("stream", "spend", "admin", "support")
 TOKEN_FILE_BYTES_MAX = 4_096
 URL_VARIABLE = "FASTCHECK_HUB"
 TOKEN_VARIABLE = "FASTCHECK_TOKEN"
 WHERE = f"""Name a running hub with --url (default: ${URL_VARIABLE}) and give an admin token, in a file
 (--token-file) or in ${TOKEN_VARIABLE}. Or name the directory DIR of a hub that is stopped."""
-
-
-class Tokens(Protocol):
-    """The keeper of the tokens: a hub, or its directory."""
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Sequence[str],
-        *,
-        environment: str,
-        expires_at: Instant | None,
-        rate_per_s: int | None,
-        reason: str,
-    ) -> MadeToken:
-        """Makes one."""
-        ...
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        """All of them."""
-        ...
-
-    def revoke_token(self, id: str, *, reason: str) -> TokenState:
-        """Ends one."""
-        ...
 
 
 def add(commands: Commands) -> None:
@@ -230,7 +204,7 @@ def _new_file(path: str) -> int:
 
 
 @contextmanager
-def _tokens(args: argparse.Namespace) -> Iterator[Tokens]:
+def _tokens(args: argparse.Namespace) -> Iterator[TokensAdmin]:
     url = args.url or os.environ.get(URL_VARIABLE)
     if args.directory is not None:
         if args.url is not None:
@@ -257,9 +231,10 @@ def _admin_token(file: str | None) -> str:
 
 
 @contextmanager
-def _directory(directory: str, author: str) -> Iterator[Tokens]:
-    """The ledger of a directory that no other process has open."""
+def _directory(directory: str, author: str) -> Iterator[TokensAdmin]:
+    """The ledger of a directory, which no other process may have open meanwhile."""
     from fastcheck import _fastcheck
+    from fastcheck.admin.tokens import TokensAdmin
     from fastcheck.clock import SystemClock
     from fastcheck.directory.lock import OwnerLock
     from fastcheck.hub.service import Service
@@ -274,49 +249,13 @@ def _directory(directory: str, author: str) -> Iterator[Tokens]:
     try:
         store = SqliteStore(ledger)
         try:
-            yield _Kept(Service(store, SystemClock(), _fastcheck.Catalog.parse), author)
+            service = Service(store, SystemClock(), _fastcheck.Catalog.parse)
+            yield TokensAdmin(service.ask, _nothing_else, lambda: True).by(author)
         finally:
             store.close()
     finally:
         lock.release()
 
 
-class _Kept:
-    """The tokens of a ledger that this process has open."""
-
-    def __init__(self, service: Any, author: str) -> None:
-        self._service = service
-        self._author = author
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Sequence[str],
-        *,
-        environment: str,
-        expires_at: Instant | None,
-        rate_per_s: int | None,
-        reason: str,
-    ) -> MadeToken:
-        made: MadeToken = self._service.make_token(
-            name,
-            scopes,
-            environment=environment,
-            expires_at=expires_at,
-            rate_per_s=rate_per_s,
-            by=self._by(reason),
-        )
-        return made
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        found: Page[TokenState] = self._service.list_tokens(cursor, limit)
-        return found
-
-    def revoke_token(self, id: str, *, reason: str) -> TokenState:
-        ended: TokenState = self._service.revoke_token(id, by=self._by(reason))
-        return ended
-
-    def _by(self, reason: str) -> Any:
-        from fastcheck.wire.by import By
-
-        return By(self._author, reason)
+def _nothing_else(method: str, *args: Any, **options: Any) -> Any:
+    raise AssertionError(f"{method} is not about tokens")

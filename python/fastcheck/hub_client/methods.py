@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from fastcheck.admin import Admin
-from fastcheck.admin.base import cursor_of
-from fastcheck.clock import instant_ms
+from fastcheck.admin.tokens import TokensAdmin
 from fastcheck.errors import WrongType
 from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed, routed
-from fastcheck.wire.answers import Explanation, Page
+from fastcheck.wire.answers import Explanation
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.fields import Instant, at_ms
-from fastcheck.wire.names import name as checked_name
 from fastcheck.wire.operation import Answer, Asks, Request
 from fastcheck.wire.operations.epochs import GetPosition
 from fastcheck.wire.operations.features import CheckFeature, Explain
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
-from fastcheck.wire.token_answers import MadeToken, TokenState
 
 Ask = Callable[[Routed], Any]
 """Sends a request and reads its answer."""
 
 
-class HubMethods(Admin):
+class HubMethods(Admin, TokensAdmin):
     """The methods over some way to ask a hub."""
 
     def __init__(self, ask: Ask) -> None:
@@ -55,44 +52,6 @@ class HubMethods(Admin):
     def position(self) -> LedgerPosition:
         """The ledger's epoch and the number of its last change."""
         return self._ask(GetPosition())
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Iterable[str],
-        *,
-        environment: str = "live",
-        expires_at: Instant | None = None,
-        rate_per_s: int | None = None,
-        reason: str = "",
-    ) -> MadeToken:
-        """Makes a token for hubs of an environment; its text is in this answer and never again. `scopes`:
-        some of stream, spend, admin, support. This request is never repeated by itself.
-
-        Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
-        if isinstance(scopes, (str, bytes)):
-            raise WrongType("scopes must be a list of str, not one str")
-        made: MadeToken = self._call(
-            "make_token",
-            checked_name(name, "a token's name"),
-            list(scopes),
-            environment,
-            None if expires_at is None else instant_ms(expires_at, "expires_at"),
-            rate_per_s,
-            self._by(reason),
-        )
-        return made
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        """All tokens, those that are over included; `page.cursor` asks for the rest."""
-        found: Page[TokenState] = self._call("list_tokens", cursor_of(cursor), limit)
-        return found
-
-    def revoke_token(self, id: str, *, reason: str = "") -> TokenState:
-        """Ends a token for good; again: no change. Streams that it opened end within a second. Raises
-        `UnknownToken`."""
-        ended: TokenState = self._call("revoke_token", checked_name(id, "a token's id"), self._by(reason))
-        return ended
 
 
 def calling(ask: Ask) -> Callable[..., Any]:

@@ -14,16 +14,14 @@ from fastcheck.wire import answers, shapes
 from fastcheck.wire.answers import Page
 from fastcheck.wire.by import By
 from fastcheck.wire.cut import Cut
-from fastcheck.wire.event_answers import DeliveryState, WebhookState
 from fastcheck.wire.headers import FILENAME
 from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from fastcheck.wire.requests import PutCustomer, PutOverride, UsageEvent
+from fastcheck.wire.requests import PutCustomer, PutOverride
 from fastcheck.wire.segment_requests import PutMembers
-from fastcheck.wire.token_answers import MadeToken, TokenState
 
 Read = Callable[[Reply], Any]
 
@@ -212,48 +210,6 @@ def remove_segment_override(segment: str, feature: str, by: By) -> Routed:
     )
 
 
-# Events and webhooks.
-
-
-def list_events(cursor: str | None, limit: int, kind: str | None, customer: str | None) -> Routed:
-    asked = get(path("events"), cursor=cursor, limit=limit, kind=kind, customer=customer)
-    return Routed(asked, of(Page[answers.EventState]))
-
-
-def put_webhook(url: str, kinds: tuple[str, ...] | None, by: By) -> Routed:
-    return Routed(change("POST", path("webhooks"), {"url": url, "kinds": kinds}, by), of(WebhookState))
-
-
-def list_webhooks() -> Routed:
-    return Routed(get(path("webhooks")), items(WebhookState))
-
-
-def delete_webhook(id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("webhooks", id), None, by), nothing)
-
-
-def rotate_webhook_secret(id: str, overlap_ms: int, by: By) -> Routed:
-    return Routed(
-        change("POST", path("webhooks", id, "secret"), {"overlap_ms": overlap_ms}, by), of(WebhookState)
-    )
-
-
-def list_deliveries(cursor: str | None, limit: int, state: str | None, webhook: str | None) -> Routed:
-    asked = get(path("deliveries"), cursor=cursor, limit=limit, state=state, webhook=webhook)
-    return Routed(asked, of(Page[DeliveryState]))
-
-
-def replay_delivery(id: str, by: By) -> Routed:
-    return Routed(change("POST", path("deliveries", id, "replays"), None, by), of(DeliveryState))
-
-
-def replay_dead(webhook: str, by: By) -> Routed:
-    return Routed(
-        change("POST", path("webhooks", webhook, "replays"), None, by),
-        of(shapes.Count, lambda one: one.count),
-    )
-
-
 # Records.
 
 
@@ -279,70 +235,6 @@ def get_catalog() -> Routed:
         return shapes.CatalogText(reply.body, filename, reply.headers.get("etag", "").strip('"'))
 
     return Routed(get(path("catalog")), text)
-
-
-# Tokens.
-
-
-def make_token(
-    called: str, scopes: list[str], environment: str, expires_at: int | None, rate_per_s: int | None, by: By
-) -> Routed:
-    body = {
-        "name": called, "scopes": scopes, "environment": environment, "expires_at": expires_at,
-        "rate_per_s": rate_per_s,
-    }  # fmt: skip
-    asked = change("POST", path("tokens"), body, by, keyed=False)
-    # Repeated, it would answer without the token's text, or make another token.
-    return Routed(replace(asked, repeatable=False), of(MadeToken))
-
-
-def list_tokens(cursor: str | None, limit: int) -> Routed:
-    return Routed(get(path("tokens"), cursor=cursor, limit=limit), of(Page[TokenState]))
-
-
-def revoke_token(id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("tokens", id), None, by, keyed=False), of(TokenState))
-
-
-# Metering.
-
-
-def meter_usage(events: tuple[UsageEvent, ...]) -> Routed:
-    body = {
-        "events": [
-            {
-                "id": one.id, "at": one.at, "customer": one.customer, "feature": one.feature,
-                "units": one.units, "subject": one.subject,
-            }
-            for one in events
-        ]
-    }  # fmt: skip
-    asked = change("POST", path("usage-events"), body, None, keyed=False)
-    return Routed(asked, of(shapes.Count, lambda one: one.count))
-
-
-def correct_usage(id: str, units: int | None, by: By) -> Routed:
-    return Routed(change("PATCH", path("usage-events", id), {"units": units}, by), nothing)
-
-
-def metered(customer: str, feature: str, since: int, until: int, cursor: str | None, limit: int) -> Routed:
-    where = path("customers", customer, "features", feature, "usage-events")
-
-    def rows(page: Page[shapes.MeteredEvent]) -> tuple[tuple[Any, ...], str | None]:
-        return tuple(
-            (
-                one.id,
-                one.at,
-                one.received_at,
-                one.units,
-                one.subject,
-                tuple((part.place, part.at, part.units) for part in one.corrections),
-            )
-            for one in page.items
-        ), page.cursor
-
-    asked = get(where, since=since, until=until, cursor=cursor, limit=limit)
-    return Routed(asked, of(Page[shapes.MeteredEvent], rows))
 
 
 # Finance.
@@ -406,15 +298,11 @@ def finance_sums(cut: Cut, after: int) -> Routed:
 ROUTES: Mapping[str, Callable[..., Routed]] = {
     one.__name__: one
     for one in (
-        put_customers, delete_customer, get_customer, list_customers, ids_of, put_override, remove_override,
-        list_overrides, move, cancel_move, list_moves, put_members, delete_segment, go_on_segment,
-        get_segment, list_segments, list_members, put_segment_override, remove_segment_override,
-        list_events,
-        put_webhook, list_webhooks,
-        delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
-        catalog_problems, get_catalog,
-        meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
-        finance_movements, finance_usage, finance_sums, make_token, list_tokens, revoke_token,
+        put_customers, delete_customer, get_customer, list_customers, ids_of, put_override,
+        remove_override, list_overrides, move, cancel_move, list_moves, put_members, delete_segment,
+        go_on_segment, get_segment, list_segments, list_members, put_segment_override,
+        remove_segment_override, set_catalog, catalog_problems, get_catalog, pools, check_pools, check,
+        book_due, finance_cut, finance_movements, finance_usage, finance_sums,
     )
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, get_args, get_type_hints
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
 from fastcheck.errors import AmountError, InstantError, RecordError, WrongType
 from fastcheck.ledger.periods import Span
-from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, name, note
+from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, name, note, text_within
 
 CURSOR_CHARACTERS_MAX: Final = 2_048
 """Of a cursor: it may hold a name, encoded."""
@@ -214,7 +214,9 @@ def one_of(*values: str) -> Callable[[Any, str], str]:
 
 def cursor_within(value: object, what: str) -> str:
     """A page's cursor."""
-    return name(value, "cursor")
+    if not isinstance(value, str):
+        raise WrongType(f"cursor must be a str, not {type(value).__name__}")
+    return text_within(value, "cursor", CURSOR_CHARACTERS_MAX, empty=False)
 
 
 def items_within(value: object, what: str) -> int:

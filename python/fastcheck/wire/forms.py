@@ -77,6 +77,10 @@ class Form:
             case Kinded(inner, kind):
                 if kind.form is not None:
                     return self._formed(kind.form, data, place, name)
+                most = kind.schema.get("maxItems", kind.schema.get("maxProperties", ITEMS_MAX))
+                if isinstance(data, (list, dict)) and len(data) > most:
+                    self.wrong(place, f"has {len(data)} items, at most {most}")
+                    return None
                 return self.value(data, inner, place, name)
             case Maybe(inner):
                 return None if data is None else self.value(data, inner, place, name)

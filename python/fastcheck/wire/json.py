@@ -124,6 +124,8 @@ def shape(hint: Any) -> Shape:
 def _shape(hint: Hashable) -> Shape:
     if hint is Wide:
         return WideInt()
+    if hint in (None, type(None)):
+        return Maybe(OneOf(()))  # Null alone: what has no answer.
     if hint in (str, int, bool, bytes):
         return Plain(hint)
     origin, args = get_origin(hint), get_args(hint)

@@ -12,7 +12,6 @@ from typing import Any
 
 from fastcheck.clock import instant_ms
 from fastcheck.errors import FastcheckError, InstantError, RecordError, WrongType
-from fastcheck.ledger.model import checked_amount
 from fastcheck.wire.answers import travels
 from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name, note
@@ -155,34 +154,4 @@ def put_override(
         raise InstantError("expires_at is not after starts_at: the override would never hold")
     return PutOverride(
         name(customer, "customer"), name(feature, "feature"), value, starts, ends, note(reason, "reason")
-    )
-
-
-@travels
-@dataclass(frozen=True)
-class UsageEvent:
-    """Something that a customer used."""
-
-    id: str
-    """The sender's own: the same event is counted once, however often it is sent."""
-    at: int
-    customer: str
-    """An id or alias."""
-    feature: str
-    units: int = 1
-    subject: str | None = None
-    """Who or what it is about, for counts of distinct ones."""
-
-
-def usage_event(
-    id: str, at: Instant, customer: str, feature: str, units: int = 1, subject: str | None = None
-) -> UsageEvent:
-    """Checks an event. Raises `WrongType`, `NameInvalid`, `InstantError`, `AmountError`."""
-    return UsageEvent(
-        name(id, "the id of a usage event"),
-        instant_ms(at, "at"),
-        name(customer, "customer"),
-        name(feature, "feature"),
-        checked_amount(units, "units"),
-        None if subject is None else name(subject, "subject"),
     )

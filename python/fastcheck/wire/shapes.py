@@ -128,8 +128,7 @@ class UsageRecord(NamedTuple):
     quantities: tuple[Quantity, ...]
 
 
-@dataclass(frozen=True)
-class UsageCorrection:
+class UsageCorrection(NamedTuple):
     """A correction of a usage event."""
 
     place: int
@@ -139,8 +138,7 @@ class UsageCorrection:
     """None: the event never was."""
 
 
-@dataclass(frozen=True)
-class MeteredEvent:
+class MeteredEvent(NamedTuple):
     """A use that was metered elsewhere, with its corrections."""
 
     id: str

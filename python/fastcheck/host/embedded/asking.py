@@ -3,6 +3,7 @@ says (`Touches`)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastcheck.wire.operations.epochs import BeginEpoch
 from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
 from fastcheck.wire.operations.refunds import Refund
 from fastcheck.wire.operations.top_ups import PutTopUp
+from fastcheck.wire.operations.webhooks import DeleteWebhook, PutWebhook, ReplayDead, ReplayDelivery
 from fastcheck.wire.shapes import LedgerPosition
 
 
@@ -118,11 +120,32 @@ def _note_epoch(owner: Asking, answer: LedgerPosition) -> None:
     owner._note(f"an operator said that the ledger was restored: it is epoch {answer.epoch} now")
 
 
-_BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: _store_records}
+def _load_courier(owner: Asking, request: PutWebhook) -> None:
+    if owner._load_courier is not None:
+        with contextlib.suppress(ImportError):  # The use case says it better.
+            owner._load_courier()
+
+
+def _look_after_courier(owner: Asking, answer: object) -> None:
+    owner._courier_round()
+
+
+def _ring_courier(owner: Asking, answer: object) -> None:
+    owner._ring_courier()
+
+
+_BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
+    Refund: _store_records,
+    PutWebhook: _load_courier,
+}
 _AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     MakeGrant: Asking._tell_of_account,
     VoidGrant: Asking._tell_of_account,
     Refund: Asking._tell_of_account,
     PutTopUp: _top_up,
     BeginEpoch: _note_epoch,
+    PutWebhook: _look_after_courier,
+    DeleteWebhook: _look_after_courier,
+    ReplayDelivery: _ring_courier,
+    ReplayDead: _ring_courier,
 }

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 
 from fastcheck.host.embedded.arena import Key
 from fastcheck.host.embedded.leases import CourierLike
 from fastcheck.host.embedded.segments import Segments
 from fastcheck.hub.service import News
-from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.event_answers import DeliveryState, WebhookState
 from fastcheck.wire.events import Kind
 
 TELL_MS = 1_000
@@ -90,32 +87,6 @@ class Telling(Segments):
             courier, self._courier = self._courier, None
         if courier is not None:
             courier.stop(wait=True)
-
-    def put_webhook(self, url: str, kinds: tuple[str, ...] | None, by: By = ANYBODY) -> WebhookState:
-        """Makes a webhook, or changes which events it gets."""
-        if self._load_courier is not None:
-            with contextlib.suppress(ImportError):  # The service says it better.
-                self._load_courier()
-        made = self._service.put_webhook(url, kinds, by=by)
-        self._courier_round()
-        return made
-
-    def delete_webhook(self, id: str, by: By = ANYBODY) -> None:
-        """Removes a webhook."""
-        self._service.delete_webhook(id, by=by)
-        self._courier_round()
-
-    def replay_delivery(self, id: str, by: By = ANYBODY) -> DeliveryState:
-        """Sends a dead delivery again."""
-        found = self._service.replay_delivery(id, by=by)
-        self._ring_courier()
-        return found
-
-    def replay_dead(self, webhook: str, by: By = ANYBODY) -> int:
-        """Sends everything dead of a webhook again."""
-        count = self._service.replay_dead(webhook, by=by)
-        self._ring_courier()
-        return count
 
     def _ring_courier(self) -> None:
         courier = self._courier

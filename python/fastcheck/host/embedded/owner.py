@@ -72,7 +72,6 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
         Owner.settle_held,
-        Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery, Owner.replay_dead,
     )
 }  # fmt: skip
 _READING: dict[str, Callable[..., object]] = {
@@ -80,11 +79,9 @@ _READING: dict[str, Callable[..., object]] = {
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides,
         Service.list_moves, Service.get_segment, Service.list_segments,
-        Service.list_members, Service.ids_of, Service.list_events, Service.book_due,
+        Service.list_members, Service.ids_of, Service.book_due,
         Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
         Service.check, Service.check_pools, Service.pools,
-        Service.meter_usage, Service.correct_usage, Service.metered,
-        Service.list_webhooks, Service.rotate_webhook_secret, Service.list_deliveries,
     )
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fastcheck.hub.http.endpoints import IN_QUERY
 from fastcheck.hub.http.examples import EXAMPLES
+from fastcheck.hub.http.representation import TAGS_CHARACTERS_MAX
 from fastcheck.wire.fields import AMOUNT_PATTERN, credits_form, instant_form
 from fastcheck.wire.headers import AUTHOR, EPOCH, IDEMPOTENCY_KEY, PREFIX, PROBLEM, REASON, SEQ
 from fastcheck.wire.json import (
@@ -326,9 +327,9 @@ def _headers(row: Operation[Any]) -> list[Schema]:
             ),
         ]
     if row.tag_of is not None:
-        found.append(_header("If-Match", 4_096, tags))
+        found.append(_header("If-Match", TAGS_CHARACTERS_MAX, tags))
     if row.tag_of is not None or row.tagged:
-        found.append(_header("If-None-Match", 4_096, tags))
+        found.append(_header("If-None-Match", TAGS_CHARACTERS_MAX, tags))
     return found
 
 

@@ -16,7 +16,7 @@ from fastcheck.hub.access.auth import Principal
 from fastcheck.hub.http.bounds import IN_PATH
 from fastcheck.hub.http.permission import permitted
 from fastcheck.hub.http.problems import problem
-from fastcheck.hub.http.representation import body_of, check_tag, decoded, named, tag_of
+from fastcheck.hub.http.representation import body_of, check_tag, decoded, named, tag_of, tags
 from fastcheck.hub.http.routing import NamedRoute
 from fastcheck.hub.service import Service
 from fastcheck.wire.by import By
@@ -52,7 +52,7 @@ class Endpoint:
         if not row.changes:
             return self._read(http, service.ask(self.request(http, body, "")))
         by = by_of(http, principal)
-        if_match, if_none_match = http.headers.get("if-match"), http.headers.get("if-none-match")
+        if_match, if_none_match = tags(http.headers, "If-Match"), tags(http.headers, "If-None-Match")
         conditional = if_match is not None or if_none_match is not None
         if conditional and row.tag_of is None:
             # To read over it would change what the caller wanted to be sure of.
@@ -75,7 +75,7 @@ class Endpoint:
         body = body_of(answer, self.row.answer)
         if not self.row.tagged:
             return Response(body, media_type=JSON)
-        tag, seen = tag_of(body), http.headers.get("if-none-match")
+        tag, seen = tag_of(body), tags(http.headers, "If-None-Match")
         if seen is not None and named(seen, tag, weak=True):
             return Response(status_code=304, headers={"ETag": tag})
         return Response(body, media_type=JSON, headers={"ETag": tag})

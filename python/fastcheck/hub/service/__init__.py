@@ -15,7 +15,6 @@ from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
 from fastcheck.hub.service.finance import Finance
 from fastcheck.hub.service.leases import Leases
-from fastcheck.hub.service.metering import Metering
 from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
 from fastcheck.hub.service.segments import Segments
@@ -41,7 +40,6 @@ class Service(
     Records,
     Finance,
     Epochs,
-    Metering,
     Webhooks,
     TopUps,
     Streaming,

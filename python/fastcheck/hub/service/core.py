@@ -217,7 +217,7 @@ class Core:
             return self._run(job, by, exclusive=case.exclusive)
         of: Shape = shape(row.answer)
         body = pack([row.name, write(asked, shape(row.request))])
-        return self._run(self._once(by.key, body, job, of), by, exclusive=case.exclusive)
+        return self._run(self._once(by.key, body, job, of, case.kept), by, exclusive=case.exclusive)
 
     def concerns(self, request: Request[Any]) -> Concerns:
         """Whose leases a request concerns. Raises as its use case does for what is not there."""
@@ -230,7 +230,11 @@ class Core:
 
     @staticmethod
     def _once(
-        key: str, body: bytes, job: Callable[[Call], Done[Answer]], of: Shape
+        key: str,
+        body: bytes,
+        job: Callable[[Call], Done[Answer]],
+        of: Shape,
+        kept: Callable[[Answer], Answer],
     ) -> Callable[[Call], Done[Answer]]:
         """A change that is made once: asked again with the same body, it is answered as it was then; with
         another body it is a `Conflict`. The key and the answer are stored with the change itself."""
@@ -240,7 +244,7 @@ class Core:
             known = call.books.answered(key)
             if known is None:
                 done = job(call)
-                call.books.put_answer(key, call.now, digest, pack(write(done.answer, of)))
+                call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
                 return done
             if known[0] != digest:
                 raise Conflict(

@@ -9,12 +9,16 @@ from fastcheck.hub.use_cases import (
     balances,
     caps,
     epochs,
+    events,
     features,
     grants,
     refunds,
     reservations,
+    tokens,
     top_ups,
+    usage,
     usage_records,
+    webhooks,
 )
 from fastcheck.hub.use_cases.use_case import Answer, UseCase
 from fastcheck.wire.operation import Request
@@ -30,6 +34,10 @@ _ALL: Final[tuple[UseCase[Any], ...]] = (
     *usage_records.USE_CASES,
     *audit.USE_CASES,
     *epochs.USE_CASES,
+    *webhooks.USE_CASES,
+    *events.USE_CASES,
+    *tokens.USE_CASES,
+    *usage.USE_CASES,
 )
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 

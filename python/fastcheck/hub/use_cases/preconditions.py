@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastcheck.hub.use_cases import customers, segments, webhooks
+from fastcheck.hub.use_cases import customers, segments
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.answers import Customer, Segment
-from fastcheck.wire.event_answers import WebhookState
 
 Expects = Callable[[Call], None]
 """Raises `PreconditionFailed`; run before anything is changed."""
@@ -43,15 +42,5 @@ def segment(name: str, check: Callable[[Segment | None], None]) -> Expects:
     def expects(call: Call) -> None:
         row = call.books.segment(name, held=True)
         check(None if row is None or row.ending else segments.shown(call, row))
-
-    return expects
-
-
-def webhook(id: str, check: Callable[[WebhookState | None], None]) -> Expects:
-    """`check` is told of the webhook, or of None."""
-
-    def expects(call: Call) -> None:
-        row = call.books.webhook(id)
-        check(None if row is None else webhooks.shown(row))
 
     return expects

@@ -39,6 +39,9 @@ class UseCase(Generic[Answer]):
     current: Callable[[Call, Any], Any] | None = None
     """What there is of the thing that the request changes, held until the transaction ends; None where there
     is nothing. For preconditions."""
+    kept: Callable[[Answer], Answer] = lambda answer: answer
+    """What of the answer is stored under an idempotency key, and answers a repetition. Not a secret that is
+    told once."""
     exclusive: bool = False
     """Whether nobody else may change anything meanwhile."""
 

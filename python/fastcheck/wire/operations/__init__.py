@@ -12,15 +12,22 @@ from fastcheck.wire.operations import (
     balances,
     caps,
     epochs,
+    events,
     features,
     grants,
     refunds,
     reservations,
+    tokens,
     top_ups,
+    usage,
     usage_records,
+    webhooks,
 )
 
-SUBJECTS = (grants, balances, top_ups, features, caps, refunds, reservations, usage_records, audit, epochs)
+SUBJECTS = (
+    grants, balances, top_ups, features, caps, refunds, reservations, usage, usage_records, events, webhooks,
+    audit, epochs, tokens,
+)  # fmt: skip
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
 """Every row. What is irregular by nature stays by hand: `/v1/snapshot`, `/v1/openapi.json`, health, metrics

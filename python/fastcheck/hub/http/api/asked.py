@@ -275,8 +275,6 @@ Reads = Annotated[Asked, Depends(reading("support"))]
 """For who may look at everything."""
 ReadsBalances = Annotated[Asked, Depends(reading("support", "spend"))]
 """For who spends as well."""
-ReadsAll = Annotated[Asked, Depends(reading("admin"))]
-"""For administrators alone."""
 Changes = Annotated[Change, Depends(changing("admin"))]
 """For administrators."""
 ChangesTagged = Annotated[Change, Depends(changing_tagged("admin"))]

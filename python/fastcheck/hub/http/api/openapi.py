@@ -14,12 +14,8 @@ TAGS = {
     "customers": "Who customers are, what they bought, and the exceptions made for them.",
     "plans": "Moves: which plan a customer has, from which instant on.",
     "segments": "Customers who are treated alike.",
-    "metering": "Use that was metered elsewhere.",
-    "events": "What happened.",
-    "webhooks": "Who is told of events.",
     "records": "The catalog, the audit log, usage records, explanations.",
     "finance": "Exports, and whether the ledger adds up.",
-    "tokens": "Who may ask.",
 }
 _BEARER = {
     "type": "http",

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from fastcheck.errors import Conflict, InstantError, NotCountable, RecordError, UnknownFeature, UnknownUsage
+from fastcheck.errors import Conflict, InstantError, NotCountable, UnknownFeature, UnknownUsage
 from fastcheck.hub.store.statements.metered import StoredCorrection, StoredEvent
-from fastcheck.hub.use_cases.reports import items
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase
 from fastcheck.ledger.meters import SKEW_MS
-from fastcheck.wire.requests import UsageEvent
+from fastcheck.wire.answers import Page
+from fastcheck.wire.cursor import cursor_of, place_of
+from fastcheck.wire.operations.usage import CorrectUsage, ListUsageEvents, MeterUsage, UsageEvent
+from fastcheck.wire.shapes import Count, MeteredEvent, UsageCorrection
 
-EVENTS_MAX = 1_000
-"""Of one request."""
-
-Row = tuple[str, int, int, int, str | None, tuple[tuple[int, int, int | None], ...]]
-"""(id, at, received at, units, subject, corrections: (place, at, units))."""
-Cursor = tuple[bool, int, str]
+_FIRST = (False, -1, "")
 """(whether late ones are being read, instant, id) of the last that was read."""
 
 
-def put(call: Call, events: Sequence[UsageEvent]) -> int:
+def put(call: Call, request: MeterUsage) -> Count:
     """Stores events, all or none; how many were new. Raises `UnknownCustomer`, `UnknownFeature`,
     `NotCountable`, `InstantError` for one that is dated ahead, `Conflict` for an id with another body."""
-    if len(events) > EVENTS_MAX:
-        raise RecordError(f"{len(events)} events: send at most {EVENTS_MAX} at once")
+    events = request.events
     numbers = {key: call.number(key) for key in {one.customer for one in events}}
     wanted: dict[str, StoredEvent] = {}
     for one in events:
@@ -41,7 +36,7 @@ def put(call: Call, events: Sequence[UsageEvent]) -> int:
     for id, stored in call.books.usage_events(list(wanted)).items():
         if _body(stored) != _body(wanted[id]):
             raise _another(id)
-    return len(new)
+    return Count(len(new))
 
 
 def _body(one: StoredEvent) -> StoredEvent:
@@ -63,8 +58,9 @@ def _check(call: Call, one: UsageEvent) -> None:
         raise InstantError(f"usage event {one.id!r:.80} is {ahead_ms} ms ahead: mend the sender's clock")
 
 
-def correct(call: Call, id: str, units: int | None) -> None:
+def correct(call: Call, request: CorrectUsage) -> None:
     """Says what an event's units are from now on; None: it never was. Raises `UnknownUsage`."""
+    id, units = request.id, request.units
     known = call.books.usage_events([id]).get(id)
     if known is None:
         raise UnknownUsage(f"there is no usage event {id!r:.80}")
@@ -82,25 +78,27 @@ def correct(call: Call, id: str, units: int | None) -> None:
     )
 
 
-def page(
-    call: Call, customer: str, feature: str, since: int, until: int, cursor: Cursor | None, limit: int
-) -> tuple[tuple[Row, ...], Cursor | None]:
+def page(call: Call, request: ListUsageEvents) -> Page[MeteredEvent]:
     """Events that may count in [since, until): those dated in it, then those dated before that were heard of
-    later; and the next cursor."""
-    count, number = items(limit), call.number(customer)
-    late, at, id = (False, -1, "") if cursor is None else cursor
-    if type(late) is not bool or type(at) is not int or type(id) is not str:
-        raise RecordError("cursor must be one that an earlier page gave")
-    found = call.books.metered(number, feature, since, until, (at, id), count, late=late)
-    ids = [one.id for one in found]
-    corrections: dict[str, list[tuple[int, int, int | None]]] = {}
-    for one in call.books.usage_corrections(ids):
-        corrections.setdefault(one.event, []).append((one.place, one.at, one.units))
-    rows = tuple(
-        (one.id, one.at, one.received_at, one.units, one.subject, tuple(corrections.get(one.id, ())))
+    later. Raises `UnknownCustomer`, `RecordError` for a cursor that no page gave."""
+    late, at, id = place_of(request.cursor, _FIRST)
+    number, count = call.number(request.customer), request.limit
+    found = call.books.metered(
+        number, request.feature, request.since, request.until, (at, id), count, late=late
+    )
+    corrections: dict[str, list[UsageCorrection]] = {}
+    for one in call.books.usage_corrections([one.id for one in found]):
+        corrections.setdefault(one.event, []).append(UsageCorrection(one.place, one.at, one.units))
+    events = tuple(
+        MeteredEvent(
+            one.id, one.at, one.received_at, one.units, one.subject, tuple(corrections.get(one.id, ()))
+        )
         for one in found
     )
     if len(found) == count:
         last = found[-1]
-        return rows, (late, last.touched_at if late else last.at, last.id)
-    return rows, None if late else (True, -1, "")
+        return Page(events, cursor_of((late, last.touched_at if late else last.at, last.id)))
+    return Page(events, None if late else cursor_of((True, -1, "")))
+
+
+USE_CASES = (UseCase(MeterUsage, put), UseCase(CorrectUsage, correct), UseCase(ListUsageEvents, page))
