@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastcheck.clock import Clock, ManualClock
-from fastcheck.host.asking import ASK, answer_of, answered, question
 from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
 from fastcheck.host.participant import LOADING, Host
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.operation import Answer, Request
-from fastcheck.wire.operations import OPERATIONS
 
+if TYPE_CHECKING:
+    from fastcheck.admin import Admin
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from fastcheck.host.embedded.owner import Arena, Owner
     from fastcheck.hub.background.courier_thread import CourierThread
@@ -52,6 +52,8 @@ class LedgerPart:
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Runs a request of an administrator's."""
+        from fastcheck.host.asking import ASK, answered
+
         if method == ASK:
             return answered(self.owner.ask, *args, **kwargs)
         if method == "set_catalog":
@@ -96,6 +98,7 @@ class EmbeddedHost(Host[LedgerPart]):
         self._parse = parse
         self._make_arena = make_arena
         self._clock = clock
+        self._admin: Admin | None = None
         super().__init__(directory, lease_timeout_s=lease_timeout_s, may_own=may_own)
 
     def start(self, given: GivenCatalog | None) -> None:
@@ -116,8 +119,20 @@ class EmbeddedHost(Host[LedgerPart]):
         part = self._part
         if part is not None and not self._closed:
             return part.owner.ask(request, by)
+        from fastcheck.host.asking import ASK, answer_of, question
+        from fastcheck.wire.operations import OPERATIONS
+
         row = OPERATIONS.of(request)
         return answer_of(row, self.call(ASK, *question(row, request, by)))
+
+    def admin(self) -> Admin:
+        """As `Host.admin`; asks the owner, be it this process or another."""
+        if self._admin is None:
+            with LOADING:
+                from fastcheck.admin import Admin
+
+            self._admin = Admin(self.ask, self.call, lambda: self.role == "owner")
+        return self._admin
 
     def _play(self, given: GivenCatalog | None) -> LedgerPart:
         _load_hub()
