@@ -214,6 +214,7 @@ def test_a_ledger_put_back_from_a_backup_heals_every_host(
                 for seats in range(30, 60):
                     admin.put_override("acme", "seats", seats, reason="after the backup")
                 admin.put_customer("late", plan="pro")
+                assert admin.last_seq is not None
                 ents.wait_seq(admin.last_seq)
             assert (ents.limit("acme", "seats"), ents.check("late", "export")) == (59, True)
         for file in directory.glob("ledger.db*"):
@@ -239,6 +240,7 @@ def test_a_revoked_token_ends_the_stream_and_checks_follow_their_policy(tmp_path
     with running_hub(tmp_path / "hub", catalog=catalog) as hub, HubClient(hub.url, hub.token) as admin:
         admin.put_customer("acme", plan="pro")
         made = admin.make_token("app", ["stream"])
+        assert made.token is not None
         with connect(hub.url, tmp_path / "host", made.token, mode) as ents:
             answers = [ents.check("acme", name) for name in ("export", "fresh", "open")]
             assert answers == [True, True, False]

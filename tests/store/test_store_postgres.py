@@ -166,7 +166,7 @@ def test_a_deadlock_ends_with_both_done(store: PostgresStore) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         done = [
-            pool.submit(store.run, lambda connection, keys=keys: job(connection, *keys))  # type: ignore[misc]
+            pool.submit(store.run, lambda connection, keys=keys: job(connection, *keys))
             for keys in (("seq", "numbers"), ("numbers", "seq"))
         ]
         for one in done:
@@ -230,7 +230,7 @@ def test_two_processes_that_begin_at_once_make_the_tables_once(postgres_url: str
         assert child.returncode == 0
     assert sorted(map(int, answers)) == [1, 2, 3]
     store = PostgresStore(postgres_url)
-    assert store.read(lambda connection: migrate.newest(connection, errors.StoreError))  # type: ignore[arg-type]
+    assert store.read(lambda connection: migrate.newest(connection, errors.StoreError))
     store.close()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fastcheck.ledger.model import Account, Holding
 from fastcheck.ledger.slots import lapse_at
@@ -116,14 +117,7 @@ def plain(known: Marks) -> tuple[object, ...]:
     return (known.empty_at, known.total, known.issued, known.ahead, known.told, known.top_up_at)
 
 
-def from_plain(stored: Sequence[object]) -> Marks:
+def from_plain(stored: Sequence[Any]) -> Marks:
     """The inverse of `plain`."""
     empty_at, units, issued, ahead, told, top_up_at = stored
-    return Marks(
-        empty_at,
-        units,
-        issued,
-        tuple((one[0], one[1]) for one in ahead),  # type: ignore[arg-type,attr-defined]
-        tuple(told),
-        top_up_at,  # type: ignore[arg-type]
-    )
+    return Marks(empty_at, units, issued, tuple((one[0], one[1]) for one in ahead), tuple(told), top_up_at)
