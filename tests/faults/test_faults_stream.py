@@ -20,6 +20,7 @@ import trustme
 
 from fastcheck import Entitlements
 from fastcheck.errors import FastcheckError, Forbidden, HubUnavailable
+from fastcheck.host.following import backoff
 from fastcheck.hub_client import HubClient
 from rig.hubs import RunningHub, running_hub
 from rig.processes import Child, wait_for
@@ -43,6 +44,12 @@ plans:
 def mode(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
+
+
+@pytest.fixture(autouse=True)
+def hosts_come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often their hub was away."""
+    monkeypatch.setattr(backoff, "CAP_MS", 300)
 
 
 @pytest.fixture
@@ -159,7 +166,7 @@ def test_one_of_two_hubs_is_killed_in_the_middle_of_the_stream(
         third = stack.enter_context(
             running_hub(tmp_path / "third", database=database, token=first.token, catalog=None)
         )
-        writer.hubs.append(third)
+        writer.hubs[:] = [second, third]
         switchboard.target = port_of(third)
         assert second.stop() == 0
         before = writer.acknowledged
@@ -294,7 +301,7 @@ def test_a_certificate_that_is_over_or_not_trusted_is_refused(tmp_path: Path) ->
 
     def reached(url: str, host: str, token: str, authority_file: str) -> Entitlements:
         return Entitlements.connect(
-            url, tmp_path / host, token=token, ca_file=tmp_path / authority_file, wait_ready_s=3
+            url, tmp_path / host, token=token, ca_file=tmp_path / authority_file, wait_ready_s=1.5
         )
 
     with running_hub(tmp_path / "hub", *options("good", good), ready=False) as hub:

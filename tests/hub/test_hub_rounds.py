@@ -328,7 +328,7 @@ def test_a_ledger_of_another_schema_elects_its_own(
 
 
 def test_a_server_that_is_away_elects_nobody() -> None:
-    with PrivatePostgres() as server:
+    with PrivatePostgres(durable=False) as server:
         store = PostgresStore(server.url())
         elected = store.elect("rounds")
         assert elected.held()

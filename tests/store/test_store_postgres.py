@@ -82,7 +82,9 @@ def test_a_connection_lost_while_it_was_idle_is_nobodys_business(
     assert store.run(lambda connection: Books(connection).next_seq()) == 2
 
 
-def test_a_store_goes_on_after_the_server_started_again(postgres_server: PrivatePostgres) -> None:
+def test_a_store_goes_on_after_the_server_started_again(
+    postgres_server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = PostgresStore(postgres_server.url())
     store.run(lambda connection: Books(connection).next_seq())
     postgres_server.restart()
@@ -91,6 +93,7 @@ def test_a_store_goes_on_after_the_server_started_again(postgres_server: Private
     postgres_server.start()
     assert seq(store) == 2, "an answered call survives a crash"
     postgres_server.stop()
+    monkeypatch.setattr(postgres_module, "LOST_PAUSE_S", 0.001)
     with pytest.raises(errors.StoreError, match="check that the server runs"):
         seq(store)
     store.close()
@@ -99,7 +102,7 @@ def test_a_store_goes_on_after_the_server_started_again(postgres_server: Private
 @pytest.fixture
 def postgres_server() -> Iterator[PrivatePostgres]:
     """A server of the test's own, because it stops it."""
-    with PrivatePostgres() as server:
+    with PrivatePostgres(durable=False) as server:
         yield server
 
 
