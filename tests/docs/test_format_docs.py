@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from fastcheck import Entitlements, errors
@@ -98,7 +98,7 @@ def test_every_page_states_the_magic_that_its_file_begins_with(ents: Entitlement
         ("control", "control.md"),
         (f"rows-{generation}", "rows.md"),
         ("cells-0", "cells.md"),
-        (journal, "journal.md"),
+        (str(journal), "journal.md"),
     ]:
         file = File(directory(ents) / path, page)
         [stated] = re.findall(r"\| magic \| `(\w{8})`", (PAGES / page).read_text())
@@ -343,7 +343,8 @@ def test_bounds_on_records_are_the_cores(tmp_path: Path, what: str, most: int) -
         if what == "addons":
             parts = tuple((one, 1, None) for one in parts)
         record = CustomerRecord(1, "acme", plan="pro", version=1)
-        return core.customer_error(pack_record(replace(record, **{what: parts})))
+        changed: Any = {what: parts}
+        return core.customer_error(pack_record(replace(record, **changed)))
 
     assert refused(most) is None
     assert f"at most {most} are allowed" in str(refused(most + 1))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastcheck.cli import pages, usage
+from fastcheck.cli import pages, state
 from fastcheck.wire.answers import Page
 from rig.cli_service import Service
 
@@ -101,7 +101,7 @@ def test_periods_end_at_their_boundary_in_utc(
     ]
     admin = SimpleNamespace(list_usage=lambda cursor, limit, **filters: Page(tuple(rows), None))
     monkeypatch.setattr(
-        usage.state, "entitlements", lambda directory: SimpleNamespace(admin=admin, close=lambda: None)
+        state, "entitlements", lambda directory: SimpleNamespace(admin=admin, close=lambda: None)
     )
     totals = service.json("usage totals", "--by", by)
     assert Counter({one["period"]: one["records"] for one in totals}) == Counter(periods)

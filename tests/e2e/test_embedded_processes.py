@@ -129,7 +129,7 @@ def test_multiprocessing(tmp_path: Path, method: str) -> None:
     with Entitlements.open(tmp_path, catalog=QUICKSTART) as ents:
         ents.admin.put_customer("acme", plan="pro")
         assert ents.consume("acme", "api_calls", 1)
-        children = [context.Process(target=burn, args=(str(tmp_path), 500)) for _ in range(3)]
+        children = [context.Process(target=burn, args=(str(tmp_path), 500)) for _ in range(3)]  # type: ignore[attr-defined]
         for child in children:
             child.start()
         for child in children:

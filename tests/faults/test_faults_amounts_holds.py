@@ -79,7 +79,7 @@ def test_bad_amounts_are_refused(ents: Entitlements, amount: Any) -> None:
 
 def test_amounts_at_the_edge(ents: Entitlements) -> None:
     """Row 29: zero and nothing are allowed and burn nothing; all is; one more is not."""
-    for nothing in (0, {}, False):
+    for nothing in (0, {}, False):  # type: ignore[var-annotated]
         try:
             assert ents.consume("acme", "gpt-4o", nothing)
         except errors.FastcheckError:
@@ -172,7 +172,7 @@ def test_commit_and_release_from_two_threads_have_one_winner(ents: Entitlements)
             except errors.Conflict:
                 pass
 
-        pairs = [("commit", lambda hold=hold: hold.commit(1)), ("release", hold.release)]
+        pairs = [("commit", lambda hold=hold: hold.commit(1)), ("release", hold.release)]  # type: ignore[misc]
         threads = [threading.Thread(target=settle, args=pair) for pair in (pairs if n % 2 else pairs[::-1])]
         for thread in threads:
             thread.start()
@@ -226,7 +226,7 @@ def test_bad_names_are_refused_everywhere(ents: Entitlements, bad: Any) -> None:
     calls: list[Callable[[], object]] = [
         lambda: admin.put_customer(bad, plan="pro"),
         lambda: admin.put_customer("acme", plan="pro", aliases=[bad]),
-        lambda: admin.put_customer("acme", plan="pro", addons={bad if isinstance(bad, str) else 7: 1}),
+        lambda: admin.put_customer("acme", plan="pro", addons={bad if isinstance(bad, str) else 7: 1}),  # type: ignore[dict-item]
         lambda: admin.put_override(bad, "export", True),
         lambda: admin.put_override("acme", bad, True),
         lambda: admin.remove_override("acme", bad),
@@ -264,7 +264,7 @@ def test_a_bulk_load_with_one_mistake_changes_nothing(ents: Entitlements) -> Non
         {"id": "x", "trial_until": "soon"},
     ):
         with pytest.raises(errors.FastcheckError):
-            ents.admin.put_customers([*good, bad, *good])
+            ents.admin.put_customers([*good, bad, *good])  # type: ignore[list-item]
         assert [one.id for one in ents.admin.list_customers().items] == ["acme"]
         assert not ents.check("c0", "export")
 
@@ -309,6 +309,6 @@ def test_what_is_not_open_cannot_be_made(tmp_path: Path) -> None:
     """Bad input: the class itself, wrong arguments."""
     for arguments in ({"lease_timeout": -1}, {"lease_timeout": NAN}, {"lease_timeout": "1"}):
         with pytest.raises(errors.FastcheckError):
-            Entitlements.open(tmp_path, catalog=QUICKSTART, **arguments)  # type: ignore[arg-type]
+            Entitlements.open(tmp_path, catalog=QUICKSTART, **arguments)
     with Entitlements.open(tmp_path, catalog=QUICKSTART) as ents:
         assert ents.status().role == "owner"

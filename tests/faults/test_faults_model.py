@@ -86,7 +86,7 @@ class Customer:
     def calls_left(self, now: int) -> int:
         if now // DAY_MS != self.day:
             self.day, self.called = now // DAY_MS, 0
-        return max(0, self.has("calls", now) - self.called)
+        return max(0, int(self.has("calls", now)) - self.called)
 
 
 class Everything(RuleBasedStateMachine):
@@ -117,7 +117,8 @@ class Everything(RuleBasedStateMachine):
         """What the owner's thread does by itself, now."""
         for one in (self.ents, self.other):
             one._set_clock(self.clock.now_ms())
-        owner = self.ents._host._part.owner
+        part: Any = self.ents._host._part
+        owner = part.owner
         assert owner is not None
         owner.tick()
 

@@ -35,13 +35,21 @@ MILLION = 10**6
 @pytest.fixture
 def server() -> Iterator[PrivatePostgres]:
     """A server of the test's own, because it is killed."""
+    with PrivatePostgres(durable=False) as started:
+        yield started
+
+
+@pytest.fixture
+def durable_server() -> Iterator[PrivatePostgres]:
+    """The same, whose commits are on disk when they are acknowledged."""
     with PrivatePostgres() as started:
         yield started
 
 
 def test_a_server_killed_under_load_loses_nothing_acknowledged_and_does_nothing_twice(
-    server: PrivatePostgres,
+    durable_server: PrivatePostgres,
 ) -> None:
+    server = durable_server
     store = PostgresStore(server.url())
     service = service_over(store)
     ids = [f"c{place}" for place in range(THREADS)]

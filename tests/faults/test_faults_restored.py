@@ -71,7 +71,8 @@ def epoch_of(ents: Entitlements) -> int:
 
 
 def ledger_of(ents: Entitlements) -> Store:
-    store = ents._host._part.store
+    part: Any = ents._host._part
+    store: Store = part.store
     assert store is not None
     return store
 

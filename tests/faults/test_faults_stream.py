@@ -20,6 +20,7 @@ import trustme
 
 from fastcheck import Entitlements
 from fastcheck.errors import FastcheckError, Forbidden, HubUnavailable
+from fastcheck.host.following import backoff
 from fastcheck.hub_client import HubClient
 from rig.hubs import RunningHub, running_hub
 from rig.processes import Child, wait_for
@@ -43,6 +44,12 @@ plans:
 def mode(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
+
+
+@pytest.fixture(autouse=True)
+def hosts_come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often their hub was away."""
+    monkeypatch.setattr(backoff, "CAP_MS", 300)
 
 
 @pytest.fixture
@@ -159,7 +166,7 @@ def test_one_of_two_hubs_is_killed_in_the_middle_of_the_stream(
         third = stack.enter_context(
             running_hub(tmp_path / "third", database=database, token=first.token, catalog=None)
         )
-        writer.hubs.append(third)
+        writer.hubs[:] = [second, third]
         switchboard.target = port_of(third)
         assert second.stop() == 0
         before = writer.acknowledged
@@ -214,6 +221,7 @@ def test_a_ledger_put_back_from_a_backup_heals_every_host(
                 for seats in range(30, 60):
                     admin.put_override("acme", "seats", seats, reason="after the backup")
                 admin.put_customer("late", plan="pro")
+                assert admin.last_seq is not None
                 ents.wait_seq(admin.last_seq)
             assert (ents.limit("acme", "seats"), ents.check("late", "export")) == (59, True)
         for file in directory.glob("ledger.db*"):
@@ -239,6 +247,7 @@ def test_a_revoked_token_ends_the_stream_and_checks_follow_their_policy(tmp_path
     with running_hub(tmp_path / "hub", catalog=catalog) as hub, HubClient(hub.url, hub.token) as admin:
         admin.put_customer("acme", plan="pro")
         made = admin.make_token("app", ["stream"])
+        assert made.token is not None
         with connect(hub.url, tmp_path / "host", made.token, mode) as ents:
             answers = [ents.check("acme", name) for name in ("export", "fresh", "open")]
             assert answers == [True, True, False]
@@ -292,7 +301,7 @@ def test_a_certificate_that_is_over_or_not_trusted_is_refused(tmp_path: Path) ->
 
     def reached(url: str, host: str, token: str, authority_file: str) -> Entitlements:
         return Entitlements.connect(
-            url, tmp_path / host, token=token, ca_file=tmp_path / authority_file, wait_ready_s=3
+            url, tmp_path / host, token=token, ca_file=tmp_path / authority_file, wait_ready_s=1.5
         )
 
     with running_hub(tmp_path / "hub", *options("good", good), ready=False) as hub:

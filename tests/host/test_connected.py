@@ -56,7 +56,7 @@ class Machine:
         **options: Any,
     ) -> ConnectedHost:
         where = address(url)
-        given = GivenCatalog(FakeCatalog(), CATALOG, "bundled") if bundled else None  # type: ignore[arg-type]
+        given = GivenCatalog(FakeCatalog(), CATALOG, "bundled") if bundled else None
         settings = HubSettings(
             where, marker.claim(self.directory, where.http, mode), token, 10, wait_ready_s, None, given
         )

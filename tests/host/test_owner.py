@@ -371,7 +371,7 @@ def test_a_kill_between_any_two_steps_loses_nothing(machine: Machine, seed: int)
                 raise Killed
 
         machine.owner._service = Dying(machine.service, step)  # type: ignore[assignment]
-        machine.owner._arena = Dying(machine.owner._arena, step)  # type: ignore[assignment]
+        machine.owner._arena = Dying(machine.owner._arena, step)
         try:
             for n in range(8):
                 action = random_.choice(

@@ -53,7 +53,7 @@ def test_an_event_of_this_moment_can_be_refunded(machine: Machine) -> None:
     put(machine, plan="free")
     grant(machine, 10)
     assert machine.consume("acme", "ai_credits", 10 * MILLION)
-    machine.files.journal.append(("1", machine.clock.now_ms(), "e1", "acme", "gpt-4o", 6 * MILLION, ()))
+    machine.files.journal.append(("1", machine.clock.now_ms(), "e1", "acme", "gpt-4o", 6 * MILLION, []))
     machine.owner.refund(make_refund("acme", "ai_credits", 6, id="r", event="e1"))
     with pytest.raises(errors.AmountError, match="6 was used of event e1 and 6 refunded before"):
         machine.owner.refund(make_refund("acme", "ai_credits", 1, id="r2", event="e1"))

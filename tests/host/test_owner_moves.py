@@ -200,9 +200,7 @@ def test_any_order_ends_as_the_model_says(tmp_path_factory: pytest.TempPathFacto
         tmp_path_factory.mktemp("ledger"),
         ManualClock(MAY_2024_MS),
         Files(),
-        None,
-        None,
-        None,  # type: ignore[arg-type]
+        *[None] * 3,  # type: ignore[arg-type]
     )
     catalog = FakeCatalog(document)
 

@@ -372,7 +372,7 @@ def test_a_host_that_cannot_write_its_checkpoint_follows_on_and_mends_it(host: F
     assert replica.visible == missed[1].at
     assert feed(replica, missed[1]) == missed[1].at
     assert replica.have == host.hub.at
-    assert host.disk.stored()[2] == host.hub.rows  # type: ignore[index]
+    assert host.disk.stored()[2] == host.hub.rows
 
 
 def Hub_at(hub: Hub, catalog: bytes) -> Apply:

@@ -141,8 +141,10 @@ def test_segments_and_webhooks_have_tags(client: httpx.Client) -> None:
     tag = client.get("/v1/segments/beta").headers["etag"]
     client.patch("/v1/segments/beta", json={"remove": ["acme"]})
     for method in ("PUT", "PATCH", "DELETE"):
-        body = {} if method == "DELETE" else {"json": {"customers": []} if method == "PUT" else {}}
-        late = client.request(method, "/v1/segments/beta", headers={"If-Match": tag}, **body)  # type: ignore[arg-type]
+        body: dict[str, Any] = (
+            {} if method == "DELETE" else {"json": {"customers": []} if method == "PUT" else {}}
+        )
+        late = client.request(method, "/v1/segments/beta", headers={"If-Match": tag}, **body)
         refused(late, 412, "PreconditionFailed")
     now = client.get("/v1/segments/beta").headers["etag"]
     assert client.delete("/v1/segments/beta", headers={"If-Match": now}).status_code == 200
@@ -458,7 +460,7 @@ def test_scopes_bound_what_a_token_may(app: FastAPI, service: Service, token: st
     }
     with http(app, token) as client:
         for what, requests in asked.items():
-            for method, path, body in requests:
+            for method, path, body in requests:  # type: ignore[attr-defined]
                 status = client.request(method, path, json=body).status_code
                 assert (status != 403) == (what in may), (method, path, status)
     assert service.get_customer("acme").plan == "pro"
@@ -493,7 +495,7 @@ def failing(app: FastAPI, service: Service, error: Exception) -> httpx.Response:
     def fail(*_: object) -> Any:
         raise error
 
-    service.get_customer = fail  # type: ignore[method-assign]
+    service.get_customer = fail  # type: ignore[method-assign,assignment]
     with http(app) as client:
         return client.get("/v1/customers/acme")
 

@@ -276,7 +276,7 @@ def test_events_are_listed_in_the_order_in_which_they_were_stored(service: Servi
     first = service.list_events(limit=1, customer="other", kind="low_balance")
     assert [one.customer for one in first.items] == ["other"]
     assert first.cursor is None
-    page, walked = service.list_events(limit=1), []
+    page, walked = service.list_events(limit=1), list[Any]()
     while True:
         walked += page.items
         if page.cursor is None:

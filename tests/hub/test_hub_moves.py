@@ -319,7 +319,7 @@ def test_a_migration_moves_everybody_on_a_version_in_parts(service: Service, clo
     put(service, "other", plan="free")
     service.set_catalog(FakeCatalog(document), b"{}", "two.json")
     clock.advance(HOUR_MS)
-    request = migrate("pro", 1, 2)
+    request: Any = migrate("pro", 1, 2)
     counts = []
     while True:
         moved = service.move(request)

@@ -126,7 +126,7 @@ def test_old_changes_go_now_and_then(hub: Service, rounds: Rounds, clock: Manual
     rounds.once()
     assert hub.changes(0, 1 << 30).first_kept == 3
     calls: list[int] = []
-    hub.prune_changes = lambda: calls.append(1) or 0  # type: ignore[method-assign, func-returns-value]
+    hub.prune_changes = lambda: calls.append(1) or 0  # type: ignore[method-assign,assignment,misc]
     for _ in range(20):
         rounds.once()
         clock.advance(PRUNE_MS // 10)
@@ -328,7 +328,7 @@ def test_a_ledger_of_another_schema_elects_its_own(
 
 
 def test_a_server_that_is_away_elects_nobody() -> None:
-    with PrivatePostgres() as server:
+    with PrivatePostgres(durable=False) as server:
         store = PostgresStore(server.url())
         elected = store.elect("rounds")
         assert elected.held()

@@ -307,7 +307,7 @@ def test_a_record_says_what_the_rules_say(changes: Any) -> None:
             what, of = change[:2]
             if what == "join":
                 names = {"add": ["acme"]} if change[2] else {"remove": ["acme"]}
-                service.put_members(put_members(of, **names))
+                service.put_members(put_members(of, **names))  # type: ignore[arg-type]
                 member = member | {of} if change[2] else member - {of}
             elif what == "override":
                 starts, ends = (at(one) for one in change[3])

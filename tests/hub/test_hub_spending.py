@@ -116,7 +116,7 @@ class Host:
             service.settle(finals)
             self.lowered |= n % 3 == 0
             ends = None if n % 3 else max(self.latest, now) + n * HOUR_MS
-            totals = (self.finals(final=False) or [None])[0]
+            totals = (self.finals(final=False) or [None])[0]  # type: ignore[list-item]
             if what == "grant":
                 done = service.grant(make_grant(self.id, self.pool, n, id=id, expires_at=ends), totals=totals)
             else:
@@ -146,9 +146,9 @@ class Host:
                 service.release(held.id, finals=finals)
             else:
                 asked = n - 3 if n > 3 and n % 4 == 0 else n + n % 3
-                done = service.commit(held.id, asked, finals=finals)
+                committed = service.commit(held.id, asked, finals=finals)
                 if held.state != "committed":
-                    units, kept = int(done.spent * self.scale), 0
+                    units, kept = int(committed.spent * self.scale), 0
                     if held.state == "open" and held.expires_at > max(self.latest, now):
                         kept = min(units, held.units)
                     self.count(kept, held.created_at // DAY_MS)

@@ -84,7 +84,7 @@ BROKEN = [
 @pytest.mark.parametrize(("statement", "law", "sum"), BROKEN)
 def test_what_nobody_posted_is_found(used: Ledger, statement: str, law: str, sum: str) -> None:
     change(used, statement)
-    by_account, cursor = [], None
+    by_account, cursor = list[Any](), None
     while True:
         part, seen, cursor = used.service.check(cursor)
         assert seen <= 2

@@ -642,12 +642,12 @@ def test_the_snapshot_over_http_needs_the_scope_and_a_place(
     headers = {"Authorization": f"Bearer {token}"}
     keys = list(range(64))
     for key in keys:
-        assert server.call(lambda key=key: server.hub.streams.enter(key, 1)) is Entered.ADMITTED
+        assert server.call(lambda key=key: server.hub.streams.enter(key, 1)) is Entered.ADMITTED  # type: ignore[misc]
     busy = httpx.get(url, headers=headers)
     assert busy.status_code == 503
     assert int(busy.headers["Retry-After"]) >= 1
     for key in keys:
-        server.call(lambda key=key: server.hub.streams.leave_place(key))
+        server.call(lambda key=key: server.hub.streams.leave_place(key))  # type: ignore[misc]
     assert httpx.get(url, headers=headers).status_code == 200
     newest = server.hub.spool.newest
     assert newest is not None

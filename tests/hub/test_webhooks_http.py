@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,7 +43,7 @@ class Receiver:
     """A server and what it was sent."""
 
     port: int
-    answer: Callable[[BaseHTTPRequestHandler], None]
+    answer: Callable[[BaseHTTPRequestHandler], object]
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     """(path, headers in lower case, body)."""
 
@@ -54,7 +54,7 @@ class Receiver:
 
 @contextlib.contextmanager
 def receiver(
-    answer: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
+    answer: Callable[[BaseHTTPRequestHandler], object], tls: ssl.SSLContext | None = None
 ) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -125,7 +125,7 @@ class Post:
         self.clock = ManualClock(SystemClock().now_ms())
 
     def put(self, id: str) -> None:
-        data = {"pool": "ai_credits", "percent": 100, "remaining": 0}
+        data: Mapping[str, str | int] = {"pool": "ai_credits", "percent": 100, "remaining": 0}
         self.store.put(Event(id, Kind.LIMIT_REACHED, self.clock.now_ms(), "acme-secret-customer", data))
 
     def drain(self) -> None:

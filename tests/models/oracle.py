@@ -5,6 +5,7 @@ import gzip
 import zlib
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 
 UNITS_PER_USD = 1000 * 10**6  # 1,000 credits = 1 USD, scale 6
 GRANT_UNITS = {"free": 4 * 10**6, "pro": 50 * 10**6, "enterprise": 500 * 10**6}
@@ -27,7 +28,8 @@ def assigned(session):
 def run(trace, prices, estimate_output=512):
     card = {row["model"]: row for row in rows(prices)}
     rates = {model: [Decimal(card[model][p]) * UNITS_PER_USD for p in PRICES] for model in MODELS}
-    balance, out = {}, {k: Counter() for k in ("requests", "denied", "plan", "model", "shortfall")}
+    balance: dict[str, Any] = {}
+    out: dict[str, Any] = {k: Counter() for k in ("requests", "denied", "plan", "model", "shortfall")}
     for row in rows(trace):
         plan, model = assigned(row["session"])
         left = balance.setdefault(row["session"], GRANT_UNITS[plan])

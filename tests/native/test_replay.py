@@ -8,7 +8,7 @@ from fastcheck.replay.job import run_job
 from rig.replay_cases import assert_equals_oracle, generated_job, real_job
 
 
-def test_real_trace_equals_the_oracle():
+def test_real_trace_equals_the_oracle() -> None:
     outcome = run_job(real_job())
     assert_equals_oracle(outcome)
     assert outcome.as_json()["requests"] == 12_031

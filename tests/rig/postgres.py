@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 DEBIAN = Path("/usr/lib/postgresql")
@@ -72,6 +73,10 @@ def find_programs() -> Programs:
     raise PostgresMissing(WHAT_TO_INSTALL)
 
 
+_CLUSTER: list[str] = []
+"""Where `initdb` made one, which takes a second: servers begin with a copy."""
+
+
 class PrivatePostgres:
     """One server. `start` it, or use it in a `with`; it is stopped when left, at exit, and when the thread
     that started it ends without a word (SIGKILL of the tests).
@@ -122,12 +127,13 @@ class PrivatePostgres:
                 return
         raise PostgresFailed(f"no free port found, or {self.port} was taken meanwhile: {self._log_end()}")
 
-    def stop(self) -> None:
-        """Ends the server with its connections, keeps the data. Again: nothing."""
+    def stop(self, *, keep: bool = True) -> None:
+        """Ends the server with its connections, keeps the data (unless not `keep`). Again: nothing."""
         process, self._process = self._process, None
         if process is None:
             return
-        self._call("pg_ctl", "stop", "-m", "fast", "-w", "-t", "60", "-D", str(self._data))
+        mode = "fast" if keep else "immediate"
+        self._call("pg_ctl", "stop", "-m", mode, "-w", "-t", "60", "-D", str(self._data))
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -156,7 +162,7 @@ class PrivatePostgres:
         """Stops and removes everything. Again: nothing."""
         atexit.unregister(self.close)
         try:
-            self.stop()
+            self.stop(keep=False)
         finally:
             if self._directory is not None:
                 shutil.rmtree(self._directory, ignore_errors=True)
@@ -204,24 +210,20 @@ class PrivatePostgres:
         self._directory.chmod(0o700)
         if self._user is not None:
             os.chown(self._directory, self._user.pw_uid, self._user.pw_gid)
-        done = self._call(
-            "initdb",
-            "-D",
-            str(self._data),
-            "-U",
-            SUPERUSER,
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            *(() if self._durable else ("--no-sync",)),
-        )
-        if done.returncode:
-            raise PostgresFailed(f"initdb failed:\n{done.stdout}")
+        if not _CLUSTER:
+            directory = tempfile.mkdtemp(prefix="fastcheck-pg-", dir=memory_disk() or _reachable_directory())
+            atexit.register(shutil.rmtree, directory, ignore_errors=True)
+            if self._user is not None:
+                os.chown(directory, self._user.pw_uid, self._user.pw_gid)
+            options = ("-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+            self._succeed("initdb", "-D", f"{directory}/data", *options)
+            _CLUSTER.append(f"{directory}/data")
+        self._succeed("cp", "-a", _CLUSTER[0], str(self._data))
 
     def _try(self, port: int) -> bool:
         settings = {
             "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": self.directory,
-            "timezone": "UTC", "shared_buffers": "32MB",
+            "timezone": "UTC", "shared_buffers": "32MB", "dynamic_shared_memory_type": "mmap",
         }  # fmt: skip
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
@@ -268,9 +270,15 @@ class PrivatePostgres:
     def _log_end(self) -> str:
         return (self.directory / "log").read_text(errors="replace")[-2_000:]
 
+    def _succeed(self, *command: str) -> None:
+        done = self._call(*command)
+        if done.returncode:
+            raise PostgresFailed(f"{command[0]} failed:\n{done.stdout}")
+
     def _call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        ours = self.programs.bin / program
         return subprocess.run(
-            [self.programs.bin / program, *arguments],
+            [ours if ours.exists() else program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -280,7 +288,7 @@ class PrivatePostgres:
             **self._as_user(),
         )
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if self._user is None:
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}

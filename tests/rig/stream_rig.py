@@ -47,13 +47,13 @@ class Server:
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             self.app,
-            ws=self.hub.streams.accept,
+            ws=self.hub.streams.accept,  # type: ignore[arg-type]
             lifespan="on",
             log_config=None,
             access_log=False,
             loop=loop,
             http="httptools",
-        )  # type: ignore[arg-type]
+        )
         self._uvicorn = uvicorn.Server(config)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -68,9 +68,16 @@ class Server:
             self._started.set()
             await task
 
-        factory = self._uvicorn.config.get_loop_factory()
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(serve())
+        loop = (self._uvicorn.config.get_loop_factory() or asyncio.new_event_loop)()
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(serve())
+        finally:
+            left = asyncio.all_tasks(loop)
+            for one in left:
+                one.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.close()
 
     def start(self) -> None:
         self._thread.start()

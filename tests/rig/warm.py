@@ -135,7 +135,7 @@ def run_fastcheck(*arguments: object, timeout_s: float) -> subprocess.CompletedP
         process.kill()
     for one in readers:
         one.join()
-    return subprocess.CompletedProcess(list(arguments), code, *said)
+    return subprocess.CompletedProcess(list(map(str, arguments)), code, *said)
 
 
 def _text(fd: int, mode: str) -> IO[str]:

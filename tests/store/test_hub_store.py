@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -60,7 +61,7 @@ def test_jobs_that_wait_share_a_commit_and_each_is_undone_alone(store: SqliteSto
 
     blocked = store.submit(first)
     assert entered.wait(5)
-    waiting = [store.submit(bump), store.submit(fails), store.submit(bump)]
+    waiting: list[Any] = [store.submit(bump), store.submit(fails), store.submit(bump)]
     go_on.set()
     blocked.result(5)
     assert waiting[0].result(5) == 1
@@ -110,7 +111,7 @@ def test_everybody_whose_work_a_full_disk_undoes_is_told(tmp_path: Path) -> None
     entered, go_on = threading.Event(), threading.Event()
     blocked = store.submit(lambda _: (entered.set(), go_on.wait(5)))
     entered.wait(5)
-    waiting = [store.submit(bump), store.submit(fill), store.submit(bump)]
+    waiting: list[Any] = [store.submit(bump), store.submit(fill), store.submit(bump)]
     go_on.set()
     blocked.result(5)
     done = 0

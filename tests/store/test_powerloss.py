@@ -25,12 +25,13 @@ from fastcheck.hub.store.sqlite import SqliteStore
 from rig.fake_catalog import parse
 from rig.powerloss.child import NOW_MS, State, state_of
 from rig.powerloss.replay import Disk, Kind, Record, Survivor, read_log, write_directory
+from rig.samples import sample
 from rig.serving import Service
 
 TESTS = Path(__file__).parents[1]
 SEED = 22
-CUTS = 150
-THREADS_CUTS = 50
+CUTS = sample(60, 1_500)
+THREADS_CUTS = sample(25, 500)
 MUTANT_CUTS = 40
 CHILD_WITHIN_S = 300
 

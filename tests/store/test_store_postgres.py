@@ -82,7 +82,9 @@ def test_a_connection_lost_while_it_was_idle_is_nobodys_business(
     assert store.run(lambda connection: Books(connection).next_seq()) == 2
 
 
-def test_a_store_goes_on_after_the_server_started_again(postgres_server: PrivatePostgres) -> None:
+def test_a_store_goes_on_after_the_server_started_again(
+    postgres_server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = PostgresStore(postgres_server.url())
     store.run(lambda connection: Books(connection).next_seq())
     postgres_server.restart()
@@ -91,6 +93,7 @@ def test_a_store_goes_on_after_the_server_started_again(postgres_server: Private
     postgres_server.start()
     assert seq(store) == 2, "an answered call survives a crash"
     postgres_server.stop()
+    monkeypatch.setattr(postgres_module, "LOST_PAUSE_S", 0.001)
     with pytest.raises(errors.StoreError, match="check that the server runs"):
         seq(store)
     store.close()
@@ -99,7 +102,7 @@ def test_a_store_goes_on_after_the_server_started_again(postgres_server: Private
 @pytest.fixture
 def postgres_server() -> Iterator[PrivatePostgres]:
     """A server of the test's own, because it stops it."""
-    with PrivatePostgres() as server:
+    with PrivatePostgres(durable=False) as server:
         yield server
 
 
@@ -166,7 +169,7 @@ def test_a_deadlock_ends_with_both_done(store: PostgresStore) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         done = [
-            pool.submit(store.run, lambda connection, keys=keys: job(connection, *keys))  # type: ignore[misc]
+            pool.submit(store.run, lambda connection, keys=keys: job(connection, *keys))
             for keys in (("seq", "numbers"), ("numbers", "seq"))
         ]
         for one in done:
@@ -230,7 +233,7 @@ def test_two_processes_that_begin_at_once_make_the_tables_once(postgres_url: str
         assert child.returncode == 0
     assert sorted(map(int, answers)) == [1, 2, 3]
     store = PostgresStore(postgres_url)
-    assert store.read(lambda connection: migrate.newest(connection, errors.StoreError))  # type: ignore[arg-type]
+    assert store.read(lambda connection: migrate.newest(connection, errors.StoreError))
     store.close()
 
 

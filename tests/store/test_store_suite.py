@@ -281,11 +281,11 @@ def test_an_account_is_found_as_it_was_at_any_instant(any_store: Store) -> None:
     before = None
     for at, after in states.items():
         changed = [ChangedAccount(1, "p", before, after)]
-        run(any_store, lambda books, changed=changed, at=at: books.put_accounts(changed, "", at))
+        run(any_store, lambda books, changed=changed, at=at: books.put_accounts(changed, "", at))  # type: ignore[misc]
         before = after
     for at in range(5, 50):
         then = max((one for one in states if one <= at), default=None)
-        found = read(any_store, lambda books, at=at: books.account_at(1, "p", at))
+        found = read(any_store, lambda books, at=at: books.account_at(1, "p", at))  # type: ignore[misc]
         assert found == (None if then is None else states[then]), at
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ LEAVES = [
 class Attached:
     """What check, explain and status use of an attached `Entitlements`."""
 
-    asked: list = []  # noqa: RUF012
+    asked: list[Any] = []  # noqa: RUF012
 
     @classmethod
     def attach(cls, directory):
@@ -75,7 +76,7 @@ class Attached:
     def status(self):
         return SimpleNamespace(connected=True, seq=7, as_of=1_767_225_600_000, since=datetime(2026, 1, 1))
 
-    def close(self):
+    def close(self) -> None:
         self.asked.append("closed")
 
 
@@ -192,7 +193,7 @@ def test_an_error_is_one_line_and_2(attached, capsys):
     ids=lambda value: type(value).__name__,
 )
 def test_every_error_is_one_line(attached, monkeypatch, capsys, raised, code, told):
-    def fail(self):
+    def fail(self) -> None:
         raise raised
 
     monkeypatch.setattr(Attached, "status", fail)

@@ -78,7 +78,7 @@ def step(account: Account, rules: Rules, kind: str, what: object) -> Account:
     if kind == "reset":
         return reset(account, rules, at, keep_overage=what)  # type: ignore[arg-type]
     if kind == "void":
-        held = account.holdings[what : what + 1]  # type: ignore[operator, misc]
+        held = account.holdings[what : what + 1]  # type: ignore
         return void(account, held[0].id) if held else account
     if kind == "follow":
         return follow(account, rules, what, at, 1, "credits")  # type: ignore[arg-type]
@@ -86,9 +86,9 @@ def step(account: Account, rules: Rules, kind: str, what: object) -> Account:
     starts_at = at + starts * DAY_MS  # type: ignore[has-type]
     grant = Grant(
         f"g{len(account.holdings)}",
-        units,
+        units,  # type: ignore[has-type]
         effective_at=starts_at,
-        rollover=rollover,
+        rollover=rollover,  # type: ignore[has-type]
         lasts=lasts,  # type: ignore[has-type]
         expires_at=starts_at + lasts_days * DAY_MS,  # type: ignore[has-type]
         recurrence=None if every is None else Recurrence(every, Anchor.ANNIVERSARY, starts_at),  # type: ignore[has-type]

@@ -10,14 +10,14 @@ from fastcheck.replay.errors import ReplayError
 from models import oracle
 
 
-def test_the_rule_is_the_stated_one():
+def test_the_rule_is_the_stated_one() -> None:
     assign = by_hash({"x": 1, "y": 3}, {"m": 2, "n": 1})
     for i in range(1000):
         pick, rest = divmod(zlib.crc32(f"s{i}".encode()), 4)
         assert assign(f"s{i}") == ("x" if rest < 1 else "y", "m" if pick % 3 < 2 else "n")
 
 
-def test_the_rule_agrees_with_the_oracle_and_with_its_weights():
+def test_the_rule_agrees_with_the_oracle_and_with_its_weights() -> None:
     assign = by_hash(PLAN_WEIGHTS, dict.fromkeys(oracle.MODELS, 1))
     assigned = assign_all((f"s{i:05d}" for i in range(10_000)), assign)
     assert all(has == oracle.assigned(session) for session, has in assigned.items())
@@ -51,7 +51,7 @@ def test_mistakes_in_a_file_are_told(tmp_path, text, told):
         by_file(tmp_path / "a.csv")
 
 
-def test_weights():
+def test_weights() -> None:
     assert parse_weights("free=70, pro=25,x", "--plans") == {"free": 70, "pro": 25, "x": 1}
     for bad in ("", "a=", "=1", "a=0", "a=-1", "a=1,a=2", "a=99999999", "a,,b", "a=1.5"):
         with pytest.raises(ReplayError, match=r"--plans .* is not a new NAME=WEIGHT"):

@@ -9,7 +9,7 @@ from fastcheck.replay.generate import BLOCK_TOKENS, SPAN_MS, generate
 from fastcheck.replay.trace import read_trace, write_trace
 
 
-def test_same_seed_same_trace():
+def test_same_seed_same_trace() -> None:
     assert generate(500, 3) == generate(500, 3)
     assert generate(500, 3) != generate(500, 4)
 
@@ -22,7 +22,7 @@ def test_a_generated_trace_is_valid(tmp_path):
     assert all(0 <= request.ts_ms < SPAN_MS for request in requests)
 
 
-def test_context_grows_and_its_prefix_is_cached():
+def test_context_grows_and_its_prefix_is_cached() -> None:
     sessions = defaultdict(list)
     for request in generate(5000, 1):
         sessions[request.session].append(request)
@@ -33,7 +33,7 @@ def test_context_grows_and_its_prefix_is_cached():
             assert after.cached_input_tokens == before.input_tokens // BLOCK_TOKENS * BLOCK_TOKENS
 
 
-def test_count_is_bounded():
+def test_count_is_bounded() -> None:
     for count in (0, -1, 10**9):
         with pytest.raises(ValueError, match="count must be 1 to"):
             generate(count)

@@ -25,7 +25,7 @@ def test_prices_are_read_digit_for_digit(tmp_path):
     }
 
 
-def test_a_template_becomes_a_catalog_on_the_same_lines():
+def test_a_template_becomes_a_catalog_on_the_same_lines() -> None:
     template = "# ${rates x} stays\npool: ${scale}\na: ${rates a}\nb: ${rates b}\n"
     prices = {"input": Decimal("2e-6"), "cached": Decimal("2.8e-8"), "output": Decimal("1e-5")}
     rendered = render_catalog(template, "t.yaml", {"a": prices, "b": dict.fromkeys(prices, Decimal(1))}, 1000)
@@ -37,7 +37,7 @@ def test_a_template_becomes_a_catalog_on_the_same_lines():
     assert rendered.models == ("a", "b")
 
 
-def test_the_example_is_exact_at_scale_6():
+def test_the_example_is_exact_at_scale_6() -> None:
     rendered = render_catalog(example.CATALOG.read_text(), "catalog.yaml", read_rates(example.RATES))
     assert rendered.scale == 6
     assert (

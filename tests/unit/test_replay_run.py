@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def naive(directory, catalog_text, catalog_file):
     yield NaiveEntitlements(catalog_text)
 
 
-def test_real_trace_equals_the_oracle():
+def test_real_trace_equals_the_oracle() -> None:
     outcome = run_job(real_job(), naive)
     assert_equals_oracle(outcome)
     assert outcome.as_json()["requests"] == 12_031
@@ -61,13 +62,13 @@ def test_a_file_may_name_plans_and_models(tmp_path):
 
 
 def test_timing_is_read_around_calls_only(tmp_path):
-    timing = run_job(generated_job(tmp_path, count=100), naive).timing
+    timing: Any = run_job(generated_job(tmp_path, count=100), naive).timing
     assert timing.burn_ns == timing.reserve_ns + timing.commit_ns
     assert timing.check_ns > 0
     assert timing.requests_per_s == pytest.approx(100 / timing.loop_s)
 
 
-def test_batches_keep_order_and_never_repeat_a_session():
+def test_batches_keep_order_and_never_repeat_a_session() -> None:
     requests = [Request(i, f"s{i * i % 7}", 1, 0, 1) for i in range(100)]
     requests += [Request(100, f"t{i}", 1, 0, 1) for i in range(BATCH_MAX * 2 + 1)]
     cut = list(batches(requests))

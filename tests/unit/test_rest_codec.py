@@ -104,11 +104,11 @@ def test_an_amount_that_is_none_is_refused(amount: Any) -> None:
 
 def test_the_other_forms_are_refused_too() -> None:
     grant = write(EXAMPLES[GrantState], shape(GrantState))
-    for cost in (5, {}, {"minor_units": "5", "currency": "EUR"}, {"minor_units": 5}, []):
+    for cost in (5, {}, {"minor_units": "5", "currency": "EUR"}, {"minor_units": 5}, []):  # type: ignore[var-annotated]
         with pytest.raises(ProtocolError):
             read({**grant, "cost": cost}, shape(GrantState))
     override = write(EXAMPLES[Override], shape(Override))
-    for value in (1.5, [], {}, {"decimal": 5}, {"decimal": "x"}):
+    for value in (1.5, [], {}, {"decimal": 5}, {"decimal": "x"}):  # type: ignore[var-annotated]
         with pytest.raises(ProtocolError):
             read({**override, "value": value}, shape(Override))
     for epoch in (5, "-5", "x", "9" * 50):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ def frames_of(ready: bytes) -> list[list[Frame]]:
     client.receive_data(ready)
     assert client.parser_exc is None
     found = client.events_received()
-    return [decode(one.data, from_hub=True) for one in found if isinstance(one, WebSocketFrame)]
+    return [decode(bytes(one.data), from_hub=True) for one in found if isinstance(one, WebSocketFrame)]
 
 
 def a_ring(**bounds: int) -> Ring:

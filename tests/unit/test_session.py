@@ -87,7 +87,7 @@ class Talk:
                 self.client.receive_data(action.data)
                 for message in self.client.events_received():
                     assert isinstance(message, WebSocketFrame)
-                    self.sent += decode(message.data, from_hub=True)
+                    self.sent += decode(bytes(message.data), from_hub=True)
             else:
                 self.asked.append(action)
         return self

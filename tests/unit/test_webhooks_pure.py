@@ -128,7 +128,9 @@ def test_a_body_as_a_receiver_sees_it() -> None:
 def test_a_bad_event_is_refused(changes: dict[str, Any], error: type[Exception]) -> None:
     kind = Kind.TOP_UP_CAPPED
     data = dict.fromkeys(FIELDS[kind]) | changes.get("data", {})
-    fields = {"id": "evt_1", "kind": kind, "at": 1, "customer": "acme"} | changes | {"data": data}
+    fields: dict[str, Any] = (
+        {"id": "evt_1", "kind": kind, "at": 1, "customer": "acme"} | changes | {"data": data}
+    )
     with pytest.raises(error):
         Event(**fields)
 

@@ -9,8 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastcheck.hub.stream.ring import Ring
-from fastcheck.hub.stream.session import (
+from fastcheck.hub.stream.actions import (
     Actions,
     End,
     Enter,
@@ -22,11 +21,11 @@ from fastcheck.hub.stream.session import (
     ReadLog,
     ReadPiece,
     Send,
-    Session,
     Snapshot,
     Tell,
-    Times,
 )
+from fastcheck.hub.stream.ring import Ring
+from fastcheck.hub.stream.session import Session, Times
 from fastcheck.wire import frames
 
 from .disk import Stored

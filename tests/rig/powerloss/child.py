@@ -195,11 +195,11 @@ def with_settings(synchronous: str) -> None:
     connect = sqlite3.connect
 
     def connect_with(*words: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*words, **{**options, "factory": Connection})
+        connection: sqlite3.Connection = connect(*words, **{**options, "factory": Connection})
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         return connection
 
-    sqlite3.connect = sqlite3.dbapi2.connect = connect_with  # type: ignore[assignment, attr-defined]
+    sqlite3.connect = sqlite3.dbapi2.connect = connect_with  # type: ignore[assignment]
 
 
 def main(directory: str, seed: str, synchronous: str, work: str) -> None:
