@@ -59,7 +59,7 @@ impl World {
     }
 
     fn put(&self, catalog: &Catalog, record: &Record, cell: u32, granted: Option<u64>) {
-        let pool = catalog.pool(CREDITS).unwrap();
+        let pool = credits(catalog);
         let mut refs = Vec::new();
         if let Some(granted) = granted {
             let lease = Lease {
@@ -104,6 +104,15 @@ impl World {
             .map(|i| self.cells.cell(i).unwrap().totals().unwrap())
             .collect()
     }
+}
+
+/// The place of the pool of credits.
+fn credits(catalog: &Catalog) -> usize {
+    catalog
+        .pools
+        .iter()
+        .position(|p| p.name == CREDITS)
+        .unwrap()
 }
 
 fn one(granted: Option<u64>) -> World {
@@ -531,7 +540,7 @@ fn a_short_lease_that_is_not_all_there_is_asks_the_owner() {
     let (g, cells, now) = (&world.rows, &world.cells, At(NOW_MS));
     let found = world.find("acme", MODEL);
     let found = found.as_ref();
-    let pool = catalog.pool(CREDITS).unwrap();
+    let pool = credits(&catalog);
     let asks = |pool_asked: Option<usize>| assert_eq!(pool_asked, Some(pool));
     let of = |step: Step<Answer>| match step {
         Step::Touch { pool, instead } => {
