@@ -8,10 +8,8 @@ mod common;
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Clock, Freshness};
-use fastcheck_core::customer;
-use fastcheck_core::owner::{Found, Owner};
+use fastcheck_core::parts::check_named;
+use fastcheck_core::{Clock, Freshness, Inherited, Owner, View, each_record};
 use libfuzzer_sys::fuzz_target;
 
 struct At(u64);
@@ -37,17 +35,17 @@ thread_local! {
 }
 
 fn small(bytes: &[u8]) -> bool {
-    let mut read = customer::each(bytes).map_while(Result::ok);
+    let mut read = each_record(bytes).map_while(Result::ok);
     read.all(|record| record.customer.number <= NUMBER_MAX)
 }
 
 fn check_all(dir: &std::path::Path, bytes: &[u8]) {
     let view = View::attach(dir).expect("a loaded arena can be attached");
-    for record in customer::each(bytes).map_while(Result::ok) {
+    for record in each_record(bytes).map_while(Result::ok) {
         let id = record.customer.id.as_bytes();
         for now in [0, common::NOW_MS as u64, u64::MAX >> 8] {
             for feature in FEATURES {
-                check::check(&view.rows, &*view.cells, id, feature, &At(now))
+                check_named(&view.rows, &*view.cells, id, feature, &At(now))
                     .expect("rows that were just written can be read");
             }
         }
@@ -94,7 +92,7 @@ fuzz_target!(|bytes: &[u8]| {
             *arena = None;
             let owner = Owner::open(&dir, common::catalog(), 1, common::environment())
                 .expect("the next owner can adopt");
-            if owner.found == Found::Intact {
+            if owner.found == Inherited::Intact {
                 assert_eq!(owner.rows.digest(), digest);
                 *arena = Some((dir, owner, seq));
             }

@@ -1,6 +1,6 @@
 //! Amounts: what a caller says is used, as pool units.
 
-use fastcheck_core::amount::{Amount, Refused};
+use fastcheck_core::{Amount, Refused};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};

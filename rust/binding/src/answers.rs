@@ -1,7 +1,6 @@
 //! Answers as objects: small, frozen, and turned into Python values only when asked.
 
-use fastcheck_core::decide;
-use fastcheck_core::resolve::Source;
+use fastcheck_core::Source;
 use pyo3::prelude::*;
 
 use crate::amounts::credits;
@@ -22,7 +21,7 @@ fn instant<'py>(py: Python<'py>, at_ms: u64) -> PyResult<Bound<'py, PyAny>> {
 /// What `decide` answers. Truthy if allowed.
 #[pyclass(frozen, module = "fastcheck._fastcheck")]
 pub struct Decision {
-    pub decided: decide::Decision,
+    pub decided: fastcheck_core::Decision,
     pub as_of_ms: u64,
     /// How old that was when this was decided.
     pub lag_ms: u64,
@@ -101,7 +100,7 @@ impl Decision {
 
 /// What `estimate` answers: cost, and the balance before and after.
 #[pyclass(frozen, module = "fastcheck._fastcheck")]
-pub struct Estimate(pub decide::Decision);
+pub struct Estimate(pub fastcheck_core::Decision);
 
 impl Estimate {
     fn balance(&self) -> u64 {

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::Answer;
-use fastcheck_core::step::{Asked, Step};
+use fastcheck_core::{Answer, Asked, Step, View};
 use pyo3::prelude::*;
 
 use crate::errors::{Class, corrupt, raise};

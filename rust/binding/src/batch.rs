@@ -2,12 +2,7 @@
 
 use std::collections::HashSet;
 
-use fastcheck_core::amount::Amount;
-use fastcheck_core::arena::View;
-use fastcheck_core::batch::{self, AHEAD};
-use fastcheck_core::check::Answer;
-use fastcheck_core::error::Corrupt;
-use fastcheck_core::key::Key;
+use fastcheck_core::{AHEAD, Amount, Answer, Corrupt, Key, View, burn_numbers, check_numbers};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -291,7 +286,7 @@ fn answer_numbers(
     out: &mut [bool],
     rest: &mut Leftover,
 ) -> Result<(), Corrupt> {
-    batch::check_numbers(
+    check_numbers(
         &view.rows,
         &*view.cells,
         feature,
@@ -361,7 +356,7 @@ pub fn consume_many<'py>(
         let mut rest = Leftover::default();
         let burn = |view: &View, numbers: &[u32]| {
             let (rows, cells, now) = (&view.rows, &*view.cells, checker.moment(view));
-            batch::burn_numbers(rows, cells, index, numbers, &amounts, &now, |i, answer| {
+            burn_numbers(rows, cells, index, numbers, &amounts, &now, |i, answer| {
                 out[i] = answer.allowed();
                 rest.note(i, answer);
             })

@@ -3,12 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-use fastcheck_core::amount::Amount;
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{Answer, Clock, Found};
-use fastcheck_core::decide;
-use fastcheck_core::journal::Draft;
-use fastcheck_core::step::Step;
+use fastcheck_core::{Amount, Answer, Clock, Found, Step, UsageDraft, View, burn, check, decide};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -86,8 +81,7 @@ impl Checker {
             lag_ms = self.time.now_ms().saturating_sub(as_of_ms);
             let found = self.find(py, view, name, feature)?;
             let (rows, cells, now) = (&view.rows, &*view.cells, self.moment(view));
-            decide::decide(rows, cells, found.as_ref(), amount.as_ref(), &now)
-                .map_err(|e| refused(py, e))
+            decide(rows, cells, found.as_ref(), amount.as_ref(), &now).map_err(|e| refused(py, e))
         })?;
         self.asking.note(py, decided.answer, name, feature)?;
         Ok(Decision {
@@ -111,7 +105,7 @@ impl Checker {
         let (answer, units) = self.settle(py, customer, |view| {
             let found = self.find(py, view, name, feature)?;
             let now = self.moment(view);
-            decide::burn(&view.rows, &*view.cells, found.as_ref(), &amount, &now)
+            burn(&view.rows, &*view.cells, found.as_ref(), &amount, &now)
                 .map_err(|e| refused(py, e))
         })?;
         self.asking.note(py, answer, name, feature)?;
@@ -164,7 +158,7 @@ impl Checker {
     ) -> PyResult<Step<Answer>> {
         let found = self.find(py, view, customer, feature)?;
         let now = self.moment(view);
-        decide::check(&view.rows, &*view.cells, found.as_ref(), &now).map_err(|e| corrupt(py, e))
+        check(&view.rows, &*view.cells, found.as_ref(), &now).map_err(|e| corrupt(py, e))
     }
 
     /// Records what was burned under an event id. The burn stands whatever becomes of the record.
@@ -188,7 +182,7 @@ impl Checker {
             }
         };
         let arena = self.mapped.with(py, |view| Ok(view.arena))?;
-        let draft = Draft {
+        let draft = UsageDraft {
             at_ms: self.time.now_ms(),
             units,
             event,

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use fastcheck_core::control::Field;
-use fastcheck_core::decide;
-use fastcheck_core::entry::Value;
+use fastcheck_core::{Field, Value, limit, value};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
@@ -81,7 +79,7 @@ impl Checker {
         let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
         let (value, answer) = self.settle(py, customer, |view| {
             let found = self.find(py, view, name, key)?;
-            decide::value(&view.rows, found.as_ref()).map_err(|e| corrupt(py, e))
+            value(&view.rows, found.as_ref()).map_err(|e| corrupt(py, e))
         })?;
         self.asking.note(py, answer, name, key)?;
         Ok(match value {
@@ -104,7 +102,7 @@ impl Checker {
         let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
         let (limit, answer) = self.settle(py, customer, |view| {
             let found = self.find(py, view, name, key)?;
-            decide::limit(&view.rows, found.as_ref()).map_err(|e| refused(py, e))
+            limit(&view.rows, found.as_ref()).map_err(|e| refused(py, e))
         })?;
         self.asking.note(py, answer, name, key)?;
         Ok(limit)

@@ -2,8 +2,7 @@
 
 use std::io::ErrorKind;
 
-use fastcheck_core::amount::Refused;
-use fastcheck_core::error::{Corrupt, Error};
+use fastcheck_core::{Corrupt, Error, Refused};
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fastcheck_core::error::{Error, Result};
-use fastcheck_core::journal::{Draft, Journal, Written};
-use fastcheck_core::map::MapRegion;
+use fastcheck_core::{Error, Journal, MapRegion, Result, UsageDraft, Written};
 
 use crate::process;
 
@@ -34,7 +32,7 @@ impl Events {
     }
 
     /// Writes a record; one that is too long for any file is counted and dropped.
-    pub fn write(&self, arena: u64, draft: &Draft<'_>) -> Result<()> {
+    pub fn write(&self, arena: u64, draft: &UsageDraft<'_>) -> Result<()> {
         let holder = process::holder();
         let mut open = self.open.lock().unwrap_or_else(|e| e.into_inner());
         // A fork inherits the parent's file.

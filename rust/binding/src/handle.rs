@@ -2,11 +2,7 @@
 
 use std::cell::UnsafeCell;
 
-use fastcheck_core::amount::Amount;
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Till};
-use fastcheck_core::key::Key;
-use fastcheck_core::row::RowKind;
+use fastcheck_core::{Amount, Key, RowKind, Till, View, check_fast, till};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -95,8 +91,8 @@ impl Handle {
                 word,
                 answer: row
                     .entries_at(rows.heap_at())
-                    .and_then(|at| check::check_fast(rows, at, feature)),
-                till: check::till(rows, row, feature),
+                    .and_then(|at| check_fast(rows, at, feature)),
+                till: till(rows, row, feature),
             };
             // SAFETY: as in `seen`; no reference to the old value is used any more.
             unsafe {

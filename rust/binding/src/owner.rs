@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use fastcheck_core::arena::is_of_boot;
-use fastcheck_core::cell::{Lease, NO_INSTANT};
-use fastcheck_core::hold::LateReturn;
-use fastcheck_core::owner::{Found, NamedTotals, Owner};
+use fastcheck_core::{Inherited, LateReturn, Lease, NO_INSTANT, NamedTotals, Owner, is_of_boot};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -54,7 +51,7 @@ impl PyOwner {
     fn with<T: Send>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut Owner) -> fastcheck_core::error::Result<T> + Send,
+        work: impl FnOnce(&mut Owner) -> fastcheck_core::Result<T> + Send,
     ) -> PyResult<T> {
         let done = py.detach(|| self.lock().as_mut().map(work));
         match done {
@@ -94,13 +91,13 @@ impl PyOwner {
     /// Whether the arena found has rows of this very catalog, intact.
     #[getter]
     fn adopted(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |o| Ok(o.found == Found::Intact))
+        self.with(py, |o| Ok(o.found == Inherited::Intact))
     }
 
     /// Whether the cells found are of an earlier boot.
     #[getter]
     fn previous_boot(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |o| Ok(o.found == Found::EarlierBoot))
+        self.with(py, |o| Ok(o.found == Inherited::EarlierBoot))
     }
 
     #[getter]

@@ -1,6 +1,6 @@
 //! Customer records as bytes, for who keeps and sends them without reading them.
 
-use fastcheck_core::customer;
+use fastcheck_core::each_record;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -12,7 +12,7 @@ use crate::errors::from_core;
 pub fn digest(py: Python<'_>, records: PyBackedBytes) -> PyResult<(u64, u64)> {
     py.detach(|| {
         let (mut sum, mut count) = (0u64, 0);
-        for record in customer::each(&records) {
+        for record in each_record(&records) {
             let record = record?;
             if !record.customer.deleted {
                 sum = sum.wrapping_add(record.hash);

@@ -2,15 +2,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use fastcheck_core::amount::{Amount, cost_of};
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{Answer, Cells, Till};
-use fastcheck_core::entry;
-use fastcheck_core::error::Corrupt;
-use fastcheck_core::hold::{Ask, Hold, Settle, Table};
-use fastcheck_core::map::MapRegion;
-use fastcheck_core::reserve;
-use fastcheck_core::step::Step;
+use fastcheck_core::{
+    Amount, Answer, Ask, Cells, Corrupt, Hold, Holds, MapRegion, NO_COST, Settle, Step, Till, View,
+    burn_up_to, cost_of, reserve,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -31,9 +26,9 @@ const SETTLED: u8 = 1;
 /// What is held, and where.
 #[derive(Clone, Copy)]
 struct Held {
-    held: reserve::Held,
+    held: fastcheck_core::Held,
     arena: u64,
-    /// The view it was held in, and what a plain unit costs there; [`NO_COST`](entry::NO_COST) if that was not asked.
+    /// The view it was held in, and what a plain unit costs there; [`NO_COST`] if that was not asked.
     stamp: u64,
     unit: u64,
 }
@@ -102,10 +97,10 @@ impl Reservation {
             let found = this.find(py, view, name, key)?;
             let (rows, cells, now) = (&view.rows, &*view.cells, this.moment(view));
             let ask = ask(this, ends_at_ms);
-            let step = reserve::reserve(rows, cells, found.as_ref(), &wanted, &ask, &now)
+            let step = reserve(rows, cells, found.as_ref(), &wanted, &ask, &now)
                 .map_err(|e| refused(py, e))?;
             if let Step::Done(made) = &step {
-                let new = |held| Held::new(this, view, held, entry::NO_COST);
+                let new = |held| Held::new(this, view, held, NO_COST);
                 held = made.held.map(new);
             }
             Ok(step)
@@ -178,7 +173,7 @@ impl Reservation {
         checker.settle(py, customer.as_any(), |view| {
             let found = checker.find(py, view, name, key)?;
             let (rows, cells) = (&view.rows, &*view.cells);
-            reserve::burn_up_to(rows, cells, found.as_ref(), most, &mut taken, &checker.time)
+            burn_up_to(rows, cells, found.as_ref(), most, &mut taken, &checker.time)
                 .map_err(|e| corrupt(py, e))
         })?;
         Ok(taken)
@@ -227,7 +222,7 @@ impl Reservation {
     pub fn covered(&self, view: &View, actual: u64) -> Option<u64> {
         let held = self.held.as_ref()?;
         // In one view a feature has one price.
-        if held.stamp != view.stamp || held.unit == entry::NO_COST {
+        if held.stamp != view.stamp || held.unit == NO_COST {
             return None;
         }
         held.unit
@@ -261,7 +256,7 @@ impl Reservation {
 
 impl Held {
     #[inline(always)]
-    fn new(checker: &Checker, view: &View, held: reserve::Held, unit: u64) -> Held {
+    fn new(checker: &Checker, view: &View, held: fastcheck_core::Held, unit: u64) -> Held {
         // Relaxed: a hint.
         checker.near.store(held.hold.near(), Ordering::Relaxed);
         Held {
@@ -277,7 +272,7 @@ impl Held {
         &self,
         py: Python<'_>,
         view: &View,
-        end: impl FnOnce(Table<'_, MapRegion>, Hold) -> Result<Settle, Corrupt>,
+        end: impl FnOnce(Holds<'_, MapRegion>, Hold) -> Result<Settle, Corrupt>,
     ) -> PyResult<Settle> {
         if view.arena != self.arena {
             return Ok(Settle::Gone);

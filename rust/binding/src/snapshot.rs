@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 use fastcheck_snapshot::catalog_text::CatalogText;
 use fastcheck_snapshot::{Mark, Snapshot, SnapshotWriter};
 use pyo3::prelude::*;

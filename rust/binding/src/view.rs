@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fastcheck_core::arena::View;
-use fastcheck_core::current::Current;
-use fastcheck_core::error::Corrupt;
+use fastcheck_core::{Corrupt, Current, View};
 use pyo3::prelude::*;
 
 use crate::errors::{Class, corrupt, from_core, raise};

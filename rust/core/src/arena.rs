@@ -31,7 +31,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    pub fn new(dir: &Path, arena: u64) -> Segments {
+    pub(crate) fn new(dir: &Path, arena: u64) -> Segments {
         let mapped = (0..SEGMENTS_MAX)
             .map(|_| AtomicPtr::new(std::ptr::null_mut()))
             .collect();
@@ -56,13 +56,18 @@ impl Segments {
 
     /// Maps an existing file.
     #[cold]
-    pub fn map(&self, index: usize) -> Result<&Segment<MapRegion>> {
+    pub(crate) fn map(&self, index: usize) -> Result<&Segment<MapRegion>> {
         let region = MapRegion::open(&cells_path(&self.dir, index), Access::Write)?;
         self.put(index, Segment::open(region, self.arena, index)?)
     }
 
     /// Makes a new file. It gets its name when it is complete.
-    pub fn create(&self, index: usize, cells: usize, holds: usize) -> Result<&Segment<MapRegion>> {
+    pub(crate) fn create(
+        &self,
+        index: usize,
+        cells: usize,
+        holds: usize,
+    ) -> Result<&Segment<MapRegion>> {
         let path = cells_path(&self.dir, index);
         let fresh = path.with_extension("new");
         let _ = std::fs::remove_file(&fresh);
@@ -117,7 +122,7 @@ impl Cells for Segments {
 }
 
 /// `Field::Generation` of an arena that its owner has given up: attach again.
-pub const RETIRED: u64 = u64::MAX;
+pub(crate) const RETIRED: u64 = u64::MAX;
 
 /// A checker's view of an arena: what is current now. A newer one takes its place.
 #[derive(Debug)]

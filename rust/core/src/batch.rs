@@ -10,7 +10,7 @@ use crate::region::Words;
 /// processor's line-fill buffers.
 pub const AHEAD: usize = 16;
 
-/// [`check`] for many customers by number. `each(i, answer)` is called in order.
+/// A check of many customers by number. `each(i, answer)` is called in order.
 pub fn check_numbers<W: Words, C: Cells>(
     g: &Generation<W>,
     cells: &C,

@@ -31,13 +31,13 @@ use crate::region::Region;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words of one cell: a cache line.
-pub const CELL_WORDS: usize = 8;
+pub(crate) const CELL_WORDS: usize = 8;
 /// Bits of a total.
-pub const TOTAL_BITS: u32 = 48;
+pub(crate) const TOTAL_BITS: u32 = 48;
 /// The largest total, and the largest single burn.
-pub const TOTAL_MAX: u64 = (1 << TOTAL_BITS) - 1;
+pub(crate) const TOTAL_MAX: u64 = (1 << TOTAL_BITS) - 1;
 /// In `word`: nothing may be spent any more. In `returned`: nothing may be given back any more.
-pub const CLOSED: u64 = 1 << 63;
+pub(crate) const CLOSED: u64 = 1 << 63;
 const TAG_SHIFT: u32 = TOTAL_BITS;
 const TAG_MASK: u64 = 0x7fff << TAG_SHIFT;
 /// In `limits`: all there is has been lent, so "not enough here" is final.
@@ -79,7 +79,7 @@ pub enum Burn {
 
 /// What an observer sees of an open lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     pub available: u64,
     pub full: bool,
     pub valid_until_ms: u64,
@@ -99,17 +99,17 @@ pub struct Totals {
 }
 
 #[inline(always)]
-pub fn total(word: u64) -> u64 {
+pub(crate) fn total(word: u64) -> u64 {
     word & TOTAL_MAX
 }
 
 #[inline(always)]
-pub fn tag(word: u64) -> u64 {
+pub(crate) fn tag(word: u64) -> u64 {
     (word & TAG_MASK) >> TAG_SHIFT
 }
 
 #[inline(always)]
-pub fn with_tag(word: u64, tag: u64) -> u64 {
+pub(crate) fn with_tag(word: u64, tag: u64) -> u64 {
     (word & !TAG_MASK) | (tag << TAG_SHIFT)
 }
 
@@ -121,7 +121,7 @@ pub fn identity(number: u32, lease: u32) -> u64 {
 impl<'a, R: Region> Cell<'a, R> {
     /// The cell whose eight words start at `at`.
     #[inline(always)]
-    pub fn new(region: &'a R, at: usize) -> core::result::Result<Cell<'a, R>, Corrupt> {
+    pub(crate) fn new(region: &'a R, at: usize) -> core::result::Result<Cell<'a, R>, Corrupt> {
         // One check for all eight words: the last one is in bounds.
         // `at` may come from a hold slot, so the sum is checked as well.
         region.word(at.checked_add(CELL_WORDS - 1).ok_or(Corrupt)?)?;
@@ -183,7 +183,7 @@ impl<'a, R: Region> Cell<'a, R> {
 
     /// What could be spent now. No side effect.
     #[inline(always)]
-    pub fn view(
+    pub(crate) fn view(
         &self,
         expected: u64,
         now_ms: impl FnOnce() -> u64,
@@ -374,7 +374,7 @@ impl<'a, R: Region> Cell<'a, R> {
     }
 
     /// How many units a lease opened now could carry before the cell's totals run out.
-    pub fn headroom(&self) -> core::result::Result<u64, Corrupt> {
+    pub(crate) fn headroom(&self) -> core::result::Result<u64, Corrupt> {
         // Relaxed: an owner's estimate; `open` decides.
         Ok(self.headroom_after(total(self.word()?.load(Ordering::Relaxed)) + 1))
     }

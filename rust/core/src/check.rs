@@ -90,7 +90,7 @@ impl Answer {
     }
 
     /// Whether the age of what is known here decided.
-    pub fn is_stale(self) -> bool {
+    pub(crate) fn is_stale(self) -> bool {
         matches!(self, Answer::AllowedStale | Answer::Stale)
     }
 }
@@ -133,7 +133,7 @@ pub fn find<W: Words>(
 
 /// The same of a row that is known already.
 #[inline(always)]
-pub fn found<W: Words>(
+pub(crate) fn found<W: Words>(
     g: &Generation<W>,
     row: Option<Row>,
     feature: usize,
@@ -176,7 +176,7 @@ impl Found {
 
     /// What the feature's policy makes of an answer from what is too old; `None`: nothing, or it is not too old.
     #[inline(always)]
-    pub fn stale<W: Words>(
+    pub(crate) fn stale<W: Words>(
         &self,
         g: &Generation<W>,
         clock: &impl Freshness,
@@ -205,7 +205,7 @@ impl Found {
 
     /// Why nothing may be burned or held, whatever the balance; `None`: the balance decides.
     #[inline(always)]
-    pub fn barred<W: Words>(
+    pub(crate) fn barred<W: Words>(
         &self,
         g: &Generation<W>,
         clock: &impl Freshness,
@@ -227,7 +227,7 @@ impl Found {
 
     /// The answer where no balance decides; `None` where one does.
     #[inline(always)]
-    pub fn plain(&self) -> Option<Answer> {
+    pub(crate) fn plain(&self) -> Option<Answer> {
         let flags = self.entry.flags;
         if flags & entry::ALLOWED == 0 {
             return Some(if self.row.is_some() {
@@ -249,14 +249,14 @@ impl Found {
 
     /// Cost of one unit; of a feature that only has named quantities, the smallest unit of its pool.
     #[inline(always)]
-    pub fn unit_cost<W: Words>(&self, g: &Generation<W>) -> Result<u64, Corrupt> {
+    pub(crate) fn unit_cost<W: Words>(&self, g: &Generation<W>) -> Result<u64, Corrupt> {
         let cost = self.entry.cost(g.region())?;
         Ok(if cost == entry::NO_COST { 1 } else { cost })
     }
 
     /// What is left in the lease. `None`: no lease.
     #[inline(always)]
-    pub fn view<W: Words, C: Cells>(
+    pub(crate) fn view<W: Words, C: Cells>(
         &self,
         g: &Generation<W>,
         cells: &C,
@@ -272,7 +272,7 @@ impl Found {
 
     /// Entitled, and if countable: are `cost` units left?
     #[inline(always)]
-    pub fn affords<W: Words, C: Cells>(
+    pub(crate) fn affords<W: Words, C: Cells>(
         &self,
         g: &Generation<W>,
         cells: &C,
@@ -320,7 +320,7 @@ impl Found {
 
 /// May this customer do this, and is one unit left?
 #[inline(always)]
-pub fn check<W: Words, C: Cells>(
+pub fn check_named<W: Words, C: Cells>(
     g: &Generation<W>,
     cells: &C,
     customer: &[u8],
@@ -333,7 +333,7 @@ pub fn check<W: Words, C: Cells>(
     }
 }
 
-/// The rest of [`check`], once the entry is found.
+/// The rest of [`check_named`], once the entry is found.
 #[inline(always)]
 pub fn check_found<W: Words, C: Cells>(
     g: &Generation<W>,

@@ -14,7 +14,7 @@ const READY: u64 = u64::from_le_bytes(*b"READY\0\0\0");
 /// Words of the file: one page.
 pub const WORDS: usize = 512;
 /// Changes when the meaning of a word below changes.
-pub const LAYOUT: u64 = 1;
+pub(crate) const LAYOUT: u64 = 1;
 
 /// An epoch changes when a ledger is restored: so often between two loads means a damaged page.
 const AT_ATTEMPTS_MAX: u32 = 100;
@@ -55,7 +55,7 @@ pub enum Field {
 /// What [`Field::Link`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub enum Link {
+pub(crate) enum Link {
     /// The owner has the ledger beside it.
     NoHub = 0,
     Connected = 1,
@@ -81,7 +81,7 @@ impl<R: Region> Control<R> {
     }
 
     /// Checks the page. `path` is for the message when another version of fastcheck wrote it.
-    pub fn open(region: R, path: &Path) -> Result<Control<R>> {
+    pub(crate) fn open(region: R, path: &Path) -> Result<Control<R>> {
         if region.words() < WORDS {
             return Err(Error::Corrupt("the control file is too short"));
         }
@@ -102,7 +102,7 @@ impl<R: Region> Control<R> {
         Ok(c)
     }
 
-    pub fn region(&self) -> &R {
+    pub(crate) fn region(&self) -> &R {
         &self.region
     }
 

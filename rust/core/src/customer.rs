@@ -17,13 +17,13 @@ use crate::error::{Error, Result};
 use crate::key::hash_bytes;
 
 /// `flags`: the customer is gone.
-pub const FLAG_DELETED: u64 = 1;
+pub(crate) const FLAG_DELETED: u64 = 1;
 /// Add-ons of one customer.
-pub const ADDONS_MAX: usize = 1_024;
+pub(crate) const ADDONS_MAX: usize = 1_024;
 /// Overrides of one customer.
-pub const OVERRIDES_MAX: usize = 4_096;
+pub(crate) const OVERRIDES_MAX: usize = 4_096;
 /// Alias keys of one customer.
-pub const ALIASES_MAX: usize = 256;
+pub(crate) const ALIASES_MAX: usize = 256;
 /// Positions that must be there; see the module's text.
 const FIELDS: u32 = 10;
 /// Positions that are read over when a newer hub sends them.
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
 
 /// Which integers a field may be.
 mod num {
-    pub trait FromInt: Sized {
+    pub(super) trait FromInt: Sized {
         fn from_int(value: i64) -> Option<Self>;
     }
     impl FromInt for i64 {
@@ -369,7 +369,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     /// Encodes a record: what the Python side does in `fastcheck.wire`.
-    pub fn encode(c: &Customer<'_>) -> Vec<u8> {
+    pub(crate) fn encode(c: &Customer<'_>) -> Vec<u8> {
         use rmp::encode::*;
         let mut out = Vec::new();
         let some = |out: &mut Vec<u8>, v: Option<i64>| match v {
@@ -432,7 +432,7 @@ pub(crate) mod tests {
         out
     }
 
-    pub fn plain<'a>(number: u32, id: &'a str, plan: &'a str) -> Customer<'a> {
+    pub(crate) fn plain<'a>(number: u32, id: &'a str, plan: &'a str) -> Customer<'a> {
         Customer {
             number,
             id,

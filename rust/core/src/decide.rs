@@ -152,3 +152,7 @@ fn of_names(found: &Found) -> Answer {
         None => Answer::UnknownCustomer,
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -20,7 +20,7 @@ mod layout;
 mod read;
 mod write;
 
-pub use read::{FeatureInfo, Generation, PoolInfo};
+pub use read::Generation;
 pub use write::{Capacity, Plan};
 
 #[cfg(all(test, not(loom)))]

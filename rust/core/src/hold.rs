@@ -216,7 +216,7 @@ impl<R: Region> Evidence<R> for Table<'_, R> {
 
 impl<'a, R: Region> Table<'a, R> {
     /// `count` slots starting at word `at`; slot 0 exists and is never used.
-    pub fn new(region: &'a R, at: usize, count: usize) -> Result<Table<'a, R>, Corrupt> {
+    pub(crate) fn new(region: &'a R, at: usize, count: usize) -> Result<Table<'a, R>, Corrupt> {
         if count == 0 || count > HOLDS_MAX {
             return Err(Corrupt);
         }

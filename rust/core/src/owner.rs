@@ -26,15 +26,14 @@ mod load;
 mod rewrite;
 mod rows;
 
-pub use cells::{Cells, NamedTotals};
-pub use demand::Concerned;
-pub use directory::{Environment, Found};
-pub use rows::Rows;
+pub use cells::NamedTotals;
+pub use directory::{Environment, Inherited};
 
-use cells::Pools;
-use demand::Demand;
+use cells::{Cells, Pools};
+use demand::{Concerned, Demand};
 use directory::Directory;
 use generations::Generations;
+use rows::Rows;
 
 /// Bytes of records put at once: all of them are decoded before the first one is written.
 const PUT_BYTES_MAX: usize = 256 << 20;
@@ -42,7 +41,7 @@ const PUT_BYTES_MAX: usize = 256 << 20;
 /// Rows and cells of a directory. What is about one of the two alone is asked of that one.
 pub struct Owner {
     directory: Arc<Directory>,
-    pub found: Found,
+    pub found: Inherited,
     pub rows: Rows,
     pub cells: Cells,
     /// Set where some of many customers are held.
@@ -93,7 +92,7 @@ impl Owner {
             // Cells that can't be read hold nothing that can be trusted: begin anew, and let the ledger close its leases.
             directory = Arc::new(Directory::make(dir, env)?);
             cells = Cells::none(Arc::clone(&directory), Pools::of(&catalog)?);
-            found = Found::Nothing;
+            found = Inherited::Nothing;
         }
         let demand = match capacity {
             Some(capacity) => Some(Demand::new(&directory, capacity)?),
@@ -109,11 +108,11 @@ impl Owner {
             on_demand: demand.is_some(),
         };
         let mut rows = Rows::new(generations, catalog);
-        if found == Found::Intact && rows.adopt(&cells).is_err() {
-            found = Found::CellsOnly;
+        if found == Inherited::Intact && rows.adopt(&cells).is_err() {
+            found = Inherited::CellsOnly;
         }
         let control = &directory.control;
-        if found == Found::EarlierBoot {
+        if found == Inherited::EarlierBoot {
             // Before the arena is said to be of this boot: a successor of an owner that is killed here must not spend on.
             cells.close_all()?;
             // Counted from another boot: nobody has heard anything since this one.

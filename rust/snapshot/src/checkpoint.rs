@@ -7,8 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use fastcheck_core::customer::Record;
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Record, Result};
 
 use crate::bounds::{CHANGE_BYTES_MAX, RECORDS_BLOCK_BYTES};
 use crate::catalog_text::CatalogText;

@@ -4,7 +4,7 @@
 //! its name. Appends meanwhile: go to the old log, and then to the new one. So both generations have every change up
 //! to the moment the new one counts, and a kill at any point leaves the old one as it was.
 
-use fastcheck_core::error::Result;
+use fastcheck_core::Result;
 
 use crate::checkpoint::{Checkpoint, Current, State};
 use crate::disk;

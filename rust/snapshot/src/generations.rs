@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 
 use crate::disk::{self, failed};
 use crate::log::Whose;

@@ -11,9 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fastcheck_core::customer::Record;
-use fastcheck_core::error::{Error, Result};
-use fastcheck_core::key::{hash_bytes, hash_words};
+use fastcheck_core::{Error, Record, Result, hash_bytes, hash_words};
 
 use crate::bounds::{BLOCK_BYTES_MAX, LOG_BYTES_MAX};
 use crate::catalog_text::CatalogText;

@@ -1,6 +1,6 @@
 //! The log of the generation that a compaction is making: what is appended meanwhile goes there as well.
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 
 use crate::disk;
 use crate::generations::nothing;

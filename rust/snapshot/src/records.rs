@@ -2,8 +2,7 @@
 
 use std::io::{self, Read};
 
-use fastcheck_core::customer::{self, Record};
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Record, Result, each_record};
 
 use crate::bounds::RECORD_BYTES_MAX;
 
@@ -23,7 +22,7 @@ fn bounded(record: Record<'_>) -> Result<Record<'_>> {
 
 /// Hands on every record of a run of bytes, in order; those flagged deleted too.
 pub fn each_in(bytes: &[u8], each: &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()> {
-    customer::each(bytes).try_for_each(|record| each(bounded(record?)?))
+    each_record(bytes).try_for_each(|record| each(bounded(record?)?))
 }
 
 /// The same of a stream. `failed` says what an error of the stream is.
@@ -41,7 +40,7 @@ pub fn each_of(
             .take(want)
             .read_to_end(&mut buffer)
             .map_err(&failed)? as u64;
-        let mut records = customer::each(&buffer);
+        let mut records = each_record(&buffer);
         while let Some(record) = records.next() {
             match record {
                 Ok(record) => each(bounded(record)?)?,

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::customer::Record;
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Record, Result};
 
 use crate::bounds::{FILE_BYTES_MAX, WINDOW_LOG_MAX};
 use crate::catalog_text::CatalogText;

@@ -1,7 +1,6 @@
 //! One generation of a checkpoint as it is at one moment: base and log, merged while they are read.
 
-use fastcheck_core::customer::Record;
-use fastcheck_core::error::Result;
+use fastcheck_core::{Record, Result};
 
 use crate::disk::damaged;
 use crate::header::Mark;

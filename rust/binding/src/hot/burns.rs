@@ -1,6 +1,6 @@
 //! `consume` and `decide`.
 
-use fastcheck_core::amount::Amount;
+use fastcheck_core::Amount;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;

@@ -1,7 +1,6 @@
 //! `check`: from what is remembered of both strings, then from the rows, then with all there is.
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Till};
+use fastcheck_core::{Till, View, check_fast};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -35,7 +34,7 @@ pub(super) unsafe extern "C" fn check(
             && let Some(index) = checker.identities.feature(view, feature)
             && let Some(seen) = checker.identities.customer(view, customer)
             && seen.entries_at != 0
-            && let Some(answer) = check::check_fast(&view.rows, seen.entries_at, index)
+            && let Some(answer) = check_fast(&view.rows, seen.entries_at, index)
         {
             return boolean(answer);
         }
@@ -155,7 +154,7 @@ pub(super) fn answer_plain(
     feature: usize,
     till: impl FnOnce() -> Option<Till>,
 ) -> Option<bool> {
-    match check::check_fast(&view.rows, entries_at, feature) {
+    match check_fast(&view.rows, entries_at, feature) {
         Some(answer) => Some(answer),
         None => till()?.check(&*view.cells, &checker.time),
     }

@@ -1,6 +1,6 @@
 //! `Handle.check` and `Handle.consume`.
 
-use fastcheck_core::amount::Amount;
+use fastcheck_core::Amount;
 use pyo3::ffi;
 use pyo3::prelude::*;
 

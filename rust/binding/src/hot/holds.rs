@@ -1,6 +1,6 @@
 //! `reserve` and `Reservation.commit`.
 
-use fastcheck_core::amount::Amount;
+use fastcheck_core::Amount;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;

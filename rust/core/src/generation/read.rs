@@ -25,7 +25,7 @@ pub struct FeatureInfo {
 
 /// A pool as answers need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolInfo {
+pub(crate) struct PoolInfo {
     pub scale: u8,
     /// Hash of the pool's name: what a cell is checked against.
     pub id: u64,
@@ -57,7 +57,7 @@ pub struct Generation<R: Words> {
 
 impl<R: Words> Generation<R> {
     /// Opens and checks a file that `format` wrote. Cost: the header and the catalog part, not the rows.
-    pub fn open(region: R, arena: u64, generation: u64) -> Result<Generation<R>> {
+    pub(crate) fn open(region: R, arena: u64, generation: u64) -> Result<Generation<R>> {
         // Relaxed (all): the file was complete before its number was published; the caller read that with Acquire.
         let get = |i| region.load(i, Ordering::Relaxed);
         if get(field::MAGIC)? != MAGIC {
@@ -132,10 +132,6 @@ impl<R: Words> Generation<R> {
     #[inline(always)]
     pub fn pools(&self) -> usize {
         self.pools
-    }
-
-    pub fn features(&self) -> usize {
-        self.features
     }
 
     #[inline(always)]
@@ -247,7 +243,7 @@ impl<R: Words> Generation<R> {
         Ok(names)
     }
 
-    pub fn pool_info(&self, pool: usize) -> std::result::Result<PoolInfo, Corrupt> {
+    pub(crate) fn pool_info(&self, pool: usize) -> std::result::Result<PoolInfo, Corrupt> {
         if pool >= self.pools {
             return Err(Corrupt);
         }
@@ -269,7 +265,7 @@ impl<R: Words> Generation<R> {
     }
 
     /// The pool whose name hashes to `id`.
-    pub fn pool_by_id(&self, id: u64) -> std::result::Result<Option<usize>, Corrupt> {
+    pub(crate) fn pool_by_id(&self, id: u64) -> std::result::Result<Option<usize>, Corrupt> {
         for pool in 0..self.pools {
             if self.pool_info(pool)?.id == id {
                 return Ok(Some(pool));
@@ -362,7 +358,7 @@ impl<R: Words> Generation<R> {
 
     /// Hints where a customer's word is, for batches.
     #[inline(always)]
-    pub fn prefetch_number(&self, number: u32) {
+    pub(crate) fn prefetch_number(&self, number: u32) {
         let at = if self.on_demand {
             self.number_start(number)
         } else {
@@ -405,7 +401,7 @@ impl<R: Words> Generation<R> {
 
     /// Where a customer's row is: words from the heap's start, zero for none.
     #[inline(always)]
-    pub fn place(&self, number: u32) -> std::result::Result<u64, Corrupt> {
+    pub(crate) fn place(&self, number: u32) -> std::result::Result<u64, Corrupt> {
         if self.on_demand {
             return self.place_hashed(number);
         }
@@ -418,13 +414,13 @@ impl<R: Words> Generation<R> {
     }
 
     #[inline(always)]
-    pub fn prefetch_row(&self, place: u64) {
+    pub(crate) fn prefetch_row(&self, place: u64) {
         self.region
             .prefetch(self.heap_at.wrapping_add(place as usize));
     }
 
     #[inline(always)]
-    pub fn row_at(&self, place: u64) -> std::result::Result<Option<Row>, Corrupt> {
+    pub(crate) fn row_at(&self, place: u64) -> std::result::Result<Option<Row>, Corrupt> {
         if place == 0 {
             return Ok(None);
         }
@@ -434,13 +430,16 @@ impl<R: Words> Generation<R> {
     }
 
     #[inline(always)]
-    pub fn by_number(&self, number: u32) -> std::result::Result<Option<Row>, Corrupt> {
+    pub(crate) fn by_number(&self, number: u32) -> std::result::Result<Option<Row>, Corrupt> {
         self.row_at(self.place(number)?)
     }
 
     /// The entry a customer without a row has of a feature: the catalog's default.
     #[inline(always)]
-    pub fn default_entry(&self, feature: usize) -> std::result::Result<entry::Entry, Corrupt> {
+    pub(crate) fn default_entry(
+        &self,
+        feature: usize,
+    ) -> std::result::Result<entry::Entry, Corrupt> {
         let profile = self.heap_at + self.defaults;
         entry::Entry::load(
             &self.region,
@@ -450,7 +449,7 @@ impl<R: Words> Generation<R> {
     }
 
     /// The number of slots in use, and of all.
-    pub fn load_factor(&self) -> std::result::Result<(usize, usize), Corrupt> {
+    pub(crate) fn load_factor(&self) -> std::result::Result<(usize, usize), Corrupt> {
         // Relaxed: a figure for the owner and for status.
         Ok((
             self.region.load(field::SLOTS_USED, Ordering::Relaxed)? as usize,
@@ -459,7 +458,7 @@ impl<R: Words> Generation<R> {
     }
 
     /// Calls `each` with every row that a slot points to.
-    pub fn for_each_row(&self, mut each: impl FnMut(Row) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each_row(&self, mut each: impl FnMut(Row) -> Result<()>) -> Result<()> {
         for i in 0..self.slots {
             // Acquire: as in `find`.
             let slot = self.region.load(self.slots_at + i, Ordering::Acquire)?;

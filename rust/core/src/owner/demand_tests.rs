@@ -308,7 +308,7 @@ impl Running {
             Step::Reopen => {
                 self.owner = None;
                 let owner = open(self.dir.path(), CAPACITY);
-                assert_eq!(owner.found, Found::Intact);
+                assert_eq!(owner.found, Inherited::Intact);
                 self.owner = Some(owner);
             }
         }
@@ -365,14 +365,15 @@ impl Running {
             let expected = here.then_some(number);
             assert_eq!(lookup(view, &record.id), expected, "{}", record.id);
             let at = At(NOW_MS);
-            let answer = check::check(&view.rows, &*view.cells, record.id.as_bytes(), b"sso", &at);
+            let answer =
+                check::check_named(&view.rows, &*view.cells, record.id.as_bytes(), b"sso", &at);
             let entitled = match (here, record.plan) {
                 (false, _) => Answer::UnknownCustomer,
                 (true, Some((0, _))) => Answer::NotEntitled,
                 (true, _) => Answer::Allowed,
             };
             assert_eq!(answer, Ok(entitled));
-            let model = check::check(
+            let model = check::check_named(
                 &view.rows,
                 &*view.cells,
                 record.id.as_bytes(),
@@ -507,13 +508,13 @@ fn rows_of_the_other_mode_are_not_adopted() {
     drop(owner);
     assert_eq!(
         open(dir.path(), 200).found,
-        Found::Intact,
+        Inherited::Intact,
         "another capacity will do"
     );
     let catalog = testing::plain_catalog();
     let all = || Owner::open(dir.path(), catalog.clone(), 11, environment(5)).unwrap();
     let mut owner = all();
-    assert_eq!(owner.found, Found::CellsOnly);
+    assert_eq!(owner.found, Inherited::CellsOnly);
     assert!(!touched_path(dir.path()).exists());
     owner
         .load([&customer(1, 1).bytes()[..]], 1, 1, NOW_MS)
@@ -522,8 +523,8 @@ fn rows_of_the_other_mode_are_not_adopted() {
     assert!(owner.put_held(&[], 1, 2, NOW_MS).is_err());
     assert!(owner.evict(0).is_err());
     drop(owner);
-    assert_eq!(all().found, Found::Intact);
-    assert_eq!(open(dir.path(), 100).found, Found::CellsOnly);
+    assert_eq!(all().found, Inherited::Intact);
+    assert_eq!(open(dir.path(), 100).found, Inherited::CellsOnly);
 }
 
 #[test]
@@ -581,7 +582,7 @@ fn a_number_that_a_killed_owner_published_without_its_key_counts_for_nothing() {
         drop(owner);
 
         let mut owner = open();
-        assert_eq!(owner.found, Found::Intact);
+        assert_eq!(owner.found, Inherited::Intact);
         assert!(
             View::attach(dir.path())
                 .unwrap()
@@ -594,7 +595,7 @@ fn a_number_that_a_killed_owner_published_without_its_key_counts_for_nothing() {
         let sum = hash_bytes(&customer(1, 1).bytes()).wrapping_add(hash_bytes(&record.bytes()));
         assert_eq!((owner.rows.digest(), owner.rows.customers()), (sum, 2));
         drop(owner);
-        assert_eq!(open().found, Found::Intact);
+        assert_eq!(open().found, Inherited::Intact);
     }
 }
 
@@ -641,7 +642,7 @@ proptest! {
             }
         }
         let mut owner = open(dir.path(), 100);
-        if owner.found != Found::Intact {
+        if owner.found != Inherited::Intact {
             owner.load([], 1, 2, NOW_MS).unwrap();
         }
         owner.put_found(&customer(31, 1).bytes(), NOW_MS).unwrap();

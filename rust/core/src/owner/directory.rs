@@ -21,9 +21,9 @@ pub struct Environment {
     pub steady_ms: u64,
 }
 
-/// What was found when the owner came.
+/// What an owner that comes finds: what its predecessor left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Inherited {
     /// Nothing, or what was there was damaged and has been set aside.
     Nothing,
     /// Cells of this boot; rows of this catalog, up to `seq`.
@@ -45,20 +45,20 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Adopts the arena in `path`, or makes one. What is found is as the control page says; rows and cells are not read.
-    pub(super) fn open(path: &Path, env: Environment) -> Result<(Directory, Found)> {
+    pub(super) fn open(path: &Path, env: Environment) -> Result<(Directory, Inherited)> {
         match adopt_control(path) {
             Ok(control) => {
                 let found = if control.get(Field::Boot)? == env.boot {
-                    Found::Intact
+                    Inherited::Intact
                 } else {
-                    Found::EarlierBoot
+                    Inherited::EarlierBoot
                 };
                 Ok((Directory::of(path, control)?, found))
             }
             Err(e @ (Error::Io { .. } | Error::Layout { .. })) if control_path(path).exists() => {
                 Err(e)
             }
-            Err(_) => Ok((Directory::make(path, env)?, Found::Nothing)),
+            Err(_) => Ok((Directory::make(path, env)?, Inherited::Nothing)),
         }
     }
 

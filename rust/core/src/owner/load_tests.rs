@@ -20,7 +20,7 @@ fn open(dir: &Path) -> Owner {
 
 fn seats(dir: &Path, id: &str) -> Answer {
     let view = View::attach(dir).unwrap();
-    check::check(
+    check::check_named(
         &view.rows,
         &*view.cells,
         id.as_bytes(),

@@ -62,7 +62,7 @@ fn lease(number: u32, lease: u32, granted: u64) -> Lease {
 }
 
 fn answer(view: &View, id: &str, feature: &str, at: i64) -> Answer {
-    check::check(
+    check::check_named(
         &view.rows,
         &*view.cells,
         id.as_bytes(),
@@ -157,7 +157,7 @@ proptest! {
         let digest = owner.rows.digest();
         drop(owner);
         let mut owner = open_with(dir.path(), &catalog).unwrap();
-        prop_assert_eq!((owner.found, owner.rows.digest(), owner.rows.customers()), (Found::Intact, digest, 3));
+        prop_assert_eq!((owner.found, owner.rows.digest(), owner.rows.customers()), (Inherited::Intact, digest, 3));
         agree_at_all_instants(dir.path(), &catalog, &then);
 
         // The digest is that of the records alone, whatever way they came.
@@ -181,7 +181,7 @@ fn arena() -> (TempDir, Vec<Record>) {
     special.overrides = vec![(3, Setting::Text("for ever".into()), None, None)];
     let records = vec![acme(), trial, special];
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::Nothing);
+    assert_eq!(owner.found, Inherited::Nothing);
     owner.load([&bytes(&records)[..]], 1, 1, NOW_MS).unwrap();
     owner.open_cell(CREDITS, lease(1, 1, 100)).unwrap();
     assert_eq!(
@@ -204,7 +204,7 @@ fn spent(owner: &mut Owner) -> Vec<(u32, u64, bool)> {
 fn an_arena_is_adopted_as_it_was_left() {
     let (dir, records) = arena();
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::Intact);
+    assert_eq!(owner.found, Inherited::Intact);
     assert_eq!(spent(&mut owner), [(1, 30, false)]);
     agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     // And it goes on: aliases are known, leases can be raised, closed and opened again.
@@ -237,7 +237,7 @@ fn rows_of_another_catalog_are_left_and_cells_kept() {
         environment(BOOT, 5),
     )
     .unwrap();
-    assert_eq!(owner.found, Found::CellsOnly);
+    assert_eq!(owner.found, Inherited::CellsOnly);
     assert_eq!(spent(&mut owner), [(1, 30, false)]);
     owner.load([&bytes(&records)[..]], 1, 2, NOW_MS).unwrap();
     let view = View::attach(dir.path()).unwrap();
@@ -257,7 +257,7 @@ fn cells_of_an_earlier_boot_are_found_to_be_settled() {
         environment(BOOT + 1, 5),
     )
     .unwrap();
-    assert_eq!(owner.found, Found::EarlierBoot);
+    assert_eq!(owner.found, Inherited::EarlierBoot);
     let totals = owner.cells.close(1, CREDITS, 1).unwrap().unwrap();
     assert_eq!(
         (totals.spent, totals.returned, totals.closed),
@@ -278,7 +278,7 @@ fn cells_of_an_earlier_boot_are_found_to_be_settled() {
         )
         .unwrap()
         .found,
-        Found::Intact
+        Inherited::Intact
     );
 }
 
@@ -317,7 +317,7 @@ fn a_retired_arena_can_be_owned_again() {
     assert!(!view.is_current());
     drop(owner);
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::CellsOnly);
+    assert_eq!(owner.found, Inherited::CellsOnly);
     owner.load([&bytes(&records)[..]], 1, 2, NOW_MS).unwrap();
     assert!(
         !view.is_current(),
@@ -327,7 +327,7 @@ fn a_retired_arena_can_be_owned_again() {
     assert_eq!(answer(&view, "acme", "export", NOW_MS), Answer::Allowed);
     owner.put(&records[0].bytes(), 1, 3, NOW_MS).unwrap();
     drop(owner);
-    assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+    assert_eq!(open(dir.path()).unwrap().found, Inherited::Intact);
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_lease_opened_before_its_row_was_published_is_found_by_the_successor() {
     assert_eq!(burn(&view, &acme.id, 1), Answer::NoLease);
     drop(owner);
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::Intact);
+    assert_eq!(owner.found, Inherited::Intact);
     assert_eq!(
         burn(&view.refreshed().unwrap(), &acme.id, 1),
         Answer::Allowed
@@ -392,7 +392,7 @@ fn a_deleted_customer_is_unknown_under_all_its_keys() {
     assert_eq!((owner.rows.digest(), owner.rows.customers()), (before, 3));
     agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     drop(owner);
-    assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+    assert_eq!(open(dir.path()).unwrap().found, Inherited::Intact);
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn a_customer_is_not_found_by_an_id_it_had_before() {
     );
     agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     drop(owner);
-    assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+    assert_eq!(open(dir.path()).unwrap().found, Inherited::Intact);
 }
 
 #[test]
@@ -581,7 +581,7 @@ fn survives(dir: &Path, records: &[Record], what: &str) {
         Err(e) => panic!("{what}: {e}"),
     };
     let _ = owner.cells.sweep(NOW_MS as u64, |_, _| false);
-    if owner.found != Found::Intact {
+    if owner.found != Inherited::Intact {
         owner
             .load([&bytes(records)[..]], 1, 9, NOW_MS)
             .unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -993,7 +993,7 @@ impl Running {
             Step::Reopen => {
                 self.owner = None;
                 let owner = open_with(self.dir.path(), &self.catalog).unwrap();
-                assert_eq!(owner.found, Found::Intact);
+                assert_eq!(owner.found, Inherited::Intact);
                 self.owner = Some(owner);
             }
         }
