@@ -91,7 +91,7 @@ def put(machine: Machine, id: str = "acme", plan: str | None = "pro", **fields: 
 
 
 def grant(machine: Machine, amount: Any, **terms: Any) -> str:
-    return machine.owner.grant(make_grant("acme", "ai_credits", amount, **terms)).id
+    return str(machine.owner.grant(make_grant("acme", "ai_credits", amount, **terms)).id)
 
 
 def test_a_grant_is_spendable_when_it_returns(machine: Machine) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import psycopg
 import pytest
 from sqlalchemy import Connection

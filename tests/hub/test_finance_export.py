@@ -76,7 +76,7 @@ class Ledger:
             del self.leases[key]
 
     def give(self, customer: str, pool: str, credits: int, **fields: Any) -> str:
-        return self.service.grant(make_grant(customer, pool, credits, **fields)).grant.id
+        return str(self.service.grant(make_grant(customer, pool, credits, **fields)).grant.id)
 
     def rows(self, since: int | None = None, until: int | None = None) -> Rows:
         """The tables of a period, reconciled."""
@@ -309,7 +309,7 @@ def test_the_files_hold_the_rows_and_only_their_owner_reads_them(ledger: Ledger,
 
 
 def test_parquet_says_the_same_as_csv(ledger: Ledger, tmp_path: Path) -> None:
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     ledger.put("acme")
     ledger.give("acme", "ai_credits", 7, cost=(99, "EUR"))

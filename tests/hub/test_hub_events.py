@@ -48,7 +48,7 @@ def service(any_store: Store, clock: ManualClock) -> Service:
 
 
 def grant(service: Service, amount: Any, pool: str = "ai_credits", **terms: Any) -> str:
-    return service.grant(make_grant("acme", pool, amount, **terms)).grant.id
+    return str(service.grant(make_grant("acme", pool, amount, **terms)).grant.id)
 
 
 def totals(terms: Terms, spent: int, returned: int = 0, *, final: bool = False) -> Totals:

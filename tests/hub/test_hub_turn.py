@@ -46,7 +46,7 @@ def put(service: Service, id: str = "acme", plan: str | None = "free") -> int:
 
 
 def grant(service: Service, amount: int, id: str = "acme", **terms: Any) -> str:
-    return service.grant(make_grant(id, "ai_credits", amount, **terms)).grant.id
+    return str(service.grant(make_grant(id, "ai_credits", amount, **terms)).grant.id)
 
 
 def test_an_expiry_is_booked_at_its_instant_though_nobody_looks(

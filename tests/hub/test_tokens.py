@@ -33,7 +33,7 @@ def hub(any_store: Store, clock: ManualClock) -> Service:
 
 def made(hub: Service, *scopes: str, **terms: object) -> tuple[str, str]:
     """(text, id) of a new token."""
-    token = hub.make_token("ci", scopes or ("stream",), environment=LIVE, by=ME, **terms)  # type: ignore[arg-type]
+    token = hub.make_token("ci", scopes or ("stream",), environment=LIVE, by=ME, **terms)
     assert token.token is not None
     return token.token, token.state.id
 
@@ -192,7 +192,7 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     asked = {"name": "t", "scopes": ["stream"], "environment": LIVE, **wrong}
     with pytest.raises(error, match=match):
-        service.make_token(**asked)  # type: ignore[arg-type]
+        service.make_token(**asked)
     assert service.list_tokens().items == ()
 
 
