@@ -24,9 +24,9 @@ from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.wire.answers import from_plain, to_plain
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
-from fastcheck.wire.json import Shape, read, shape, write
+from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.names import name, note
-from fastcheck.wire.operation import Request
+from fastcheck.wire.operation import Operation, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.packing import pack, unpack
 
@@ -215,9 +215,8 @@ class Core:
 
         if by.key is None:
             return self._run(job, by, exclusive=case.exclusive)
-        of: Shape = shape(row.answer)
         body = pack([row.name, write(asked, shape(row.request))])
-        return self._run(self._once(by.key, body, job, of, case.kept), by, exclusive=case.exclusive)
+        return self._run(self._once(by.key, body, job, row, case.kept), by, exclusive=case.exclusive)
 
     def concerns(self, request: Request[Any]) -> Concerns:
         """Whose leases a request concerns. Raises as its use case does for what is not there."""
@@ -233,12 +232,12 @@ class Core:
         key: str,
         body: bytes,
         job: Callable[[Call], Done[Answer]],
-        of: Shape,
+        row: Operation[Answer],
         kept: Callable[[Answer], Answer],
     ) -> Callable[[Call], Done[Answer]]:
         """A change that is made once: asked again with the same body, it is answered as it was then; with
         another body it is a `Conflict`. The key and the answer are stored with the change itself."""
-        digest = hashlib.sha256(body).digest()
+        digest, of = hashlib.sha256(body).digest(), shape(row.answer)
 
         def once(call: Call) -> Done[Answer]:
             known = call.books.answered(key)
@@ -250,7 +249,8 @@ class Core:
                 raise Conflict(
                     f"the idempotency key {key!r:.80} was used for another request: take a new key"
                 )
-            return Done(read(unpack(known[1]), of), Effects())
+            # What the lease gained was told with the first answer, which may be lost: it is lent anew.
+            return Done(read(unpack(known[1]), of), Effects(reopen=row.touches is Touches.RAISES))
 
         return once
 
