@@ -17,11 +17,11 @@ from fastcheck.hub.catalog.subscription import period_end
 from fastcheck.hub.service import Totals
 from fastcheck.ledger.periods import DAY_MS, Span, Unit, add
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.plan_change_requests import after, destination, migrate, move_customers
 from fastcheck.wire.record import CustomerRecord
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import DOCUMENT, FakeCatalog
 from rig.instants import MAY_2024_MS
+from rig.requests import after, destination, migrate, move_customers, put_customer, put_override
 from rig.serving import Service
 
 JUNE_2024_MS = MAY_2024_MS + 31 * DAY_MS
