@@ -27,9 +27,10 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
+from fastcheck.wire.operations.customers import Addon, PutCustomer
 from fastcheck.wire.operations.features import Explain
 from fastcheck.wire.operations.grants import MakeGrant
-from fastcheck.wire.requests import put_customer, put_override
+from fastcheck.wire.operations.overrides import PutOverride
 
 ENTRIES = 10_000
 ROUNDS = 200
@@ -61,16 +62,15 @@ class History:
             if kind in (0, 5, 10, 15):
                 self._put(place)
             elif kind in (3, 13):
-                self.service.put_override(put_override(KEY, "seats", place))
+                self.service.ask(PutOverride(KEY, "seats", value=place))
             elif kind == 7:
                 self._grant(place)
             else:
                 self._settle()
 
     def _put(self, place: int) -> None:
-        addons = {"seats_pack": place % 9 + 1}
-        request = put_customer(KEY, plan="pro", aliases=[f"alias-{place}"], addons=addons)
-        self.service.put_customers([request])
+        addons = {"seats_pack": Addon(place % 9 + 1)}
+        self.service.ask(PutCustomer(KEY, plan="pro", aliases=(f"alias-{place}",), addons=addons))
 
     def _grant(self, place: int) -> None:
         ends_at = None if place % 3 else self.clock.now_ms() + self._rng.randrange(1, 90) * DAY_MS

@@ -20,12 +20,11 @@ from fastcheck.host.embedded.owner import SPENT_MAX
 from fastcheck.host.given_catalog import GivenCatalog
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import put_customer, put_override
 from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.owning import Owner
-from rig.requests import make_grant, put_top_up
+from rig.requests import make_grant, put_customer, put_override, put_top_up
 from rig.samples import sample
 from rig.serving import Service
 
@@ -87,7 +86,8 @@ def machine(tmp_path: Path) -> Any:
 
 
 def put(machine: Machine, id: str = "acme", plan: str | None = "pro", **fields: Any) -> int:
-    return machine.owner.put_customers([put_customer(id, plan=plan, **fields)])
+    changed: int = machine.owner.put_customers([put_customer(id, plan=plan, **fields)])
+    return changed
 
 
 def grant(machine: Machine, amount: Any, **terms: Any) -> str:

@@ -18,11 +18,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance, unsuppor
 
 from fastcheck.clock import ManualClock
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import put_customer
-from fastcheck.wire.segment_requests import put_members
 from rig.hub_api import CATALOG, make_app, make_service
 from rig.instants import MAY_2024_MS
-from rig.requests import make_grant, reserve
+from rig.requests import make_grant, put_customer, put_members, reserve
 from rig.samples import sample
 from rig.serving import Service
 

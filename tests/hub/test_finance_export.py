@@ -25,9 +25,8 @@ from fastcheck.hub.service import Totals as Settled
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
-from rig.requests import make_grant
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
 from rig.serving import Service
 

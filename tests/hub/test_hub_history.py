@@ -17,9 +17,8 @@ from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.use_cases.accounts import RECORD_MS
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.answers import Explanation
-from fastcheck.wire.requests import put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
-from rig.requests import make_grant
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
 from rig.serving import Service
 

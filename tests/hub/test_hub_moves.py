@@ -17,12 +17,10 @@ from fastcheck.hub.catalog.subscription import period_end
 from fastcheck.hub.service import Totals
 from fastcheck.ledger.periods import DAY_MS, Span, Unit, add
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.plan_change_requests import after, destination, migrate, move_customers
 from fastcheck.wire.record import CustomerRecord
-from fastcheck.wire.requests import put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog
 from rig.instants import MAY_2024_MS
-from rig.requests import make_grant
+from rig.requests import after, destination, make_grant, migrate, move_customers, put_customer, put_override
 from rig.serving import Service
 
 JUNE_2024_MS = MAY_2024_MS + 31 * DAY_MS

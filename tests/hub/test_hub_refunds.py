@@ -18,8 +18,7 @@ from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import put_customer
-from rig.requests import make_grant, make_refund
+from rig.requests import make_grant, make_refund, put_customer
 from rig.samples import examples
 from rig.serving import Service
 

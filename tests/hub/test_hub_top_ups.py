@@ -16,10 +16,9 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.topup import month_starts_at
-from fastcheck.wire.requests import put_customer
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
-from rig.requests import make_grant, put_top_up
+from rig.requests import make_grant, put_customer, put_top_up
 from rig.samples import examples
 from rig.serving import Service
 

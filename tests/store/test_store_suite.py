@@ -28,9 +28,8 @@ from fastcheck.ledger.model import Account, Cost, Grant, GrantKind, Holding, Rol
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.postings import conserved
 from fastcheck.wire.record import CustomerRecord, pack_record
-from fastcheck.wire.requests import put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
-from rig.requests import make_grant
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
 from rig.serving import Service
 

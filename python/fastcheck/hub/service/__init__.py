@@ -15,9 +15,7 @@ from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
 from fastcheck.hub.service.finance import Finance
 from fastcheck.hub.service.leases import Leases
-from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
-from fastcheck.hub.service.segments import Segments
 from fastcheck.hub.service.spending import Spending
 from fastcheck.hub.service.streaming import Changes, FoundRecords, Position, Streaming
 from fastcheck.hub.service.tokens import Tokens
@@ -26,24 +24,11 @@ from fastcheck.hub.service.webhooks import Webhooks
 from fastcheck.hub.store.statements import LoggedChange
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.epochs import Beyond
-from fastcheck.hub.use_cases.plan_changes import Moved
 from fastcheck.hub.use_cases.transaction import Changed
 
 
 class Service(
-    Customers,
-    Plans,
-    Segments,
-    Leases,
-    Spending,
-    Events,
-    Records,
-    Finance,
-    Epochs,
-    Webhooks,
-    TopUps,
-    Streaming,
-    Tokens,
+    Customers, Leases, Spending, Events, Records, Finance, Epochs, Webhooks, TopUps, Streaming, Tokens
 ):
     """The use cases over one store."""
 
@@ -55,7 +40,6 @@ __all__ = [
     "Done",
     "FoundRecords",
     "LoggedChange",
-    "Moved",
     "News",
     "Position",
     "Service",

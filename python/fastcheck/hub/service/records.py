@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fastcheck.hub.service.core import Core
-from fastcheck.hub.use_cases.customers import RECORDS_PER_CHUNK
+from fastcheck.hub.use_cases.rewriting import RECORDS_PER_CHUNK
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.packing import pack
 

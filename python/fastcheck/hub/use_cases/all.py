@@ -8,12 +8,16 @@ from fastcheck.hub.use_cases import (
     audit,
     balances,
     caps,
+    customers,
     epochs,
     events,
     features,
     grants,
+    overrides,
+    plan_changes,
     refunds,
     reservations,
+    segments,
     tokens,
     top_ups,
     usage,
@@ -38,6 +42,10 @@ _ALL: Final[tuple[UseCase[Any], ...]] = (
     *events.USE_CASES,
     *tokens.USE_CASES,
     *usage.USE_CASES,
+    *customers.USE_CASES,
+    *overrides.USE_CASES,
+    *plan_changes.USE_CASES,
+    *segments.USE_CASES,
 )
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 

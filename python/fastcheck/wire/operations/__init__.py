@@ -11,12 +11,16 @@ from fastcheck.wire.operations import (
     audit,
     balances,
     caps,
+    customers,
     epochs,
     events,
     features,
     grants,
+    overrides,
+    plan_changes,
     refunds,
     reservations,
+    segments,
     tokens,
     top_ups,
     usage,
@@ -25,8 +29,8 @@ from fastcheck.wire.operations import (
 )
 
 SUBJECTS = (
-    grants, balances, top_ups, features, caps, refunds, reservations, usage, usage_records, events, webhooks,
-    audit, epochs, tokens,
+    customers, overrides, plan_changes, segments, grants, balances, top_ups, features, caps, refunds,
+    reservations, usage, usage_records, events, webhooks, audit, epochs, tokens,
 )  # fmt: skip
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)

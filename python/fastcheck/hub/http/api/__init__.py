@@ -8,7 +8,7 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 
 from fastcheck.clock import Clock, SystemClock
-from fastcheck.hub.http.api import customers, finance, plans, records, segments
+from fastcheck.hub.http.api import finance, records
 from fastcheck.hub.http.api.documented import REFUSALS
 from fastcheck.hub.http.api.openapi import describe
 from fastcheck.hub.http.bounds import Bounds
@@ -22,7 +22,7 @@ THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-for one in (customers, plans, segments, records, finance):
+for one in (records, finance):
     router.include_router(one.router)
 
 
