@@ -12,6 +12,8 @@ from fastcheck.wire.answers import GrantState
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.operation import Operation, Request
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.grants import MakeGrant
 
 
 class Gained(NamedTuple):
@@ -36,7 +38,6 @@ CALLED = {
 """Operations that tests call by a shorter name."""
 
 BARE: dict[str, Callable[[Done[Any]], Any]] = {
-    "make_grant": _gained,
     "refund": _gained,
     "list_grants": lambda done: list(done.answer.items),
     "list_top_ups": lambda done: list(done.answer.items),
@@ -57,6 +58,17 @@ def request_of(row: Operation[Any], args: tuple[Any, ...], options: dict[str, An
 
 class Service(real.Service):
     """The real service; methods that it has not are operations."""
+
+    def set_catalog(
+        self, catalog: Any, source: bytes, filename: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
+    ) -> bool:
+        """Puts a catalog in force; a fake one with `{}` for its text has another."""
+        text = catalog.source() if source == b"{}" else source
+        return self.run(SetCatalog(text, filename), by, finals).answer.changed
+
+    def grant(self, request: MakeGrant, *, totals: Totals | None = None, by: By = ANYBODY) -> Gained:
+        """Puts units into a pool; a test may break it."""
+        return _gained(self.run(request, by, () if totals is None else (totals,)))
 
     def __getattr__(self, name: str) -> Any:
         row = _row(name)

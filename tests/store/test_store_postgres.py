@@ -200,7 +200,7 @@ def test_two_processes_that_begin_at_once_make_the_tables_once(postgres_url: str
     code = textwrap.dedent(
         """
         import sys
-        from fastcheck.hub.store.books import Books
+        from fastcheck.hub.store.statements import Books
         from fastcheck.hub.store.postgres import PostgresStore
         print("ready", flush=True)
         sys.stdin.readline()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from fastcheck.hub_client.exchange import Reply, Request, document
@@ -20,6 +20,7 @@ from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, SetCatalog
 from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
 from fastcheck.wire.requests import PutCustomer, PutOverride, UsageEvent
 from fastcheck.wire.segment_requests import PutMembers
@@ -38,6 +39,9 @@ class Routed(NamedTuple):
 def routed(request: Asked[Answer], by: By) -> Routed:
     """An operation as its row says."""
     row = OPERATIONS.of(request)
+    by_hand = _BY_HAND.get(type(request))
+    if by_hand is not None:
+        return by_hand(request, by)
     plain = write(request, shape(row.request))
     where = path_of(row.path, plain)
     given = {name: value for name, value in plain.items() if name not in row.in_path}
@@ -52,6 +56,29 @@ def routed(request: Asked[Answer], by: By) -> Routed:
     keyed = row.repeat is Repeat.KEYED
     sent = change(row.method, where, given or None, by, keyed=keyed)
     return Routed(replace(sent, repeatable=row.repeat is not Repeat.NEVER), take)
+
+
+def _asked(request: SetCatalog | CheckCatalog, by: By) -> Routed:
+    row = OPERATIONS.of(request)
+    headers = change(row.method, "", None, by).headers if row.changes else {}
+    named = {**headers, "Content-Type": "application/yaml", FILENAME: encoded(request.filename)}
+    return Routed(Request(row.method, path_of(row.path, {}), request.source, named), of(row.answer))
+
+
+def _told(request: GetCatalog, by: By) -> Routed:
+    def text(reply: Reply) -> shapes.CatalogText:
+        filename = unquote(reply.headers.get(FILENAME.lower(), ""))
+        return shapes.CatalogText(reply.body, filename, reply.headers.get("etag", "").strip('"'))
+
+    return Routed(get(path("catalog")), text)
+
+
+_BY_HAND: Final[Mapping[type[Asked[Any]], Callable[[Any, By], Routed]]] = {
+    GetCatalog: _told,
+    SetCatalog: _asked,
+    CheckCatalog: _asked,
+}
+"""The catalog's text is the body itself."""
 
 
 def of(hint: Any, take: Callable[[Any], Any] = lambda answer: answer) -> Read:
@@ -254,33 +281,6 @@ def replay_dead(webhook: str, by: By) -> Routed:
     )
 
 
-# Records.
-
-
-def _catalog(method: str, where: str, source: bytes, filename: str, headers: Mapping[str, str]) -> Request:
-    named = {"Content-Type": "application/yaml", FILENAME: encoded(filename)}
-    return Request(method, where, source, {**headers, **named})
-
-
-def set_catalog(source: bytes, filename: str, by: By) -> Routed:
-    headers = change("PUT", "", None, by).headers
-    asked = _catalog("PUT", path("catalog"), source, filename, headers)
-    return Routed(asked, of(shapes.Changed, lambda one: one.changed))
-
-
-def catalog_problems(source: bytes, filename: str) -> Routed:
-    asked = _catalog("POST", path("catalog:check"), source, filename, {})
-    return Routed(asked, of(shapes.Mistakes, lambda one: list(one.problems)))
-
-
-def get_catalog() -> Routed:
-    def text(reply: Reply) -> shapes.CatalogText:
-        filename = unquote(reply.headers.get(FILENAME.lower(), ""))
-        return shapes.CatalogText(reply.body, filename, reply.headers.get("etag", "").strip('"'))
-
-    return Routed(get(path("catalog")), text)
-
-
 # Tokens.
 
 
@@ -411,8 +411,7 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         get_segment, list_segments, list_members, put_segment_override, remove_segment_override,
         list_events,
         put_webhook, list_webhooks,
-        delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
-        catalog_problems, get_catalog,
+        delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,
         finance_movements, finance_usage, finance_sums, make_token, list_tokens, revoke_token,
     )

@@ -15,11 +15,12 @@ from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.epochs import BeginEpoch
 from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
 from fastcheck.wire.operations.refunds import Refund
 from fastcheck.wire.operations.top_ups import PutTopUp
-from fastcheck.wire.shapes import LedgerPosition
+from fastcheck.wire.shapes import Changed, LedgerPosition
 
 
 class Asking(Settling):
@@ -75,7 +76,10 @@ class Asking(Settling):
 
     def _show(self, effects: Effects) -> None:
         """Brings the rows to what a change did."""
-        if effects.rows_anew:
+        if effects.catalog is not None:
+            self._need().close()
+            self._arena = self._make_arena(effects.catalog)
+        if effects.catalog is not None or effects.rows_anew:
             self._load()
         elif effects.changed:
             self._publish(effects.changed, "customer_changed")
@@ -118,6 +122,10 @@ def _note_epoch(owner: Asking, answer: LedgerPosition) -> None:
     owner._note(f"an operator said that the ledger was restored: it is epoch {answer.epoch} now")
 
 
+def _tell_of_catalog(owner: Asking, answer: Changed) -> None:
+    owner.ring.tell("catalog_changed", owner._clock.now_ms())
+
+
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {Refund: _store_records}
 _AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     MakeGrant: Asking._tell_of_account,
@@ -125,4 +133,5 @@ _AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     Refund: Asking._tell_of_account,
     PutTopUp: _top_up,
     BeginEpoch: _note_epoch,
+    SetCatalog: _tell_of_catalog,
 }

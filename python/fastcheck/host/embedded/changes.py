@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastcheck.errors import CatalogError
 from fastcheck.host.embedded.adoption import Adoption
-from fastcheck.host.embedded.arena import Given
 from fastcheck.hub.service import Totals
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.requests import PutCustomer, PutOverride
@@ -73,25 +71,3 @@ class Changes(Adoption):
         """The pool whose lease an override of a feature concerns; "" for one that has none."""
         one = self._service.product.features.get(feature)
         return "" if one is None or one.pool is None else one.pool
-
-    def set_catalog(self, given: Given, by: By = ANYBODY) -> bool:
-        """Puts a catalog in force for every process; False if it already was."""
-        problems = self._service.catalog_problems(given.catalog)
-        if problems:
-            raise CatalogError(problems)
-        with self._publication(), self._stripes.hold(None):
-            keys = list(self._held)
-            finals = self._close(keys)
-            try:
-                changed = self._service.set_catalog(
-                    given.catalog, given.source, given.filename, finals=finals, by=by
-                )
-                if changed:
-                    self._need().close()
-                    self._arena = self._make_arena(given.catalog)
-                    self._load()
-            finally:
-                if keys:
-                    self._reopen(keys, finals)
-        self.ring.tell("catalog_changed", self._clock.now_ms())
-        return changed

@@ -17,6 +17,7 @@ from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.operation import Answer, Request
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
 
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from fastcheck.host.embedded.owner import Arena, Owner
@@ -30,10 +31,9 @@ MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
 class LedgerPart:
     """What the owner of a directory with a ledger does."""
 
-    def __init__(self, store: SqliteStore, owner: Owner, parse: Parse, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, owner: Owner, clock: Clock) -> None:
         self.store = store
         self.owner = owner
-        self._parse = parse
         self._clock = clock
 
     @property
@@ -54,11 +54,6 @@ class LedgerPart:
         """Runs a request of an administrator's."""
         if method == ASK:
             return answered(self.owner.ask, *args, **kwargs)
-        if method == "set_catalog":
-            source, filename, *rest = args
-            return self.owner.set_catalog(
-                GivenCatalog(self._parse(source, filename), source, filename), *rest, **kwargs
-            )
         return self.owner.call(method, args, kwargs)
 
     def tick(self) -> float:
@@ -104,7 +99,7 @@ class EmbeddedHost(Host[LedgerPart]):
         try:
             self._take_part(given, "Entitlements.open")
             if given is not None and self._part is None:
-                self.call("set_catalog", given.source, given.filename)
+                self.ask(SetCatalog(given.source, given.filename))
             self._ensure_thread()
         except BaseException:
             self.close()
@@ -142,7 +137,7 @@ class EmbeddedHost(Host[LedgerPart]):
                     owner.close()
             store.close()
             raise
-        return LedgerPart(store, owner, self._parse, self._clock)
+        return LedgerPart(store, owner, self._clock)
 
     def _arena(self, catalog: CatalogLike) -> Arena:
         return self._make_arena(str(self.directory), catalog, self._clock.now_ms())

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
+from fastcheck.hub.http.catalog import BY_HAND, describe
 from fastcheck.hub.http.endpoints import IN_QUERY
 from fastcheck.hub.http.examples import EXAMPLES
+from fastcheck.hub.http.representation import TAGS_CHARACTERS_MAX
 from fastcheck.wire.fields import AMOUNT_PATTERN, credits_form, instant_form
 from fastcheck.wire.headers import AUTHOR, EPOCH, IDEMPOTENCY_KEY, PREFIX, PROBLEM, REASON, SEQ
 from fastcheck.wire.json import (
@@ -34,6 +36,7 @@ from fastcheck.wire.json import (
 from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX
 from fastcheck.wire.operation import Operation
 from fastcheck.wire.scopes import scopes_of
+from fastcheck.wire.shapes import CatalogText
 
 Schema = dict[str, Any]
 
@@ -155,6 +158,8 @@ class Description:
             "responses": self._responses(row),
         }
         rest = {name: one for name, one in named.items() if name not in row.in_path}
+        if row.request in BY_HAND:
+            rest = {}
         if row.method in IN_QUERY:
             said["parameters"] += [
                 self._parameter(one, "query", inner, told, one not in of.defaults)
@@ -169,6 +174,8 @@ class Description:
                 },
             }
         said["parameters"] += _headers(row)
+        if row.request in BY_HAND:
+            describe(row, said)
         return said
 
     def _responses(self, row: Operation[Any]) -> Schema:
@@ -177,7 +184,7 @@ class Description:
         headers = {**(_PLACE if row.changes else {}), **(_TAG if row.tagged else {})}
         if headers:
             said["headers"] = headers
-        if status == "200":
+        if status == "200" and row.answer is not CatalogText:
             said["content"] = {"application/json": {"schema": self.schema(shape(row.answer))}}
         found: Schema = {status: said}
         if row.tagged:
@@ -326,9 +333,9 @@ def _headers(row: Operation[Any]) -> list[Schema]:
             ),
         ]
     if row.tag_of is not None:
-        found.append(_header("If-Match", 4_096, tags))
+        found.append(_header("If-Match", TAGS_CHARACTERS_MAX, tags))
     if row.tag_of is not None or row.tagged:
-        found.append(_header("If-None-Match", 4_096, tags))
+        found.append(_header("If-None-Match", TAGS_CHARACTERS_MAX, tags))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -12,6 +13,8 @@ from fastcheck.wire.json import shape, write
 
 TAG_CHARACTERS: Final = 32
 """Of a SHA-256 in hex: enough that no two representations share a tag."""
+TAGS_CHARACTERS_MAX: Final = 4_096
+"""Of a header that names tags."""
 
 
 def body_of(answer: Any, hint: Any = None) -> bytes:
@@ -23,6 +26,14 @@ def body_of(answer: Any, hint: Any = None) -> bytes:
 def tag_of(body: bytes) -> str:
     """The strong entity tag of a representation."""
     return f'"{hashlib.sha256(body).hexdigest()[:TAG_CHARACTERS]}"'
+
+
+def tags(headers: Mapping[str, str], name: str) -> str | None:
+    """A header that names tags; None where there is none. Raises `NameInvalid` for one that is too long."""
+    found = headers.get(name)
+    if found is not None and len(found) > TAGS_CHARACTERS_MAX:
+        raise NameInvalid(f"{name} has more than {TAGS_CHARACTERS_MAX} characters: name fewer tags")
+    return found
 
 
 def named(header: str, tag: str | None, *, weak: bool = False) -> bool:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
@@ -13,8 +14,7 @@ from fastcheck.errors import CatalogError, Conflict
 from fastcheck.hub.access.denials import Denials
 from fastcheck.hub.catalog.product import EMPTY, Product, product
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books, PastBooks, StoredCatalog, Told
-from fastcheck.hub.use_cases import catalog as catalogs
+from fastcheck.hub.store.statements import Books, PastBooks, Told
 from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.all import case_of
 from fastcheck.hub.use_cases.preconditions import Expects
@@ -37,6 +37,8 @@ Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
 Self = TypeVar("Self", bound="Core")
 
+PARSED_MAX = 2
+"""Texts of catalogs that stay parsed: the one in force, and the next."""
 PAST_CATALOGS_MAX = 16
 """Catalogs of the past that stay parsed."""
 
@@ -91,7 +93,8 @@ class Core:
         thread that asked, which may hold locks: it must not wait, and not call the service."""
         self._denials = Denials()
         self._store = store
-        self._parse = parse
+        # The last texts stay parsed, so that one is parsed before the transaction that puts it in force.
+        self._parse = lru_cache(maxsize=PARSED_MAX)(parse)
         self._past: dict[str, tuple[CatalogLike, Product]] = {}
         self._clock = clock
         self._in_force = InForce(0, None, EMPTY)
@@ -154,7 +157,17 @@ class Core:
                 if number > self._in_force.number:
                     self._in_force = known
         now = self._clock.now_ms()
-        return Call(books, now, known.product, known.catalog, self._at, by, self._notice_ms, self._streams)
+        return Call(
+            books,
+            now,
+            known.product,
+            known.catalog,
+            self._at,
+            self._parse,
+            by,
+            self._notice_ms,
+            self._streams,
+        )
 
     def _change(
         self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False
@@ -214,10 +227,14 @@ class Core:
             return Done(answer, call.effects)
 
         if by.key is None:
-            return self._run(job, by, exclusive=case.exclusive)
-        of: Shape = shape(row.answer)
-        body = pack([row.name, write(asked, shape(row.request))])
-        return self._run(self._once(by.key, body, job, of), by, exclusive=case.exclusive)
+            done = self._run(job, by, exclusive=case.exclusive)
+        else:
+            body = pack([row.name, write(asked, shape(row.request))])
+            once = self._once(by.key, body, job, shape(row.answer))
+            done = self._run(once, by, exclusive=case.exclusive)
+        if done.effects.catalog is not None:
+            self.load_catalog()
+        return done
 
     def concerns(self, request: Request[Any]) -> Concerns:
         """Whose leases a request concerns. Raises as its use case does for what is not there."""
@@ -246,7 +263,8 @@ class Core:
                 raise Conflict(
                     f"the idempotency key {key!r:.80} was used for another request: take a new key"
                 )
-            return Done(read(unpack(known[1]), of), Effects())
+            # What the first did to a lease may not have come to its cell: it is lent anew.
+            return Done(read(unpack(known[1]), of), Effects(reopen=True))
 
         return once
 
@@ -274,42 +292,9 @@ class Core:
         """A catalog's text as this service reads it. Raises `CatalogError`."""
         return self._parse(source, filename)
 
-    def stored_catalog(self) -> StoredCatalog | None:
-        """The catalog in force as it was put; None where there is none."""
-        return self._read(lambda call: call.books.catalog())
-
     def load_catalog(self) -> CatalogLike | None:
         """The catalog in force, read from the ledger if need be; None where there is none."""
         return self._read(lambda call: call.parsed)
-
-    def set_catalog(
-        self,
-        catalog: CatalogLike,
-        source: bytes,
-        filename: str,
-        *,
-        finals: Sequence[Totals] = (),
-        by: By = ANYBODY,
-    ) -> bool:
-        """Puts a catalog in force; False if it already was. Raises `CatalogError` naming everything in use
-        that it would take away, and who uses it."""
-        document = catalog.document()
-        new = product(document)
-        changed = self._change(
-            lambda call: catalogs.put(call, catalog, document, new, source, filename, finals),
-            by,
-            "set_catalog",
-            source,
-            filename,
-            exclusive=True,
-        )
-        self.load_catalog()
-        return changed
-
-    def catalog_problems(self, catalog: CatalogLike) -> list[str]:
-        """What `set_catalog` would refuse; nothing is written."""
-        new = product(catalog.document())
-        return self._read(lambda call: catalogs.problems(call, catalog, new))
 
 
 def _after(expects: Expects, job: Callable[[Call], Answer]) -> Callable[[Call], Answer]:

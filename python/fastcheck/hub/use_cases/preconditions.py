@@ -27,16 +27,6 @@ def customer(key: str, check: Callable[[Customer | None], None]) -> Expects:
     return expects
 
 
-def catalog(check: Callable[[str | None], None]) -> Expects:
-    """`check` is told the digest of the catalog in force, or None. Whoever changes the catalog is alone."""
-
-    def expects(call: Call) -> None:
-        stored = call.books.catalog()
-        check(None if stored is None else stored.digest)
-
-    return expects
-
-
 def segment(name: str, check: Callable[[Segment | None], None]) -> Expects:
     """`check` is told of the segment, or of None."""
 

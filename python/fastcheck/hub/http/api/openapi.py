@@ -17,7 +17,6 @@ TAGS = {
     "metering": "Use that was metered elsewhere.",
     "events": "What happened.",
     "webhooks": "Who is told of events.",
-    "records": "The catalog, the audit log, usage records, explanations.",
     "finance": "Exports, and whether the ledger adds up.",
     "tokens": "Who may ask.",
 }
