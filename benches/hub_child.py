@@ -33,6 +33,7 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire.by import By
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.customers import NamedCustomer, PutCustomers
 from fastcheck.wire.operations.overrides import PutOverride
 from fastcheck.wire.operations.tokens import MakeToken
@@ -102,7 +103,7 @@ def main() -> None:
     service = Service(store, SystemClock(), _fastcheck.Catalog.parse, streams=True)
     source = CATALOG.read_bytes()
     if service.load_catalog() is None:
-        service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
+        service.ask(SetCatalog(source, CATALOG.name))
     service.epoch()
     service.begin_streaming()
     token = service.ask(MakeToken("bench", ("stream",)), By("bench")).token

@@ -12,6 +12,7 @@ from fastcheck import _fastcheck
 from fastcheck.clock import SystemClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.customers import NamedCustomer, PutCustomers
 from fastcheck.wire.record import pack_record, unpack_record
 
@@ -28,7 +29,7 @@ def make(path: Path, customers: int) -> None:
     source = CATALOG.read_bytes()
     with_store = SqliteStore(path)
     service = Service(with_store, SystemClock(), _fastcheck.Catalog.parse)
-    service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
+    service.ask(SetCatalog(source, CATALOG.name))
     service.ask(PutCustomers((NamedCustomer(customer_id(1), plan="free"),)))
     service.epoch()
     with_store.close()

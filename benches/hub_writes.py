@@ -16,6 +16,7 @@ from fastcheck import _fastcheck
 from fastcheck.clock import SystemClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.postgres import PostgresStore
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.customers import PutCustomer
 from fastcheck.wire.operations.overrides import PutOverride
 
@@ -28,7 +29,7 @@ def service_on(url: str, *, streams: bool) -> Service:
     """A hub's service, as its process makes it."""
     source = CATALOG.read_bytes()
     service = Service(PostgresStore(url), SystemClock(), _fastcheck.Catalog.parse, streams=streams)
-    service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
+    service.ask(SetCatalog(source, CATALOG.name))
     service.epoch()
     if streams:
         service.begin_streaming()

@@ -10,9 +10,9 @@ import pytest
 from fastcheck.clock import ManualClock
 from fastcheck.errors import PreconditionFailed, UnknownWebhook
 from fastcheck.hub.store import Store
-from fastcheck.hub.use_cases import preconditions
 from fastcheck.wire.answers import Customer
 from fastcheck.wire.by import By
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.webhooks import DeleteWebhook
 from rig.fake_catalog import FakeCatalog, parse
 from rig.preconditions import customer, segment
@@ -128,10 +128,11 @@ def test_the_other_things_that_have_tags(service: Service) -> None:
     made = service.put_webhook("https://one.test/hook")
     with pytest.raises(PreconditionFailed):
         service.run(DeleteWebhook(made.id), expects=is_still(None))
+    same = SetCatalog(FakeCatalog().source(), "catalog.json")
     digest = FakeCatalog().digest
-    assert service.provided(preconditions.catalog(is_still(digest))).put_customers([]) == []
+    assert not service.run(same, expects=lambda found: is_still(digest)(found.digest)).answer.changed
     with pytest.raises(PreconditionFailed):
-        service.provided(preconditions.catalog(is_still(None))).put_customers([])
+        service.run(same, expects=is_still(None))
 
 
 def test_the_service_itself_stays_without_conditions(service: Service) -> None:

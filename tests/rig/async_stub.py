@@ -11,8 +11,8 @@ PACKAGE = Path(fastcheck.__file__).parent
 STUB = PACKAGE / "hub_client" / "async_client.pyi"
 SOURCES = [
     *(PACKAGE / "admin" / f"{name}.py" for name in (
-        "customers", "overrides", "plan_changes", "segments", "grants", "balances", "spending", "records",
-        "events", "finance", "usage", "top_ups", "tokens",
+        "customers", "overrides", "plan_changes", "segments", "grants", "balances", "spending", "catalog",
+        "epochs", "audit", "usage_records", "events", "finance", "usage", "top_ups", "tokens",
     )),
     PACKAGE / "hub_client" / "methods.py",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastcheck.host.embedded import owner as real
 from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.operations.catalog import SetCatalog
 from rig.serving import _row, request_of
 
 BARE: dict[str, Callable[[Any], Any]] = {
@@ -31,6 +32,10 @@ BARE: dict[str, Callable[[Any], Any]] = {
 
 class Owner(real.Owner):
     """The real owner; methods that it has not are operations."""
+
+    def set_catalog(self, given: real.Given, by: By = ANYBODY) -> bool:
+        """Puts a catalog in force."""
+        return self.ask(SetCatalog(given.source, given.filename), by).changed
 
     def __getattr__(self, name: str) -> Any:
         row = _row(name)

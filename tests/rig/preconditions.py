@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from fastcheck.hub.use_cases.all import case_of
-from fastcheck.hub.use_cases.preconditions import Expects
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.operation import Request
 from fastcheck.wire.operations.customers import PutCustomer
 from fastcheck.wire.operations.segments import PutSegment
+
+Expects = Callable[[Call], None]
 
 
 def _current(request: Request[Any], check: Callable[[Any], None]) -> Expects:

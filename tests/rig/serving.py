@@ -3,15 +3,19 @@ arguments are the request's, or the request itself, and the answer is the bare v
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fastcheck.hub import service as real
 from fastcheck.hub.service import Changed, Done, Terms, Totals
+from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.answers import GrantState, Move
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.operation import Operation, Request
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.grants import MakeGrant
 
 
 class Gained(NamedTuple):
@@ -101,6 +105,42 @@ def request_of(row: Operation[Any] | None, args: tuple[Any, ...], options: dict[
 
 class Service(real.Service):
     """The real service; methods that it has not are operations."""
+
+    _expected: Callable[[Call], None] | None = None
+
+    def provided(self, expects: Callable[[Call], None]) -> Service:
+        """The same service, for changes that are made only where `expects` raises nothing."""
+        other = copy.copy(self)
+        other._expected = expects
+        return other
+
+    def _once(self, key: str, body: bytes, job: Any, row: Any, kept: Any) -> Any:
+        """What is answered by a key was decided then."""
+        return super()._once(key, body, self._after(job), row, kept)
+
+    def _run(self, job: Any, by: By = ANYBODY, *, exclusive: bool = False) -> Any:
+        return super()._run(job if by.key else self._after(job), by, exclusive=exclusive)
+
+    def _after(self, job: Callable[[Call], Any]) -> Callable[[Call], Any]:
+        expects = self._expected
+
+        def both(call: Call) -> Any:
+            if expects is not None:
+                expects(call)
+            return job(call)
+
+        return both
+
+    def set_catalog(
+        self, catalog: Any, source: bytes, filename: str, *, finals: Sequence[Totals] = (), by: By = ANYBODY
+    ) -> bool:
+        """Puts a catalog in force; a fake one with `{}` for its text has another."""
+        text = catalog.source() if source == b"{}" else source
+        return self.run(SetCatalog(text, filename), by, finals).answer.changed
+
+    def grant(self, request: MakeGrant, *, totals: Totals | None = None, by: By = ANYBODY) -> Gained:
+        """Puts units into a pool; a test may break it."""
+        return _gained(self.run(request, by, () if totals is None else (totals,)))
 
     def __getattr__(self, name: str) -> Any:
         row = _row(name)

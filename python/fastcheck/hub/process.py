@@ -34,6 +34,7 @@ from fastcheck.hub.store.directory import DirectoryStore
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.postgres_wakeup import HubNews
 from fastcheck.wire.by import By
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.tokens import ListTokens, MakeToken, RevokeToken
 from fastcheck.wire.scopes import SCOPES
 
@@ -243,7 +244,7 @@ def _open(options: Options, directory: Path) -> DirectoryStore | PostgresStore:
 
 def _put_catalog(service: Service, path: Path) -> None:
     source = path.read_bytes()
-    if service.set_catalog(Catalog.parse(source, str(path)), source, str(path), by=AUTHOR):
+    if service.ask(SetCatalog(source, str(path)), AUTHOR).changed:
         log.info("the catalog %s is in force", path)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from fastcheck.admin import Admin
 from fastcheck.admin.tokens import TokensAdmin
-from fastcheck.errors import WrongType
 from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed, routed
 from fastcheck.wire.answers import Explanation
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.fields import Instant, at_ms
 from fastcheck.wire.operation import Answer, Asks, Request
+from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, source_of
 from fastcheck.wire.operations.epochs import GetPosition
 from fastcheck.wire.operations.features import CheckFeature, Explain
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
@@ -39,15 +39,11 @@ class HubMethods(Admin, TokensAdmin):
 
     def get_catalog(self) -> CatalogText:
         """The catalog in force, as it was put. Raises `CatalogError` where there is none."""
-        found: CatalogText = self._call("get_catalog")
-        return found
+        return self._ask(GetCatalog())
 
     def catalog_problems(self, source: bytes | str, *, filename: str = "<catalog>") -> list[str]:
         """What `set_catalog` would refuse a catalog for; nothing is changed."""
-        if not isinstance(source, (bytes, str)):
-            raise WrongType(f"a catalog is text or bytes, not {type(source).__name__}")
-        data = source.encode("utf-8", "replace") if isinstance(source, str) else source
-        return list(self._call("catalog_problems", data, filename))
+        return list(self._ask(CheckCatalog(source_of(source), filename)).problems)
 
     def position(self) -> LedgerPosition:
         """The ledger's epoch and the number of its last change."""

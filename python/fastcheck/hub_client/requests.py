@@ -101,8 +101,3 @@ def amount(value: object, what: str = "the amount") -> str:
     if not fits:
         raise AmountError(f"{what} has more digits than any pool holds: round or split it")
     return decimal_text(value)
-
-
-def cost(paid: tuple[int, str] | None) -> Mapping[str, Any] | None:
-    """What is paid."""
-    return None if paid is None else {"minor_units": paid[0], "currency": paid[1]}

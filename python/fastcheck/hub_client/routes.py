@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from fastcheck.hub_client.exchange import Reply, Request, document
@@ -19,6 +19,7 @@ from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, SetCatalog
 
 Read = Callable[[Reply], Any]
 
@@ -33,6 +34,9 @@ class Routed(NamedTuple):
 def routed(request: Asked[Answer], by: By) -> Routed:
     """An operation as its row says."""
     row = OPERATIONS.of(request)
+    by_hand = _BY_HAND.get(type(request))
+    if by_hand is not None:
+        return by_hand(request, by)
     plain = write(request, shape(row.request))
     where = path_of(row.path, plain)
     given = {name: value for name, value in plain.items() if name not in row.in_path}
@@ -49,6 +53,29 @@ def routed(request: Asked[Answer], by: By) -> Routed:
     return Routed(replace(sent, repeatable=row.repeat is not Repeat.NEVER), take)
 
 
+def _asked(request: SetCatalog | CheckCatalog, by: By) -> Routed:
+    row = OPERATIONS.of(request)
+    headers = change(row.method, "", None, by).headers if row.changes else {}
+    named = {**headers, "Content-Type": "application/yaml", FILENAME: encoded(request.filename)}
+    return Routed(Request(row.method, path_of(row.path, {}), request.source, named), of(row.answer))
+
+
+def _told(request: GetCatalog, by: By) -> Routed:
+    def text(reply: Reply) -> shapes.CatalogText:
+        filename = unquote(reply.headers.get(FILENAME.lower(), ""))
+        return shapes.CatalogText(reply.body, filename, reply.headers.get("etag", "").strip('"'))
+
+    return Routed(get(path("catalog")), text)
+
+
+_BY_HAND: Final[Mapping[type[Asked[Any]], Callable[[Any, By], Routed]]] = {
+    GetCatalog: _told,
+    SetCatalog: _asked,
+    CheckCatalog: _asked,
+}
+"""The catalog's text is the body itself."""
+
+
 def of(hint: Any, take: Callable[[Any], Any] = lambda answer: answer) -> Read:
     """Reads an answer of a type; `take`: what of it the library answers with. Raises `ProtocolError`."""
     return lambda reply: take(read(document(reply), shape(hint)))
@@ -61,33 +88,6 @@ def items(hint: Any) -> Read:
 
 def nothing(reply: Reply) -> None:
     """Of a change that has no answer."""
-
-
-# Records.
-
-
-def _catalog(method: str, where: str, source: bytes, filename: str, headers: Mapping[str, str]) -> Request:
-    named = {"Content-Type": "application/yaml", FILENAME: encoded(filename)}
-    return Request(method, where, source, {**headers, **named})
-
-
-def set_catalog(source: bytes, filename: str, by: By) -> Routed:
-    headers = change("PUT", "", None, by).headers
-    asked = _catalog("PUT", path("catalog"), source, filename, headers)
-    return Routed(asked, of(shapes.Changed, lambda one: one.changed))
-
-
-def catalog_problems(source: bytes, filename: str) -> Routed:
-    asked = _catalog("POST", path("catalog:check"), source, filename, {})
-    return Routed(asked, of(shapes.Mistakes, lambda one: list(one.problems)))
-
-
-def get_catalog() -> Routed:
-    def text(reply: Reply) -> shapes.CatalogText:
-        filename = unquote(reply.headers.get(FILENAME.lower(), ""))
-        return shapes.CatalogText(reply.body, filename, reply.headers.get("etag", "").strip('"'))
-
-    return Routed(get(path("catalog")), text)
 
 
 # Finance.
@@ -150,10 +150,17 @@ def finance_sums(cut: Cut, after: int) -> Routed:
 
 ROUTES: Mapping[str, Callable[..., Routed]] = {
     one.__name__: one
-        for one in (set_catalog, catalog_problems, get_catalog, pools, check_pools, check, book_due,
-        finance_cut, finance_movements, finance_usage, finance_sums,
+    for one in (
+        pools,
+        check_pools,
+        check,
+        book_due,
+        finance_cut,
+        finance_movements,
+        finance_usage,
+        finance_sums,
     )
-}  # fmt: skip
+}
 
 LOCAL: Mapping[str, Any] = {"settle_held": None}
 """Requests that a hub has no part in, and what they answer: it holds no cells that could be settled."""

@@ -22,6 +22,7 @@ from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.customers import DeleteCustomer, PutCustomer, PutCustomers
 from fastcheck.wire.operations.epochs import BeginEpoch
 from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
@@ -29,7 +30,7 @@ from fastcheck.wire.operations.plan_changes import CancelMove, Migrate, MoveCust
 from fastcheck.wire.operations.refunds import Refund
 from fastcheck.wire.operations.top_ups import PutTopUp
 from fastcheck.wire.operations.webhooks import DeleteWebhook, PutWebhook, ReplayDead, ReplayDelivery
-from fastcheck.wire.shapes import LedgerPosition
+from fastcheck.wire.shapes import Changed, LedgerPosition
 
 
 class Asking(Settling):
@@ -103,7 +104,10 @@ class Asking(Settling):
 
     def _show(self, effects: Effects) -> None:
         """Brings the rows to what a change did."""
-        if effects.rows_anew:
+        if effects.catalog is not None:
+            self._need().close()
+            self._arena = self._make_arena(effects.catalog)
+        if effects.catalog is not None or effects.rows_anew:
             self._load()
         elif effects.changed:
             self._publish(effects.changed)
@@ -160,6 +164,10 @@ def _ring_courier(owner: Asking, answer: object) -> None:
     owner._ring_courier()
 
 
+def _tell_of_catalog(owner: Asking, answer: Changed) -> None:
+    owner.ring.tell("catalog_changed", owner._clock.now_ms())
+
+
 _MOVING = (MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer)
 """Requests that make, do or cancel moves; also where one fails after its commit."""
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
@@ -176,4 +184,5 @@ _AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     DeleteWebhook: _look_after_courier,
     ReplayDelivery: _ring_courier,
     ReplayDead: _ring_courier,
+    SetCatalog: _tell_of_catalog,
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from fastcheck.host.embedded.adoption import Adoption
 from fastcheck.host.embedded.arena import Key
-from fastcheck.host.embedded.changes import Changes
 from fastcheck.host.embedded.leases import CourierLike
 from fastcheck.hub.service import News
 from fastcheck.wire.events import Kind
@@ -18,7 +18,7 @@ OF_ROWS = frozenset({Kind.CUSTOMER_CHANGED, Kind.CUSTOMER_DELETED, Kind.CATALOG_
 _LOCK = threading.RLock()
 
 
-class Telling(Changes):
+class Telling(Adoption):
     """Hands events on. The ledger stores each with the change that made it so; who dies before handing one on
     leaves it there for `list_events` and for webhooks."""
 

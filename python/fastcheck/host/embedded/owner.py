@@ -9,7 +9,7 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `restored`, `adoption`, `changes`, `notify`,
+A class a file, each on top of the one before: `leases`, `rows`, `restored`, `adoption`, `notify`,
 `rounds`, `settling`, `asking`, `Owner`. Beside them, held by the owner and given what they need: `recall`,
 `plan_changes`, `segments`."""
 
@@ -24,6 +24,7 @@ from fastcheck.host.embedded.arena import Arena, CellTotals, Given, LateReturn, 
 from fastcheck.host.embedded.asking import Asking
 from fastcheck.host.embedded.leases import SPENT_MAX
 from fastcheck.hub.service import Service
+from fastcheck.wire.operations.catalog import SetCatalog
 
 
 class Owner(Asking):
@@ -35,13 +36,13 @@ class Owner(Asking):
         if catalog is None:
             if given is None:
                 raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
-            self._service.set_catalog(given.catalog, given.source, given.filename)
+            self._service.ask(SetCatalog(given.source, given.filename))
             catalog = given.catalog
         self._service.epoch()
         self._arena = self._make_arena(catalog)
         self._reconcile()
         if given is not None and given.catalog.digest != catalog.digest:
-            self.set_catalog(given)
+            self.ask(SetCatalog(given.source, given.filename))
         elif self._behind or not self._arena.adopted:
             self._load()
         else:

@@ -15,6 +15,8 @@ from fastcheck.host.participant import LOADING, Host
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.operation import Answer, Request
+from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
 
 if TYPE_CHECKING:
     from fastcheck.admin import Admin
@@ -30,10 +32,9 @@ MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
 class LedgerPart:
     """What the owner of a directory with a ledger does."""
 
-    def __init__(self, store: SqliteStore, owner: Owner, parse: Parse, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, owner: Owner, clock: Clock) -> None:
         self.store = store
         self.owner = owner
-        self._parse = parse
         self._clock = clock
 
     @property
@@ -56,11 +57,6 @@ class LedgerPart:
 
         if method == ASK:
             return answered(self.owner.ask, *args, **kwargs)
-        if method == "set_catalog":
-            source, filename, *rest = args
-            return self.owner.set_catalog(
-                GivenCatalog(self._parse(source, filename), source, filename), *rest, **kwargs
-            )
         return self.owner.call(method, args, kwargs)
 
     def tick(self) -> float:
@@ -107,7 +103,7 @@ class EmbeddedHost(Host[LedgerPart]):
         try:
             self._take_part(given, "Entitlements.open")
             if given is not None and self._part is None:
-                self.call("set_catalog", given.source, given.filename)
+                self.ask(SetCatalog(given.source, given.filename))
             self._ensure_thread()
         except BaseException:
             self.close()
@@ -120,7 +116,6 @@ class EmbeddedHost(Host[LedgerPart]):
         if part is not None and not self._closed:
             return part.owner.ask(request, by)
         from fastcheck.host.asking import ASK, answer_of, question
-        from fastcheck.wire.operations import OPERATIONS
 
         row = OPERATIONS.of(request)
         return answer_of(row, self.call(ASK, *question(row, request, by)))
@@ -157,7 +152,7 @@ class EmbeddedHost(Host[LedgerPart]):
                     owner.close()
             store.close()
             raise
-        return LedgerPart(store, owner, self._parse, self._clock)
+        return LedgerPart(store, owner, self._clock)
 
     def _arena(self, catalog: CatalogLike) -> Arena:
         return self._make_arena(str(self.directory), catalog, self._clock.now_ms())

@@ -25,7 +25,7 @@ class Recall:
         reopen: Callable[[Sequence[Key], Sequence[Totals]], None],
         show: Callable[[Effects], None],
     ) -> None:
-        """`keys`: the leases that are out of those concerned. `close` and `reopen` them; `show` brings rows to
+        """`keys`: the leases that are out of those concerned. `close`, `reopen`: them. `show`: brings rows to
         what a change did."""
         self._stripes: Final = stripes
         self._keys: Final = keys

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
+from fastcheck.hub.http.catalog import BY_HAND, describe
 from fastcheck.hub.http.endpoints import IN_QUERY
 from fastcheck.hub.http.examples import EXAMPLES
 from fastcheck.hub.http.representation import TAGS_CHARACTERS_MAX
@@ -36,6 +37,7 @@ from fastcheck.wire.json import (
 from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX
 from fastcheck.wire.operation import Operation
 from fastcheck.wire.scopes import scopes_of
+from fastcheck.wire.shapes import CatalogText
 
 Schema = dict[str, Any]
 
@@ -157,6 +159,8 @@ class Description:
             "responses": self._responses(row),
         }
         rest = {name: one for name, one in named.items() if name not in row.in_path}
+        if row.request in BY_HAND:
+            rest = {}
         if row.method in IN_QUERY:
             said["parameters"] += [
                 self._parameter(one, "query", inner, told, one not in of.defaults)
@@ -171,6 +175,8 @@ class Description:
                 },
             }
         said["parameters"] += _headers(row)
+        if row.request in BY_HAND:
+            describe(row, said)
         return said
 
     def _responses(self, row: Operation[Any]) -> Schema:
@@ -179,7 +185,7 @@ class Description:
         headers = {**(_PLACE if row.changes else {}), **(_TAG if row.tagged else {})}
         if headers:
             said["headers"] = headers
-        if status == "200":
+        if status == "200" and row.answer is not CatalogText:
             said["content"] = {"application/json": {"schema": self.schema(shape(row.answer))}}
         found: Schema = {status: said}
         if row.tagged:

@@ -4,7 +4,7 @@ the service asked, the answer written. The token is looked at before the body is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -59,26 +59,29 @@ class Endpoint:
             raise PreconditionFailed("what this changes has no entity tag: leave If-Match out")
 
         def expects(current: Any) -> None:
-            check_tag(if_match, if_none_match, None if current is None else tag_of(body_of(current)))
+            check_tag(if_match, if_none_match, None if current is None else self.tag(current))
 
         request = self.request(http, body, by.reason)
         done = service.run(request, by, expects=expects if conditional else None)
         answer = done.answer
-        response = (
-            Response(status_code=204)
-            if answer is None
-            else Response(body_of(answer, row.answer), media_type=JSON)
-        )
+        response = Response(status_code=204) if answer is None else self.response(answer)
         return placed(response, service)
 
     def _read(self, http: HttpRequest, answer: Any) -> Response:
+        response, seen = self.response(answer), tags(http.headers, "If-None-Match")
+        if self.row.tagged and seen is not None and named(seen, response.headers["ETag"], weak=True):
+            told = {name: text for name, text in response.headers.items() if not name.startswith("content-")}
+            return Response(status_code=304, headers=told)
+        return response
+
+    def response(self, answer: Any) -> Response:
+        """An answer as HTTP has it."""
         body = body_of(answer, self.row.answer)
-        if not self.row.tagged:
-            return Response(body, media_type=JSON)
-        tag, seen = tag_of(body), tags(http.headers, "If-None-Match")
-        if seen is not None and named(seen, tag, weak=True):
-            return Response(status_code=304, headers={"ETag": tag})
-        return Response(body, media_type=JSON, headers={"ETag": tag})
+        return Response(body, media_type=JSON, headers={"ETag": tag_of(body)} if self.row.tagged else {})
+
+    def tag(self, current: Any) -> str:
+        """The entity tag of what a change is about."""
+        return tag_of(body_of(current))
 
     def request(self, http: HttpRequest, body: bytes, reason: str) -> Request[Any]:
         """The request that HTTP brings. `reason`: of the headers, where the body has none. Raises
@@ -154,10 +157,14 @@ def placed(response: Response, service: Service) -> Response:
     return response
 
 
-def routes(rows: Iterable[Operation[Any]]) -> list[NamedRoute]:
-    """The routes of operations, the fixed parts of paths first."""
+def routes(
+    rows: Iterable[Operation[Any]], by_hand: Mapping[type[Request[Any]], type[Endpoint]]
+) -> list[NamedRoute]:
+    """The routes of operations, the fixed parts of paths first. `by_hand`: endpoints of another kind."""
     return [
-        NamedRoute(template(row), Endpoint(row).serve, methods=[row.method], name=row.name)
+        NamedRoute(
+            template(row), by_hand.get(row.request, Endpoint)(row).serve, methods=[row.method], name=row.name
+        )
         for row in rows
         if row.public
     ]

@@ -15,7 +15,7 @@ from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer, StoredTopUp
 from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.hub.use_cases.use_case import UseCase, account
+from fastcheck.hub.use_cases.use_case import UseCase
 from fastcheck.ledger import burn
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind
 from fastcheck.ledger.topup import Reason, TopUpRule, due, key, month_ends_at, month_starts_at
@@ -221,4 +221,4 @@ def _shown(one: StoredTopUp, customer: str, pool: Pool, now: int) -> TopUpState:
     )
 
 
-USE_CASES = (UseCase(PutTopUp, put, account), UseCase(RemoveTopUp, remove, account), UseCase(ListTopUps, of))
+USE_CASES = (UseCase(PutTopUp, put), UseCase(RemoveTopUp, remove), UseCase(ListTopUps, of))

@@ -38,6 +38,8 @@ class Effects:
     """The open lease of the account that gained, raised; None: see `reopen`."""
     reopen: bool = False
     """Whether the lease of the account that gained must be closed and lent anew."""
+    catalog: CatalogLike | None = None
+    """A catalog that is in force from now on."""
     rows_anew: bool = False
     """Whether all rows must be loaded anew, whatever changed."""
     refused: tuple[str, ...] = ()
@@ -56,6 +58,8 @@ class Call:
     """The catalog in force; None where there is none yet."""
     moved: Callable[[Call, int], Call]
     """Makes the call at another instant; see `at`."""
+    parse: Callable[[bytes, str], CatalogLike]
+    """Reads a catalog's text; the filename is for messages. Raises `CatalogError`."""
     by: By = ANYBODY
     notice_ms: int = NOTICE_MS
     """How long before something ends it is told."""

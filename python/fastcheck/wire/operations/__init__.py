@@ -11,6 +11,7 @@ from fastcheck.wire.operations import (
     audit,
     balances,
     caps,
+    catalog,
     customers,
     epochs,
     events,
@@ -30,9 +31,10 @@ from fastcheck.wire.operations import (
 
 SUBJECTS = (
     customers, overrides, plan_changes, segments, grants, balances, top_ups, features, caps, refunds,
-    reservations, usage, usage_records, events, webhooks, audit, epochs, tokens,
+    reservations, catalog, usage, usage_records, events, webhooks, audit, epochs, tokens,
 )  # fmt: skip
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
-"""Every row. What is irregular by nature stays by hand: `/v1/snapshot`, `/v1/openapi.json`, health, metrics
-(`hub/http`), the stream, and on the owner's socket `touch`, `hello`, `changes`, `notes` and `prewarm`."""
+"""Every row. What is irregular by nature stays by hand: how HTTP carries the text of a catalog
+(`hub/http/catalog`, `hub_client/routes`), `/v1/snapshot`, `/v1/openapi.json`, health, metrics (`hub/http`),
+the stream, and on the owner's socket `touch`, `hello`, `changes`, `notes` and `prewarm`."""

@@ -8,10 +8,11 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 
 from fastcheck.clock import Clock, SystemClock
-from fastcheck.hub.http.api import finance, records
+from fastcheck.hub.http.api import finance
 from fastcheck.hub.http.api.documented import REFUSALS
 from fastcheck.hub.http.api.openapi import describe
 from fastcheck.hub.http.bounds import Bounds
+from fastcheck.hub.http.catalog import BY_HAND
 from fastcheck.hub.http.endpoints import NotJson, not_json, routes
 from fastcheck.hub.http.problems import install_problems
 from fastcheck.hub.service import Service
@@ -22,7 +23,7 @@ THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-for one in (records, finance):
+for one in (finance,):
     router.include_router(one.router)
 
 
@@ -32,7 +33,7 @@ def install(app: FastAPI, service: Service, clock: Clock | None = None) -> None:
     app.state.service = service
     app.state.clock = SystemClock() if clock is None else clock
     app.include_router(router)
-    app.router.routes.extend(routes(OPERATIONS.rows))
+    app.router.routes.extend(routes(OPERATIONS.rows, BY_HAND))
     app.add_middleware(Bounds)
     install_problems(app)
     app.add_exception_handler(NotJson, not_json)

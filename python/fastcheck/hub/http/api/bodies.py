@@ -11,7 +11,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
-from fastcheck.errors import AmountError, InstantError, NameInvalid, WrongType
+from fastcheck.errors import InstantError, NameInvalid, WrongType
 from fastcheck.wire.fields import AMOUNT_PATTERN
 from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX, name
 
@@ -147,23 +147,9 @@ class Cost(Body):
     currency: Annotated[StrictStr, Field(pattern="^[A-Z]{3}$")] = Field(examples=["EUR"])
 
 
-def credits_of(amount: int | str) -> int | Decimal:
-    """An amount as the service takes it. Raises `AmountError` for one that no pool can hold."""
-    found: int | Decimal
-    found = Decimal(amount) if isinstance(amount, str) and "." in amount else int(amount)
-    if not -INTEGER_MAX <= found <= INTEGER_MAX:
-        raise AmountError(f"an amount is over {INTEGER_MAX}, the most that any pool can hold: split it")
-    return found
-
-
 def value_of(value: Any) -> Any:
     """The value of an override as the service takes it."""
     return Decimal(value.decimal) if isinstance(value, DecimalValue) else value
-
-
-def cost_of(cost: Cost | None) -> tuple[int, str] | None:
-    """A cost as the service takes it."""
-    return None if cost is None else (cost.minor_units, cost.currency)
 
 
 def instant_of(at: int | str | None, what: str) -> int | None:

@@ -10,10 +10,7 @@ from fastcheck.hub.http.api.documented import REFUSALS, ProblemDocument
 from fastcheck.hub.http.description import Description
 from fastcheck.wire.operations import SUBJECTS
 
-TAGS = {
-    "records": "The catalog, the audit log, usage records, explanations.",
-    "finance": "Exports, and whether the ledger adds up.",
-}
+TAGS = {"finance": "Exports, and whether the ledger adds up."}
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
