@@ -13,7 +13,8 @@ import pytest
 from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
 from fastcheck.directory.lock import HUB, OwnerLock
-from fastcheck.hub.background.rounds import LOOK_MS, PRUNE_MS, Rounds
+from fastcheck.hub.background.rounds import PRUNE_MS, Rounds
+from fastcheck.hub.background.steps import DUE_MS
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.digests import summed
@@ -69,7 +70,7 @@ def kinds(hub: Service) -> list[str]:
 
 def test_nothing_is_due_before_there_is_a_catalog(any_store: Store, clock: ManualClock) -> None:
     service = Service(any_store, clock, parse, streams=True)
-    assert Rounds(service, clock).once() == MAY_2024_MS + LOOK_MS
+    assert Rounds(service, clock).once() == MAY_2024_MS + DUE_MS
 
 
 def test_a_move_is_done_when_it_is_due_and_the_next_round_is_then(
@@ -83,7 +84,7 @@ def test_a_move_is_done_when_it_is_due_and_the_next_round_is_then(
     clock.advance(400)
     assert rounds.once() == clock.now_ms(), "there may be a second of the same customer"
     assert hub.get_customer("acme").plan == "free"
-    assert rounds.once() == clock.now_ms() + LOOK_MS
+    assert rounds.once() == clock.now_ms() + DUE_MS
     assert hub.get_customer("late").plan == "pro"
 
 
@@ -98,7 +99,7 @@ def test_parts_of_a_segment_are_brought_on_one_a_round(
     hub.put_segment_override(put_segment_override("beta", "seats", 99))
     done = [rounds.once() - clock.now_ms() for _ in range(3)]
     assert done[0] == 0, "parts were left"
-    assert done[-1] == LOOK_MS
+    assert done[-1] == DUE_MS
     assert [hub.explain(id, "seats").value for id in ids] == [99] * 5
     assert hub.segments_behind() == []
 

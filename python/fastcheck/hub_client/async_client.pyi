@@ -27,8 +27,8 @@ from fastcheck.wire.answers import (
 )
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.fields import Instant
-from fastcheck.wire.operations.usage import UsageEvent
 from fastcheck.wire.operations.plan_changes import When
+from fastcheck.wire.operations.usage import UsageEvent
 from fastcheck.wire.record import SettingValue
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState

@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from fastcheck.clock import Clock
-from fastcheck.host.embedded.arena import Arena, Key
-from fastcheck.host.embedded.leases import LoadCourier
+from fastcheck.host.changes import Ring
+from fastcheck.host.embedded.leases import Leases
+from fastcheck.host.embedded.notify import Notifier
 from fastcheck.host.embedded.plan_changes import DueMoves
 from fastcheck.host.embedded.recall import Recall
+from fastcheck.host.embedded.rows import Rows
 from fastcheck.host.embedded.segments import SegmentParts
 from fastcheck.host.embedded.settling import Settling
 from fastcheck.hub.service import Done, Service
-from fastcheck.hub.use_cases.transaction import Effects
-from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
@@ -33,23 +32,32 @@ from fastcheck.wire.operations.webhooks import DeleteWebhook, PutWebhook, Replay
 from fastcheck.wire.shapes import Changed, LedgerPosition
 
 
-class Asking(Settling):
+class Asking:
     """Answers requests with the directory's leases in mind."""
 
     def __init__(
         self,
         service: Service,
-        make_arena: Callable[[CatalogLike], Arena],
         clock: Clock,
-        *,
-        manual_time: bool = False,
-        load_courier: LoadCourier | None = None,
+        ring: Ring,
+        leases: Leases,
+        rows: Rows,
+        settling: Settling,
+        notifier: Notifier,
+        note: Callable[[str], None],
     ) -> None:
-        """As of `Leases`."""
-        super().__init__(service, make_arena, clock, manual_time=manual_time, load_courier=load_courier)
-        self._recall = Recall(self._stripes, self._keys_concerned, self._close, self._reopen, self._show)
-        self.moves = DueMoves(service, clock, self._recall, self._publication)
-        self.parts = SegmentParts(service, self.ask, self._note)
+        """`note` tells an operator something."""
+        self._service: Final = service
+        self._clock: Final = clock
+        self._leases: Final = leases
+        self._rows: Final = rows
+        self.ring: Final = ring
+        self.settling: Final = settling
+        self.notifier: Final = notifier
+        self.note: Final = note
+        self._recall: Final = Recall(leases.stripes, leases.concerned, leases.close, leases.reopen, rows.show)
+        self.moves: Final = DueMoves(service, clock, self._recall, rows.publication)
+        self.parts: Final = SegmentParts(service, self.ask, note)
 
     def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
         """Answers a request. Raises what its use case raises; what raised changed nothing."""
@@ -77,21 +85,16 @@ class Asking(Settling):
             case Touches.RAISES:
                 return self._raised(request, by)
             case Touches.PUBLISHES:
-                with self._publication():
+                with self._rows.publication():
                     return self._lowered(request, by)
-
-    def touch(self, customer: str, pool: str) -> bool:
-        """Lends what a host needs for a customer's pool. True: try again; False: there is no such account."""
-        self.moves.before_lending(customer)
-        return super().touch(customer, pool)
 
     def _settled(self, request: Request[Answer], by: By) -> Done[Answer]:
         """Books what was used to this moment, then answers; the past is booked already."""
         at = getattr(request, "at", None)
         if at is None or at >= self._clock.now_ms():
             concerned = self._service.concerns(request)
-            with self._stripes.hold(concerned.numbers):
-                totals = [self._totals(key) for key in self._keys_concerned(concerned)]
+            with self._leases.stripes.hold(concerned.numbers):
+                totals = [self._leases.totals(key) for key in self._leases.concerned(concerned)]
             self._service.settle([one for one in totals if one is not None])
         return self._service.run(request, by)
 
@@ -102,70 +105,52 @@ class Asking(Settling):
         self.parts.done(request, concerned, done)
         return done
 
-    def _show(self, effects: Effects) -> None:
-        """Brings the rows to what a change did."""
-        if effects.catalog is not None:
-            self._need().close()
-            self._arena = self._make_arena(effects.catalog)
-        if effects.catalog is not None or effects.rows_anew:
-            self._load()
-        elif effects.changed:
-            self._publish(effects.changed)
-
     def _raised(self, request: Request[Answer], by: By) -> Done[Answer]:
         """Makes a change that puts units into one account, given what its open lease has used, and raises the
         lease."""
         concerned = self._service.concerns(request)
         [number], [pool] = concerned.numbers, concerned.pools or ()
-        key: Key = (number, pool)
-        with self._stripes.hold([number]):
-            self._freshen(key)
-            totals = self._totals(key)
+        key = (number, pool)
+        with self._leases.stripes.hold([number]):
+            self._leases.freshen(key)
+            totals = self._leases.totals(key)
             done = self._service.run(request, by, () if totals is None else (totals,))
-            self._raise(key, done.effects.terms, done.effects.reopen)
+            self._leases.raised(key, done.effects.terms, done.effects.reopen)
         return done
 
-    def _keys_concerned(self, concerned: Concerns) -> list[Key]:
-        if concerned.all:
-            with self._leases_lock:
-                return list(self._held)
-        held = (key for number in concerned.numbers for key in self._keys_of(number))
-        return [key for key in held if concerned.pools is None or key[1] in concerned.pools]
-
-    def _tell_of_account(self, answer: Any) -> None:
+    def tell_of_account(self, answer: Any) -> None:
         """Tells whoever watches this host that an account changed."""
         self.ring.tell("customer_changed", self._clock.now_ms(), answer.customer, answer.pool)
+
+    def tell_of_catalog(self, answer: Changed) -> None:
+        """The same of the catalog."""
+        self.ring.tell("catalog_changed", self._clock.now_ms())
 
 
 def _store_records(owner: Asking, request: Refund) -> None:
     if request.event is not None:
-        owner._journal_round(owner._need())  # Its record may be a moment old.
+        owner.settling.store_records()  # Its record may be a moment old.
 
 
 def _top_up(owner: Asking, answer: TopUpState) -> None:
-    owner._top_up_round()  # A balance that is low already is not left to the next round.
+    owner.notifier.top_up()  # A balance that is low already is not left to the next round.
 
 
 def _note_epoch(owner: Asking, answer: LedgerPosition) -> None:
-    owner._note(f"an operator said that the ledger was restored: it is epoch {answer.epoch} now")
+    owner.note(f"an operator said that the ledger was restored: it is epoch {answer.epoch} now")
 
 
 def _load_courier(owner: Asking, request: PutWebhook) -> None:
-    if owner._load_courier is not None:
-        with contextlib.suppress(ImportError):  # The use case says it better.
-            owner._load_courier()
+    with contextlib.suppress(ImportError):  # The use case says it better.
+        owner.notifier.load()
 
 
 def _look_after_courier(owner: Asking, answer: object) -> None:
-    owner._courier_round()
+    owner.notifier.look_for_webhooks()
 
 
 def _ring_courier(owner: Asking, answer: object) -> None:
-    owner._ring_courier()
-
-
-def _tell_of_catalog(owner: Asking, answer: Changed) -> None:
-    owner.ring.tell("catalog_changed", owner._clock.now_ms())
+    owner.notifier.ring_courier()
 
 
 _MOVING = (MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer)
@@ -175,14 +160,14 @@ _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     PutWebhook: _load_courier,
 }
 _AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
-    MakeGrant: Asking._tell_of_account,
-    VoidGrant: Asking._tell_of_account,
-    Refund: Asking._tell_of_account,
+    MakeGrant: Asking.tell_of_account,
+    VoidGrant: Asking.tell_of_account,
+    Refund: Asking.tell_of_account,
     PutTopUp: _top_up,
     BeginEpoch: _note_epoch,
     PutWebhook: _look_after_courier,
     DeleteWebhook: _look_after_courier,
     ReplayDelivery: _ring_courier,
     ReplayDead: _ring_courier,
-    SetCatalog: _tell_of_catalog,
+    SetCatalog: Asking.tell_of_catalog,
 }

@@ -41,11 +41,12 @@ class DueMoves:
         with self._looking:  # Who looks last remembers the newest.
             self.next_at = self._service.next_move_at()
 
-    def round(self) -> None:
-        """Does what is due, a bounded part of it."""
-        if self._any_due():
-            with self._publication():
-                self._do()
+    def round(self) -> bool:
+        """Does what is due, a bounded part of it; whether there may be more."""
+        if not self._any_due():
+            return False
+        with self._publication():
+            return self._do()
 
     def before_lending(self, customer: str) -> None:
         """Does what is due of one customer: a lease that is lent at the instant of a move is already the new

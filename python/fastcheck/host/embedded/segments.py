@@ -40,11 +40,12 @@ class SegmentParts:
         """What a predecessor left undone, in whatever pools."""
         self._left = dict.fromkeys(self._service.segments_behind())
 
-    def round(self) -> None:
-        """One part of what is left."""
+    def round(self) -> bool:
+        """One part of what is left; whether there is more."""
         segment = next(iter(self._left), None)
         if segment is not None:
             self._ask(GoOnSegment(segment))
+        return bool(self._left)
 
     def concerned(self, request: Request[Any], concerned: Concerns) -> Concerns:
         """Whose leases a request concerns, and the pools of what is left of an earlier change."""
