@@ -56,8 +56,7 @@ def service() -> Iterator[Service]:
 def known(service: Service) -> dict[str, list[str]]:
     """Names that are there, by how they are called in paths and bodies."""
     webhook = service.list_webhooks()[0].id
-    moment = service.finance_cut()
-    export = f"{moment.since}-{moment.until}-{moment.at}-{moment.place}-{moment.record}"
+    export = service.begin_export().id
     return {
         "customer": ["acme", "tiny", "key:acme"],
         "pool": ["ai_credits", "api_calls", "storage"],

@@ -9,12 +9,13 @@ from fastcheck.admin import Admin
 from fastcheck.admin.tokens import TokensAdmin
 from fastcheck.clock import instant_ms
 from fastcheck.errors import WrongType
-from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed, routed
+from fastcheck.hub_client.routes import ROUTES, Routed, routed
 from fastcheck.wire.answers import Explanation
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name as checked_name
 from fastcheck.wire.operation import Answer, Asks, Request
+from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
 
 Ask = Callable[[Routed], Any]
@@ -66,18 +67,18 @@ def calling(ask: Ask) -> Callable[..., Any]:
     """The seam of `Admin`: a request by its name."""
 
     def call(method: str, *args: Any, **kwargs: Any) -> Any:
-        if method in LOCAL:
-            return LOCAL[method]
         return ask(ROUTES[method](*args, **kwargs))
 
     return call
 
 
 def asking(ask: Ask) -> Asks:
-    """The seam of `Admin`: a request, sent and its answer read."""
+    """The seam of `Admin`: a request, sent and its answer read. What only a directory does is answered with
+    None."""
 
     def answer(request: Request[Answer], by: By = ANYBODY) -> Answer:
-        found: Answer = ask(routed(request, by))
-        return found
+        found: Any = ask(routed(request, by)) if OPERATIONS.of(request).public else None
+        answered: Answer = found
+        return answered
 
     return answer

@@ -13,7 +13,6 @@ from fastcheck.hub_client.requests import amount, asking, change, cost, encoded,
 from fastcheck.wire import answers, shapes
 from fastcheck.wire.answers import Page
 from fastcheck.wire.by import By
-from fastcheck.wire.cut import Cut
 from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.headers import FILENAME
 from fastcheck.wire.json import read, shape, write
@@ -364,64 +363,6 @@ def restored(by: By) -> Routed:
     return Routed(asked, of(shapes.LedgerPosition, lambda one: int(one.epoch)))
 
 
-# Finance.
-
-
-def pools() -> Routed:
-    return Routed(get(path("pools")), items(answers.PoolState))
-
-
-def check_pools() -> Routed:
-    return Routed(get(path("ledger", "problems")), items(answers.Problem))
-
-
-def check(cursor: str | None) -> Routed:
-    def page(one: shapes.CheckedAccounts) -> tuple[Any, int, str | None]:
-        return one.problems, one.accounts, one.cursor
-
-    return Routed(get(path("ledger", "accounts"), cursor=cursor), of(shapes.CheckedAccounts, page))
-
-
-def book_due(what: str, cursor: tuple[str] | None) -> Routed:
-    body = {"what": what, "cursor": None if cursor is None else cursor[0]}
-    asked = change("POST", path("ledger", "bookings"), body, None, keyed=False)
-    return Routed(asked, of(shapes.Booked, lambda one: None if one.cursor is None else (one.cursor,)))
-
-
-def finance_cut(since: int | None, until: int | None) -> Routed:
-    asked = change("POST", path("exports"), {"since": since, "until": until}, None, keyed=False)
-    return Routed(asked, of(shapes.Export, shapes.cut_of))
-
-
-def _rows(cut: Cut, what: str, hint: Any, cursor: str | None, limit: int) -> Routed:
-    asked = get(path("exports", shapes.export_of(cut).id, what), cursor=cursor, limit=limit)
-
-    def rows(page: Page[Any]) -> tuple[tuple[Any, ...], str | None]:
-        return tuple(tuple(vars(one).values()) for one in page.items), page.cursor
-
-    return Routed(asked, of(Page[hint], rows))
-
-
-def finance_movements(cut: Cut, cursor: str | None, limit: int) -> Routed:
-    return _rows(cut, "movements", shapes.Movement, cursor, limit)
-
-
-def finance_usage(cut: Cut, cursor: str | None, limit: int) -> Routed:
-    return _rows(cut, "usage", shapes.ExportedUse, cursor, limit)
-
-
-def finance_sums(cut: Cut, after: int) -> Routed:
-    asked = get(path("exports", shapes.export_of(cut).id, "sums"), after=after)
-
-    def sums(one: shapes.ExportSums) -> tuple[Any, Any]:
-        return (
-            tuple(tuple(vars(part).values()) for part in one.postings),
-            tuple(tuple(vars(part).values()) for part in one.records),
-        )
-
-    return Routed(asked, of(shapes.ExportSums, sums))
-
-
 ROUTES: Mapping[str, Callable[..., Routed]] = {
     one.__name__: one
     for one in (
@@ -430,10 +371,5 @@ ROUTES: Mapping[str, Callable[..., Routed]] = {
         get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
         list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
-        pools, check_pools, check, book_due, finance_cut,
-        finance_movements, finance_usage, finance_sums,
     )
 }  # fmt: skip
-
-LOCAL: Mapping[str, Any] = {"settle_held": None}
-"""Requests that a hub has no part in, and what they answer: it holds no cells that could be settled."""

@@ -14,6 +14,7 @@ from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.finance import SettleHeld
 from fastcheck.wire.operations.refunds import Refund
 from fastcheck.wire.operations.webhooks import DeleteWebhook, PutWebhook, ReplayDead, ReplayDelivery
 
@@ -23,6 +24,10 @@ class Asking(Settling):
 
     def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
         """Answers a request. Raises what its use case raises; what raised changed nothing."""
+        own = _OWN.get(type(request))
+        if own is not None:
+            answer: Answer = own(self, request)
+            return answer
         before = _BEFORE.get(type(request))
         if before is not None:
             before(self, request)
@@ -113,6 +118,10 @@ def _ring_courier(owner: Asking, answer: object) -> None:
     owner._ring_courier()
 
 
+_OWN: dict[type[Request[Any]], Callable[[Asking, Any], Any]] = {
+    SettleHeld: lambda owner, request: owner.settle_held(request.cursor)
+}
+"""What an owner answers itself."""
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     Refund: _store_records,
     PutWebhook: _load_courier,

@@ -72,7 +72,7 @@ _OWN: dict[str, Callable[..., object]] = {
         Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
         Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
         Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
-        Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored,
+        Owner.explain, Owner.epoch, Owner.restored,
         Owner.put_top_up,
     )
 }  # fmt: skip
@@ -81,9 +81,7 @@ _READING: dict[str, Callable[..., object]] = {
     for one in (
         Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
         Service.list_usage, Service.list_moves, Service.get_segment, Service.list_segments,
-        Service.list_members, Service.ids_of, Service.book_due,
-        Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
-        Service.check, Service.check_pools, Service.pools,
+        Service.list_members, Service.ids_of,
         Service.remove_top_up, Service.list_top_ups,
     )
 }  # fmt: skip

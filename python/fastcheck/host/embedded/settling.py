@@ -8,15 +8,17 @@ from fastcheck.host.embedded.arena import Key
 from fastcheck.host.embedded.leases import LEASES_PER_TRANSACTION
 from fastcheck.host.embedded.rounds import Rounds
 from fastcheck.hub.service import Totals
+from fastcheck.wire.cursor import cursor_of, place_of
 
 
 class Settling(Rounds):
     """What hosts were lent, settled in pages."""
 
-    def settle_held(self, cursor: Key | None = None) -> Key | None:
+    def settle_held(self, cursor: str | None = None) -> str | None:
         """Settles a page of open leases to this moment, and lends anew those whose end has come. The next
-        cursor; None: that was all."""
-        after: Key = (0, "") if cursor is None else (cursor[0], cursor[1])
+        cursor; None: that was all. Raises `RecordError` for a cursor that no page gave."""
+        number, pool = place_of(cursor, (0, ""))
+        after: Key = (number, pool)
         with self._leases_lock:
             keys = heapq.nsmallest(LEASES_PER_TRANSACTION, (key for key in self._held if key > after))
         if not keys:
@@ -33,4 +35,4 @@ class Settling(Rounds):
                 if found is not None:
                     totals.append(found)
             self._service.settle(totals)
-        return keys[-1] if len(keys) == LEASES_PER_TRANSACTION else None
+        return cursor_of(keys[-1]) if len(keys) == LEASES_PER_TRANSACTION else None

@@ -137,6 +137,8 @@ class Description:
         """The paths of operations, each with its subject."""
         found: Schema = {}
         for subject, row in rows:
+            if not row.public:
+                continue
             found.setdefault(PREFIX + row.path, {})[row.method.lower()] = self.operation(subject, row)
         return found
 

@@ -13,7 +13,6 @@ from fastcheck.hub.service.core import Done, News
 from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
-from fastcheck.hub.service.finance import Finance
 from fastcheck.hub.service.money import Money
 from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
@@ -32,19 +31,7 @@ from fastcheck.hub.use_cases.transaction import Changed
 
 
 class Service(
-    Customers,
-    Plans,
-    Segments,
-    Money,
-    Spending,
-    Events,
-    Records,
-    Finance,
-    Epochs,
-    Webhooks,
-    TopUps,
-    Streaming,
-    Tokens,
+    Customers, Plans, Segments, Money, Spending, Events, Records, Epochs, Webhooks, TopUps, Streaming, Tokens
 ):
     """The use cases over one store."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastcheck.hub.use_cases import caps, events, refunds, reservations, tokens, usage, webhooks
+from fastcheck.hub.use_cases import caps, events, finance, refunds, reservations, tokens, usage, webhooks
 from fastcheck.hub.use_cases.use_case import Answer, UseCase
 from fastcheck.wire.operation import Request
 
@@ -16,6 +16,7 @@ _ALL: Final[tuple[UseCase[Any], ...]] = (
     *events.USE_CASES,
     *tokens.USE_CASES,
     *usage.USE_CASES,
+    *finance.USE_CASES,
 )
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 

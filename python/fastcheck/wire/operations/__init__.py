@@ -7,9 +7,9 @@ people ask is `admin` of the same name."""
 from __future__ import annotations
 
 from fastcheck.wire.operation import Operations
-from fastcheck.wire.operations import caps, events, refunds, reservations, tokens, usage, webhooks
+from fastcheck.wire.operations import caps, events, finance, refunds, reservations, tokens, usage, webhooks
 
-SUBJECTS = (caps, refunds, reservations, webhooks, events, tokens, usage)
+SUBJECTS = (caps, refunds, reservations, webhooks, events, tokens, usage, finance)
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
 """Every row. What is irregular by nature stays by hand: `/v1/snapshot`, `/v1/openapi.json`, health, metrics

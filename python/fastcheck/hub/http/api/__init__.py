@@ -8,7 +8,7 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 
 from fastcheck.clock import Clock, SystemClock
-from fastcheck.hub.http.api import customers, epochs, finance, money, plans, records, segments, top_ups
+from fastcheck.hub.http.api import customers, epochs, money, plans, records, segments, top_ups
 from fastcheck.hub.http.api.documented import REFUSALS
 from fastcheck.hub.http.api.openapi import describe
 from fastcheck.hub.http.api.paths import Bounds
@@ -22,7 +22,7 @@ THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-for one in (customers, plans, segments, money, top_ups, records, finance, epochs):
+for one in (customers, plans, segments, money, top_ups, records, epochs):
     router.include_router(one.router)
 
 

@@ -18,7 +18,6 @@ TAGS = {
     "spending": "Refunds, caps, and what is held or burned at the hub itself.",
     "top-ups": "Automatic top-ups.",
     "records": "The catalog, the audit log, usage records, explanations.",
-    "finance": "Exports, and whether the ledger adds up.",
     "epochs": "Where the ledger is.",
 }
 _BEARER = {
