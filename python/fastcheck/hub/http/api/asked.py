@@ -247,5 +247,3 @@ Changes = Annotated[Change, Depends(changing("admin"))]
 """For administrators."""
 ChangesTagged = Annotated[Change, Depends(changing_tagged("admin"))]
 """For administrators who may say what they saw."""
-Spends = Annotated[Change, Depends(changing("spend"))]
-"""For who spends."""
