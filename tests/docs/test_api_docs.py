@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from fastcheck.clock import SystemClock
+from fastcheck.hub.http.openapi import document
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.hub_api import make_app, make_service, served
 
@@ -35,7 +36,7 @@ def quickstart_hub() -> Iterator[str]:
     store = SqliteStore.in_memory()
     service = make_service(store, SystemClock())
     service.set_catalog(service.parse(QUICKSTART, "catalog.yaml"), QUICKSTART, "catalog.yaml")
-    with served(make_app(service, SystemClock())) as url:
+    with served(make_app(service)) as url:
         yield url
     store.close()
 
@@ -94,7 +95,7 @@ def test_the_python_of_administering_a_hub_goes_through() -> None:
 
 def test_the_page_names_every_path() -> None:
     """Each as its last part: the rest is said once."""
-    paths = make_app(make_service(SqliteStore.in_memory(), SystemClock()), SystemClock()).openapi()["paths"]
+    paths = document()["paths"]
     missing = []
     for path in paths:
         last = [one for one in path.split("/") if one and not one.startswith("{")][-1]

@@ -30,7 +30,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, Service]]:
     store = SqliteStore.in_memory()
     service = make_service(store, SystemClock())
     service.set_catalog(service.parse(CATALOG, "c"), CATALOG, "c")
-    with served(make_app(service, SystemClock())) as url:
+    with served(make_app(service)) as url:
         yield url, service
     store.close()
 

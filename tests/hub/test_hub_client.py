@@ -426,7 +426,7 @@ def tls_url(tmp_path: Path) -> Iterator[tuple[str, str]]:
     store = SqliteStore.in_memory()
     service = make_service(store, clock)
     service.set_catalog(service.parse(CATALOG, "c"), CATALOG, "c")
-    with served(make_app(service, clock), tls=str(tmp_path / "hub.pem")) as url:
+    with served(make_app(service), tls=str(tmp_path / "hub.pem")) as url:
         yield url, str(tmp_path / "ca.pem")
     store.close()
 
@@ -464,7 +464,7 @@ def hub() -> Iterator[Any]:
     store = SqliteStore.in_memory()
     service = make_service(store, clock)
     service.set_catalog(service.parse(CATALOG, "catalog.yaml"), CATALOG, "catalog.yaml")
-    yield make_app(service, clock)
+    yield make_app(service)
     store.close()
 
 

@@ -22,7 +22,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,6 @@ def app() -> Iterator[App]:
     from fastcheck._fastcheck import Catalog, SnapshotWriter
     from fastcheck.clock import ManualClock
     from fastcheck.hub.app import make_app
-    from fastcheck.hub.http import api
     from fastcheck.hub.parts import Hub, Settings
     from fastcheck.hub.store.sqlite import SqliteStore
     from rig.serving import Service
@@ -55,7 +53,7 @@ def app() -> Iterator[App]:
             service.begin_streaming()
             made = service.make_token("first", ("admin",), environment="live", rate_per_s=RATE_PER_S)
             hub = Hub(service, Settings(Path(directory)), SnapshotWriter, clock.now_ms)
-            asgi = make_app(hub, partial(api.install, service=service, clock=clock))
+            asgi = make_app(hub, service)
             assert made.token is not None
             yield App(asgi, clock.advance, made.token, service.record_usage, service.disable_webhook)
         finally:

@@ -91,6 +91,8 @@ BARE: dict[str, Callable[[Done[Any]], Any]] = {
     "list_caps": lambda done: list(done.answer.items),
     "list_webhooks": lambda done: list(done.answer.items),
     "replay_dead": lambda done: done.answer.count,
+    "check_pools": lambda done: done.answer.items,
+    "check_accounts": lambda done: (done.answer.problems, done.answer.accounts, done.answer.cursor),
 }
 """What tests want to see of a call of the service, where it is not the answer itself."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastcheck.clock import instant_ms
-from fastcheck.wire.by import By, own_id
+from fastcheck.wire.by import By
 from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name, note
 from fastcheck.wire.operation import Asks, Request
 from fastcheck.wire.operations import OPERATIONS
 
-Call = Callable[..., Any]
 Answer = TypeVar("Answer")
 Self = TypeVar("Self", bound="AdminBase")
 
@@ -21,11 +20,8 @@ Self = TypeVar("Self", bound="AdminBase")
 class AdminBase:
     """Who asks, and how."""
 
-    def __init__(
-        self, ask: Asks, call: Call, owns: Callable[[], bool], author: str = "", key: str | None = None
-    ) -> None:
+    def __init__(self, ask: Asks, owns: Callable[[], bool], author: str = "", key: str | None = None) -> None:
         self._answers = ask
-        self._call = call
         self._owns = owns
         self._author = author
         self._key = key
@@ -68,10 +64,6 @@ class AdminBase:
         """Who asks and why; `part` tells the parts of one large request apart."""
         key = self._key if self._key is None or part is None else f"{self._key}/{part}"
         return By(self._author, note(reason, "reason"), key)
-
-    def _own_id(self, prefix: str) -> str:
-        """A new id; under an idempotency key, the same at every repetition."""
-        return own_id(prefix, self._key)
 
 
 def instant_of(at: Instant | None) -> int | None:

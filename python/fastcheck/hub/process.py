@@ -116,7 +116,7 @@ def _serve(
         (Duties(service, store, clock),),
         None if options.database is None else HubNews(options.database),
     )
-    app = make_app(hub, partial(api.install, service=service, clock=clock))
+    app = make_app(hub, service)
     config = uvicorn.Config(
         app,
         ws=cast(Any, hub.streams.accept),  # uvicorn calls it as it would call a class.

@@ -7,11 +7,12 @@ from typing import Any
 
 from fastcheck.admin import Admin
 from fastcheck.admin.tokens import TokensAdmin
-from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed, routed
+from fastcheck.hub_client.routes import Routed, routed
 from fastcheck.wire.answers import Explanation
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.fields import Instant, at_ms
 from fastcheck.wire.operation import Answer, Asks, Request
+from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, source_of
 from fastcheck.wire.operations.epochs import GetPosition
 from fastcheck.wire.operations.features import CheckFeature, Explain
@@ -25,7 +26,7 @@ class HubMethods(Admin, TokensAdmin):
     """The methods over some way to ask a hub."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(asking(ask), calling(ask), lambda: False)
+        super().__init__(asking(ask), lambda: False)
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won, by what
@@ -50,22 +51,13 @@ class HubMethods(Admin, TokensAdmin):
         return self._ask(GetPosition())
 
 
-def calling(ask: Ask) -> Callable[..., Any]:
-    """The seam of `Admin`: a request by its name."""
-
-    def call(method: str, *args: Any, **kwargs: Any) -> Any:
-        if method in LOCAL:
-            return LOCAL[method]
-        return ask(ROUTES[method](*args, **kwargs))
-
-    return call
-
-
 def asking(ask: Ask) -> Asks:
-    """The seam of `Admin`: a request, sent and its answer read."""
+    """The seam of `Admin`: a request, sent and its answer read. What only a directory does is answered with
+    None."""
 
     def answer(request: Request[Answer], by: By = ANYBODY) -> Answer:
-        found: Answer = ask(routed(request, by))
-        return found
+        found: Any = ask(routed(request, by)) if OPERATIONS.of(request).public else None
+        answered: Answer = found
+        return answered
 
     return answer

@@ -16,7 +16,7 @@ from collections import abc
 from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 from fastcheck.errors import ProtocolError
@@ -116,6 +116,12 @@ class Record:
     defaults: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Of the fields that a caller may leave out."""
 
+    @cached_property
+    def ways(self) -> tuple[tuple[str, Shape, type | None, bool], ...]:
+        """(field, its shape, the type of one that JSON has as it is, whether it may be null): pages have many
+        records, most of whose fields need no more than a look at their type."""
+        return tuple((name, inner, *_as_it_is(inner)) for name, inner in self.fields)
+
 
 Shape = (
     Plain
@@ -132,6 +138,17 @@ Shape = (
     | Kinded
     | Record
 )
+
+
+def _as_it_is(of: Shape) -> tuple[type | None, bool]:
+    match of:
+        case Maybe(inner):
+            return _as_it_is(inner)[0], True
+        case Kinded(inner):
+            return _as_it_is(inner)
+        case Plain(kind):
+            return kind, False
+    return None, False
 
 
 def shape(hint: Any) -> Shape:
@@ -220,8 +237,11 @@ def write(value: Any, of: Shape) -> Any:
             return None if value is None else write(value, inner)
         case Many(item):
             return [write(one, item) for one in value]
-        case Record(_, _, named, _):
-            return {name: write(getattr(value, name), inner) for name, inner in named}
+        case Record():
+            return {
+                name: getattr(value, name) if kind is not None else write(getattr(value, name), inner)
+                for name, inner, kind, _ in of.ways
+            }
         case Amount():
             return decimal_text(value)
         case WideInt():
@@ -276,9 +296,9 @@ def read(data: Any, of: Shape) -> Any:
                 return data
         case Kinded(inner):
             return read(data, inner)
-        case Record(kind, _, named, _):
-            if isinstance(data, dict) and all(name in data for name, _ in named):
-                return kind(**{name: read(data[name], inner) for name, inner in named})
+        case Record():
+            if isinstance(data, dict):
+                return _read_record(data, of)
         case Amount():
             return amount(data)
         case WideInt():
@@ -297,6 +317,16 @@ def read(data: Any, of: Shape) -> Any:
         case Loose():
             return _tight(data)
     raise ProtocolError(f"what came is malformed: {_named(of)} is {data!r:.80}")
+
+
+def _read_record(data: dict[Any, Any], of: Record) -> Any:
+    found: dict[str, Any] = {}
+    for name, inner, kind, optional in of.ways:
+        if name not in data:
+            raise ProtocolError(f"what came is malformed: {of.name} has no {name}")
+        one = data[name]
+        found[name] = one if type(one) is kind or (one is None and optional) else read(one, inner)
+    return of.kind(**found)
 
 
 def amount(data: Any, *, whole: bool = True) -> int | Decimal:

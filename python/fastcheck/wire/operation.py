@@ -82,7 +82,8 @@ class Operation(Generic[Answer]):
     tagged: bool = False
     """Whether the answer has an entity tag."""
     public: bool = True
-    """Whether it is an operation of HTTP; else only of the owner's socket."""
+    """Whether it is an operation of HTTP. What is none a directory does for itself: over its owner's socket,
+    and not by a hub, whose client answers with None."""
 
     @cached_property
     def name(self) -> str:

@@ -24,6 +24,7 @@ from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.customers import DeleteCustomer, PutCustomer, PutCustomers
 from fastcheck.wire.operations.epochs import BeginEpoch
+from fastcheck.wire.operations.finance import SettleHeld
 from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
 from fastcheck.wire.operations.plan_changes import CancelMove, Migrate, MoveCustomers, MoveSegment
 from fastcheck.wire.operations.refunds import Refund
@@ -49,7 +50,7 @@ class Asking:
         """`note` tells an operator something."""
         self._service: Final = service
         self._clock: Final = clock
-        self._leases: Final = leases
+        self.leases: Final = leases
         self._rows: Final = rows
         self.ring: Final = ring
         self.settling: Final = settling
@@ -61,6 +62,10 @@ class Asking:
 
     def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
         """Answers a request. Raises what its use case raises; what raised changed nothing."""
+        own = _OWN.get(type(request))
+        if own is not None:
+            answer: Answer = own(self, request)
+            return answer
         before = _BEFORE.get(type(request))
         if before is not None:
             before(self, request)
@@ -93,8 +98,8 @@ class Asking:
         at = getattr(request, "at", None)
         if at is None or at >= self._clock.now_ms():
             concerned = self._service.concerns(request)
-            with self._leases.stripes.hold(concerned.numbers):
-                totals = [self._leases.totals(key) for key in self._leases.concerned(concerned)]
+            with self.leases.stripes.hold(concerned.numbers):
+                totals = [self.leases.totals(key) for key in self.leases.concerned(concerned)]
             self._service.settle([one for one in totals if one is not None])
         return self._service.run(request, by)
 
@@ -111,11 +116,11 @@ class Asking:
         concerned = self._service.concerns(request)
         [number], [pool] = concerned.numbers, concerned.pools or ()
         key = (number, pool)
-        with self._leases.stripes.hold([number]):
-            self._leases.freshen(key)
-            totals = self._leases.totals(key)
+        with self.leases.stripes.hold([number]):
+            self.leases.freshen(key)
+            totals = self.leases.totals(key)
             done = self._service.run(request, by, () if totals is None else (totals,))
-            self._leases.raised(key, done.effects.terms, done.effects.reopen)
+            self.leases.raised(key, done.effects.terms, done.effects.reopen)
         return done
 
     def tell_of_account(self, answer: Any) -> None:
@@ -155,6 +160,10 @@ def _ring_courier(owner: Asking, answer: object) -> None:
 
 _MOVING = (MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer)
 """Requests that make, do or cancel moves; also where one fails after its commit."""
+_OWN: dict[type[Request[Any]], Callable[[Asking, Any], Any]] = {
+    SettleHeld: lambda owner, request: owner.leases.settle_page(request.cursor)
+}
+"""What an owner answers itself."""
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     Refund: _store_records,
     PutWebhook: _load_courier,

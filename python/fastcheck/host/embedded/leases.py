@@ -16,6 +16,7 @@ from fastcheck.host.embedded.stripes import Stripes
 from fastcheck.hub.service import Service, Terms, Totals
 from fastcheck.hub.use_cases.use_case import Concerns
 from fastcheck.ledger.lend import LEASE_UNITS_MAX
+from fastcheck.wire.cursor import cursor_of, place_of
 from fastcheck.wire.names import name
 
 
@@ -247,10 +248,10 @@ class Leases:
         with self._lock:
             return self._ends[0][0] if self._ends else None
 
-    def settle_page(self, cursor: Key | None = None) -> Key | None:
+    def settle_page(self, cursor: str | None = None) -> str | None:
         """Settles a page of open leases to this moment, and lends anew those whose end has come. The next
         cursor; None: that was all."""
-        after: Key = (0, "") if cursor is None else (cursor[0], cursor[1])
+        after = place_of(cursor, (0, ""))
         with self._lock:
             keys = heapq.nsmallest(LEASES_PER_TRANSACTION, (key for key in self._held if key > after))
         if not keys:
@@ -263,7 +264,7 @@ class Leases:
                 self.reopen(ended, self.close(ended))
             found = [self.totals(key) for key in held]
             self._service.settle([one for one in found if one is not None])
-        return keys[-1] if len(keys) == LEASES_PER_TRANSACTION else None
+        return cursor_of(keys[-1]) if len(keys) == LEASES_PER_TRANSACTION else None
 
 
 def _ended(held: Held, now: int) -> bool:

@@ -21,7 +21,7 @@ from fastcheck.clock import Clock
 from fastcheck.errors import CatalogError, FastcheckError, ProtocolError
 from fastcheck.host.changes import Ring
 from fastcheck.host.embedded.adoption import SETTLE_MS, Adoption
-from fastcheck.host.embedded.arena import Arena, CellTotals, Given, Key, LateReturn, Mapped, UsageRecord
+from fastcheck.host.embedded.arena import Arena, CellTotals, Given, LateReturn, Mapped, UsageRecord
 from fastcheck.host.embedded.asking import Asking
 from fastcheck.host.embedded.background import Background
 from fastcheck.host.embedded.leases import SPENT_MAX, Leases
@@ -128,10 +128,6 @@ class Owner:
         """As `Leases.pools_behind`."""
         return self.leases.pools_behind(feature)
 
-    def settle_held(self, cursor: Key | None = None) -> Key | None:
-        """As `Leases.settle_page`."""
-        return self.leases.settle_page(cursor)
-
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Runs what is no operation. Raises `ProtocolError` for what is not offered."""
         offered = _OFFERED.get(method)
@@ -166,7 +162,7 @@ class Owner:
 
 
 _OFFERED: dict[str, Callable[..., object]] = {
-    one.__name__: one for one in (Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.settle_held)
+    one.__name__: one for one in (Owner.touch, Owner.prewarm, Owner.pools_behind)
 }
 
 __all__ = ["SETTLE_MS", "SPENT_MAX", "Arena", "CellTotals", "Given", "LateReturn", "Owner", "UsageRecord"]

@@ -126,7 +126,7 @@ class EmbeddedHost(Host[LedgerPart]):
             with LOADING:
                 from fastcheck.admin import Admin
 
-            self._admin = Admin(self.ask, self.call, lambda: self.role == "owner")
+            self._admin = Admin(self.ask, lambda: self.role == "owner")
         return self._admin
 
     def _play(self, given: GivenCatalog | None) -> LedgerPart:

@@ -140,6 +140,8 @@ class Description:
         """The paths of operations, each with its subject."""
         found: Schema = {}
         for subject, row in rows:
+            if not row.public:
+                continue
             found.setdefault(PREFIX + row.path, {})[row.method.lower()] = self.operation(subject, row)
         return found
 
@@ -190,7 +192,7 @@ class Description:
         found: Schema = {status: said}
         if row.tagged:
             found["304"] = {"description": "As the caller has it.", "headers": _TAG}
-        return found | {str(one): {"$ref": f"#/components/responses/Refused{one}"} for one in REFUSALS}
+        return found | refused()
 
     def _parameter(self, name: str, place: str, of: Shape, told: dict[str, str], required: bool) -> Schema:
         schema = self.schema(of.of if isinstance(of, Maybe) else of, asked=True)
@@ -301,6 +303,11 @@ class Description:
 def responses() -> Schema:
     """The refusals, which every operation shares."""
     return {f"Refused{status}": _refusal(status, text) for status, text in REFUSALS.items()}
+
+
+def refused() -> Schema:
+    """The responses of an operation that say why it was refused."""
+    return {str(one): {"$ref": f"#/components/responses/Refused{one}"} for one in REFUSALS}
 
 
 def _refusal(status: int, description: str) -> Schema:

@@ -15,7 +15,7 @@ from fastcheck.errors import PreconditionFailed
 from fastcheck.hub.access.auth import Principal
 from fastcheck.hub.http.bounds import IN_PATH
 from fastcheck.hub.http.permission import permitted
-from fastcheck.hub.http.problems import problem
+from fastcheck.hub.http.problems import NotJson
 from fastcheck.hub.http.representation import body_of, check_tag, decoded, named, tag_of, tags
 from fastcheck.hub.http.routing import NamedRoute
 from fastcheck.hub.service import Service
@@ -110,10 +110,6 @@ class Endpoint:
         return made
 
 
-class NotJson(ValueError):
-    """A body is not JSON."""
-
-
 def document(body: bytes) -> Any:
     """A body as JSON's own types. Raises `NotJson`."""
     try:
@@ -124,11 +120,6 @@ def document(body: bytes) -> Any:
 
 def _no_constant(text: str) -> Any:
     raise ValueError(f"{text} is no number of JSON")
-
-
-async def not_json(http: HttpRequest, error: Exception) -> Response:
-    """The refusal of a body that is not JSON."""
-    return problem(400, "Malformed", "The body is no JSON", f"the body is not JSON: {error}")
 
 
 def by_of(http: HttpRequest, principal: Principal) -> By:

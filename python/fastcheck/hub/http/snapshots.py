@@ -11,11 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fastcheck.hub.http.description import refused
 from fastcheck.hub.http.permission import permitted
 from fastcheck.hub.http.routing import NamedRoute
 from fastcheck.hub.stream.admission import Entered
 from fastcheck.hub.stream.session import PIECE_BYTES, TRANSFER_COST
 from fastcheck.hub.stream.snapshot_files import File
+from fastcheck.wire.headers import PREFIX
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -46,7 +48,8 @@ async def get_snapshot(request: Request) -> Response:
         raise
 
 
-ROUTE: Final = NamedRoute("/v1/snapshot", get_snapshot)
+PATH: Final = f"{PREFIX}/snapshot"
+ROUTE: Final = NamedRoute(PATH, get_snapshot)
 DESCRIPTION: Final[dict[str, Any]] = {
     "tags": ["stream"],
     "operationId": "get_snapshot",
@@ -62,7 +65,8 @@ DESCRIPTION: Final[dict[str, Any]] = {
             "schema": {"type": "string"},
         }
     ],
-    "responses": {
+    "responses": refused()
+    | {
         "200": {
             "description": "The file (`docs/format/snapshot.md`).",
             "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},

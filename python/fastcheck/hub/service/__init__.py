@@ -13,7 +13,6 @@ from fastcheck.hub.service.core import Done, News
 from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
-from fastcheck.hub.service.finance import Finance
 from fastcheck.hub.service.leases import Leases
 from fastcheck.hub.service.records import Records
 from fastcheck.hub.service.spending import Spending
@@ -27,9 +26,7 @@ from fastcheck.hub.use_cases.epochs import Beyond
 from fastcheck.hub.use_cases.transaction import Changed
 
 
-class Service(
-    Customers, Leases, Spending, Events, Records, Finance, Epochs, Webhooks, TopUps, Streaming, Tokens
-):
+class Service(Customers, Leases, Spending, Events, Records, Epochs, Webhooks, TopUps, Streaming, Tokens):
     """The use cases over one store."""
 
 

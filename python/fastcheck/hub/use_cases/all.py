@@ -13,6 +13,7 @@ from fastcheck.hub.use_cases import (
     epochs,
     events,
     features,
+    finance,
     grants,
     overrides,
     plan_changes,
@@ -48,6 +49,7 @@ _ALL: Final[tuple[UseCase[Any], ...]] = (
     *overrides.USE_CASES,
     *plan_changes.USE_CASES,
     *segments.USE_CASES,
+    *finance.USE_CASES,
 )
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 

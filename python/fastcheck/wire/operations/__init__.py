@@ -16,6 +16,7 @@ from fastcheck.wire.operations import (
     epochs,
     events,
     features,
+    finance,
     grants,
     overrides,
     plan_changes,
@@ -31,7 +32,8 @@ from fastcheck.wire.operations import (
 
 SUBJECTS = (
     customers, overrides, plan_changes, segments, grants, balances, top_ups, features, caps, refunds,
-    reservations, catalog, usage, usage_records, events, webhooks, audit, epochs, tokens,
+    reservations, catalog, usage, usage_records, events, webhooks, audit, finance, epochs,
+    tokens,
 )  # fmt: skip
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
