@@ -33,7 +33,8 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import put_customer, put_override
+from fastcheck.wire.operations.customers import NamedCustomer, PutCustomers
+from fastcheck.wire.operations.overrides import PutOverride
 
 
 class Writer:
@@ -60,7 +61,7 @@ class Writer:
         self.committed_ns.clear()
         for _ in range(count):
             self.on = not self.on
-            self.service.put_override(put_override(customer, "export", self.on))
+            self.service.ask(PutOverride(customer, "export", value=self.on))
             time.sleep(pause_ms / 1_000)
         return {"committed_ns": self.committed_ns, "on": self.on}
 
@@ -69,9 +70,8 @@ class Writer:
         begun = time.monotonic()
         for start in range(first, first + count, per_change):
             end = min(start + per_change, first + count)
-            self.service.put_customers(
-                [put_customer(customer_id(number), plan="free") for number in range(start, end)]
-            )
+            part = tuple(NamedCustomer(customer_id(number), plan="free") for number in range(start, end))
+            self.service.ask(PutCustomers(part))
         return {"seconds": time.monotonic() - begun, "seq": self.service.position().seq}
 
     def state(self) -> dict[str, Any]:

@@ -27,7 +27,9 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.operations.customers import Addon, PutCustomer
+from fastcheck.wire.operations.overrides import PutOverride
+from fastcheck.wire.requests import make_grant
 
 ENTRIES = 10_000
 ROUNDS = 200
@@ -59,16 +61,15 @@ class History:
             if kind in (0, 5, 10, 15):
                 self._put(place)
             elif kind in (3, 13):
-                self.service.put_override(put_override(KEY, "seats", place))
+                self.service.ask(PutOverride(KEY, "seats", value=place))
             elif kind == 7:
                 self._grant(place)
             else:
                 self._settle()
 
     def _put(self, place: int) -> None:
-        addons = {"seats_pack": place % 9 + 1}
-        request = put_customer(KEY, plan="pro", aliases=[f"alias-{place}"], addons=addons)
-        self.service.put_customers([request])
+        addons = {"seats_pack": Addon(place % 9 + 1)}
+        self.service.ask(PutCustomer(KEY, plan="pro", aliases=(f"alias-{place}",), addons=addons))
 
     def _grant(self, place: int) -> None:
         ends_at = None if place % 3 else self.clock.now_ms() + self._rng.randrange(1, 90) * DAY_MS

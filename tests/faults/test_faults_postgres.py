@@ -19,9 +19,10 @@ from fastcheck.hub.store import postgres as postgres_module
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.statements import Books
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.requests import make_grant
 from faults.test_faults_restored import unbalanced
 from rig.postgres import PrivatePostgres
+from rig.requests import put_customer
 from store.test_store_suite import service_over
 
 THREADS = 4

@@ -16,11 +16,12 @@ from fastcheck.hub.service import Beyond
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.postings import conserved
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.requests import make_grant
 from host.test_owner import MILLION, Machine, grant, put
 from rig.fake_arena import Files
 from rig.instants import MAY_2024_MS
 from rig.processes import QUICKSTART, Child, wait_for
+from rig.requests import put_customer
 from rig.serving import Service
 from store.test_store_suite import service_over
 

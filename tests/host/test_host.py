@@ -53,7 +53,7 @@ def hosts(tmp_path: Path) -> Iterator[Callable[..., Host]]:
 
 
 def admin(host: Host) -> Admin:
-    return Admin(host.call, lambda: host.role == "owner", "tests")
+    return Admin(host.ask, host.call, lambda: host.role == "owner", "tests")
 
 
 GENEROUS_S = 30.0

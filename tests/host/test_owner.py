@@ -20,12 +20,13 @@ from fastcheck.host.embedded.owner import SPENT_MAX
 from fastcheck.host.given_catalog import GivenCatalog
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.owning import Owner
+from rig.requests import put_customer, put_override
 from rig.serving import Service
 
 MILLION = 10**6

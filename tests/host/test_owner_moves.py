@@ -17,14 +17,14 @@ from fastcheck.host.given_catalog import GivenCatalog
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.by import By
-from fastcheck.wire.plan_change_requests import destination, migrate, move_customers
 from fastcheck.wire.record import unpack_record
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.requests import make_grant
 from host.test_owner import MILLION, Machine, parse
 from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog
 from rig.instants import MAY_2024_MS
 from rig.owning import Owner
+from rig.requests import destination, migrate, move_customers, put_customer
 from rig.serving import Service
 
 JUNE_2024_MS = MAY_2024_MS + 31 * DAY_MS

@@ -20,9 +20,10 @@ from fastcheck.hub.http import problems
 from fastcheck.hub.http.api.bodies import given_instant
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.wire.headers import BODY_BYTES_MAX, CATALOG_BYTES_MAX
-from fastcheck.wire.requests import put_customer
+from fastcheck.wire.operations.customers import PutCustomer
 from rig.hub_api import CATALOG, http, make_app, make_service
 from rig.instants import MAY_2024_MS
+from rig.requests import put_customer
 from rig.serving import Service
 
 
@@ -103,13 +104,13 @@ def test_the_check_of_a_tag_is_made_inside_the_change(app: FastAPI, service: Ser
     """Somebody changes the customer after the request was taken and before its transaction."""
     with http(app) as client:
         tag = client.get("/v1/customers/acme").headers["etag"]
-        provided = service.provided
+        run = service.run
 
-        def overtaken(expects: Any) -> Service:
-            service.put_customers([put_customer("acme", plan="free")])
-            return provided(expects)
+        def overtaken(*asked: Any, **options: Any) -> Any:
+            run(PutCustomer("acme", plan="free"))
+            return run(*asked, **options)
 
-        service.provided = overtaken  # type: ignore[method-assign]
+        service.run = overtaken  # type: ignore[method-assign]
         late = client.put("/v1/customers/acme", json={"plan": None}, headers={"If-Match": tag})
         refused(late, 412, "PreconditionFailed")
     assert service.get_customer("acme").plan == "free"
@@ -493,7 +494,7 @@ def failing(app: FastAPI, service: Service, error: Exception) -> httpx.Response:
     def fail(*_: object) -> Any:
         raise error
 
-    service.get_customer = fail  # type: ignore[method-assign]
+    service.ask = fail  # type: ignore[method-assign]
     with http(app) as client:
         return client.get("/v1/customers/acme")
 

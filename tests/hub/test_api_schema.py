@@ -18,11 +18,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance, unsuppor
 
 from fastcheck.clock import ManualClock
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import make_grant, put_customer
-from fastcheck.wire.segment_requests import put_members
+from fastcheck.wire.requests import make_grant
 from rig.hub_api import CATALOG, make_app, make_service
 from rig.instants import MAY_2024_MS
-from rig.requests import reserve
+from rig.requests import put_customer, put_members, reserve
 from rig.serving import Service
 
 SEED = 20_261_126

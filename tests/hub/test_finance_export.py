@@ -25,8 +25,9 @@ from fastcheck.hub.service import Totals as Settled
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
+from rig.requests import put_customer, put_override
 from rig.serving import Service
 
 MAY_MS = 1_714_521_600_000

@@ -18,12 +18,13 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.service import News, Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
-from fastcheck.hub.use_cases.customers import EVENTS_PER_CHANGE_MAX
+from fastcheck.hub.use_cases.rewriting import EVENTS_PER_CHANGE_MAX
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import put_customer, put_override
 from rig.serving import Service
 
 MILLION = 10**6

@@ -17,8 +17,9 @@ from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.use_cases.accounts import RECORD_MS
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.answers import Explanation
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import put_customer, put_override
 from rig.serving import Service
 
 MAY_2024_MS = 1_714_521_600_000

@@ -18,8 +18,8 @@ from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import make_grant, put_customer
-from rig.requests import make_refund
+from fastcheck.wire.requests import make_grant
+from rig.requests import make_refund, put_customer
 from rig.serving import Service
 
 MILLION = 10**6

@@ -15,21 +15,26 @@ from fastcheck.clock import ManualClock
 from fastcheck.directory.lock import HUB, OwnerLock
 from fastcheck.hub.background.rounds import LOOK_MS, PRUNE_MS, Rounds
 from fastcheck.hub.service import Totals
-from fastcheck.hub.service import segments as segment_service_module
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.digests import summed
 from fastcheck.hub.store.directory import DirectoryStore
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.use_cases import segments as segments_module
-from fastcheck.wire.plan_change_requests import destination, move_customers
-from fastcheck.wire.requests import make_grant, put_customer, put_override
-from fastcheck.wire.segment_requests import put_members
+from fastcheck.wire.requests import make_grant
 from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
-from rig.requests import put_cap
+from rig.requests import (
+    destination,
+    move_customers,
+    put_cap,
+    put_customer,
+    put_members,
+    put_override,
+    put_segment_override,
+)
 from rig.serving import Service
 from store.test_store_suite import at_once
 
@@ -86,13 +91,11 @@ def test_parts_of_a_segment_are_brought_on_one_a_round(
     hub: Service, rounds: Rounds, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments_module, "MEMBERS_PER_REQUEST", 2)
-    monkeypatch.setattr(segment_service_module, "MEMBERS_PER_REQUEST", 2)
-    monkeypatch.setattr(segments_module.go_on, "__defaults__", (2,))
     ids = [f"c{one}" for one in range(5)]
     hub.put_customers([put_customer(id, plan="pro") for id in ids])
     for start in range(0, 5, 2):
         hub.put_members(put_members("beta", add=ids[start : start + 2]))
-    hub.put_segment_override(put_override("beta", "seats", 99))
+    hub.put_segment_override(put_segment_override("beta", "seats", 99))
     done = [rounds.once() - clock.now_ms() for _ in range(3)]
     assert done[0] == 0, "parts were left"
     assert done[-1] == LOOK_MS
@@ -248,7 +251,7 @@ def test_leases_of_a_former_owner_end_and_every_change_goes_on_without_them(
     hub.move(move_customers(["move"], destination("pro")))
     hub.delete_customer("gone")
     hub.put_members(put_members("beta", add=["segment"]))
-    hub.put_segment_override(put_override("beta", "gpt-4o", True))
+    hub.put_segment_override(put_segment_override("beta", "gpt-4o", True))
     rounds.once()
     assert hub.balance("put", "ai_credits").remaining == 1_080
     assert hub.balance("void", "ai_credits").remaining == 0

@@ -10,16 +10,21 @@ from hypothesis import strategies as st
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.use_cases.segments import Segmented
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.plan_change_requests import destination, move_segment
 from fastcheck.wire.record import unpack_record
-from fastcheck.wire.requests import put_customer, put_override
-from fastcheck.wire.segment_requests import put_members, put_segment_override
+from fastcheck.wire.shapes import PartOfSegment
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
-from rig.serving import Service
+from rig.requests import (
+    destination,
+    move_segment,
+    put_customer,
+    put_members,
+    put_override,
+    put_segment_override,
+)
+from rig.serving import Segmented, Service
 
 NEXT_WEEK_MS = MAY_2024_MS + 7 * DAY_MS
 CATALOG = FakeCatalog()
@@ -233,9 +238,10 @@ def test_with_a_key_an_exception_is_made_once(service: Service) -> None:
     put(service, "acme")
     join(service, "pilot", "acme")
     once = By(key="pilot")
-    first = override(service, "pilot", 100, by=once)
+    asked = put_segment_override("pilot", "seats", 100)
+    first = service.ask(asked, once)
     service.remove_segment_override("pilot", "seats")
-    assert override(service, "pilot", 100, by=once) == first
+    assert service.ask(asked, once) == first == PartOfSegment(1, False)
     assert seats(service, "acme") == 25
 
 

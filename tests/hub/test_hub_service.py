@@ -17,9 +17,10 @@ from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.by import By
 from fastcheck.wire.record import unpack_record
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import put_customer, put_override
 from rig.serving import Service
 
 MILLION = 10**6

@@ -16,10 +16,11 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.topup import month_starts_at
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.requests import make_grant
 from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import put_customer
 from rig.serving import Service
 
 POOL = "soft_credits"

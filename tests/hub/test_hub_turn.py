@@ -16,9 +16,10 @@ from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS, Span, Unit, add
 from fastcheck.ledger.postings import LedgerAccount, Posting, conserved
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import put_customer, put_override
 from rig.serving import Service
 
 MILLION = 10**6

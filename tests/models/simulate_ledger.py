@@ -30,8 +30,9 @@ from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
 from fastcheck.wire.by import By
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.requests import make_grant
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import put_customer
 from rig.serving import Service
 
 BEGIN_MS = 1_714_521_600_000

@@ -10,6 +10,14 @@ from fastcheck.wire.by import ANYBODY, By
 from rig.serving import _row, request_of
 
 BARE: dict[str, Callable[[Any], Any]] = {
+    "put_customers": lambda answer: answer.count,
+    "remove_override": lambda answer: answer.removed,
+    "move": lambda answer: (answer.moves, answer.after),
+    "put_members": lambda answer: (answer.count, answer.left),
+    "delete_segment": lambda answer: answer.left,
+    "go_on_segment": lambda answer: answer.left,
+    "put_segment_override": lambda answer: answer.left,
+    "remove_segment_override": lambda answer: (answer.count > 0, answer.left),
     "remove_cap": lambda answer: answer.removed,
     "list_caps": lambda answer: list(answer.items),
 }

@@ -33,9 +33,9 @@ from fastcheck.hub.webhooks.retry import Outcome
 from fastcheck.hub.webhooks.sign import ActiveSecret, Secret, in_force, rotated
 from fastcheck.wire.by import By
 from fastcheck.wire.events import FIELDS, Event, Kind
-from fastcheck.wire.requests import put_customer
 from models.slow_deliveries import SlowDeliveries
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import put_customer
 from rig.serving import Service
 
 NOW_MS = 1_714_521_600_000

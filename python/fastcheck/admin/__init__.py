@@ -13,7 +13,8 @@ from fastcheck.admin.customers import CustomersAdmin
 from fastcheck.admin.events import EventsAdmin
 from fastcheck.admin.finance import FinanceAdmin
 from fastcheck.admin.money import MoneyAdmin
-from fastcheck.admin.plans import PlansAdmin
+from fastcheck.admin.overrides import OverridesAdmin
+from fastcheck.admin.plan_changes import PlanChangesAdmin
 from fastcheck.admin.records import RecordsAdmin
 from fastcheck.admin.segments import SegmentsAdmin
 from fastcheck.admin.spending import SpendingAdmin
@@ -24,7 +25,8 @@ from fastcheck.wire.requests import UsageEvent
 
 class Admin(
     CustomersAdmin,
-    PlansAdmin,
+    OverridesAdmin,
+    PlanChangesAdmin,
     SegmentsAdmin,
     MoneyAdmin,
     SpendingAdmin,

@@ -27,7 +27,7 @@ from fastcheck.wire.answers import (
 )
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.fields import Instant
-from fastcheck.wire.plan_change_requests import When
+from fastcheck.wire.operations.plan_changes import When
 from fastcheck.wire.record import SettingValue
 from fastcheck.wire.requests import UsageEvent
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition

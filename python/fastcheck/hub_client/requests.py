@@ -103,11 +103,6 @@ def amount(value: object, what: str = "the amount") -> str:
     return decimal_text(value)
 
 
-def setting(value: Any) -> Any:
-    """The value of an override."""
-    return {"decimal": amount(value, "the value")} if isinstance(value, Decimal) else value
-
-
 def cost(paid: tuple[int, str] | None) -> Mapping[str, Any] | None:
     """What is paid."""
     return None if paid is None else {"minor_units": paid[0], "currency": paid[1]}

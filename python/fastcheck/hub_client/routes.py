@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from fastcheck.hub_client.exchange import Reply, Request, document
-from fastcheck.hub_client.requests import amount, asking, change, cost, encoded, get, path, path_of, setting
+from fastcheck.hub_client.requests import amount, asking, change, cost, encoded, get, path, path_of
 from fastcheck.wire import answers, shapes
 from fastcheck.wire.answers import Page
 from fastcheck.wire.by import By
@@ -20,9 +20,7 @@ from fastcheck.wire.json import read, shape, write
 from fastcheck.wire.operation import Answer, Repeat
 from fastcheck.wire.operation import Request as Asked
 from fastcheck.wire.operations import OPERATIONS
-from fastcheck.wire.plan_change_requests import Migrate, MoveCustomers, MoveRequest, MoveSegment
-from fastcheck.wire.requests import MakeGrant, PutCustomer, PutOverride, UsageEvent
-from fastcheck.wire.segment_requests import PutMembers
+from fastcheck.wire.requests import MakeGrant, UsageEvent
 from fastcheck.wire.token_answers import MadeToken, TokenState
 from fastcheck.wire.top_up_requests import PutTopUp
 
@@ -67,150 +65,6 @@ def items(hint: Any) -> Read:
 
 def nothing(reply: Reply) -> None:
     """Of a change that has no answer."""
-
-
-# Customers.
-
-
-def put_customers(requests: list[PutCustomer], by: By) -> Routed:
-    body = {"customers": [_customer(one) for one in requests]}
-    return Routed(change("POST", path("customers:batch"), body, by), of(shapes.Count, lambda one: one.count))
-
-
-def _customer(one: PutCustomer) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "plan": one.plan,
-        "version": one.version,
-        "aliases": one.aliases,
-        "since": one.since,
-        "addons": {name: {"quantity": count, "until": until} for name, count, until in one.addons},
-        "trial_plan": one.trial_plan,
-        "trial_version": one.trial_version,
-        "trial_until": one.trial_until,
-    }
-
-
-def delete_customer(customer: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("customers", customer), None, by), nothing)
-
-
-def get_customer(customer: str, at: int | None) -> Routed:
-    return Routed(get(path("customers", customer), at=at), of(answers.Customer))
-
-
-def list_customers(cursor: str | None, limit: int) -> Routed:
-    return Routed(get(path("customers"), cursor=cursor, limit=limit), of(Page[answers.Customer]))
-
-
-def ids_of(keys: list[str]) -> Routed:
-    return Routed(
-        asking(path("customers:resolve"), {"keys": keys}), of(shapes.Ids, lambda one: list(one.ids))
-    )
-
-
-def put_override(request: PutOverride, by: By) -> Routed:
-    where = path("customers", request.customer, "overrides", request.feature)
-    return Routed(change("PUT", where, _override(request), by), nothing)
-
-
-def _override(request: PutOverride) -> dict[str, Any]:
-    return {
-        "value": setting(request.value),
-        "starts_at": request.starts_at,
-        "expires_at": request.expires_at,
-        "reason": request.reason,
-    }
-
-
-def remove_override(customer: str, feature: str, by: By) -> Routed:
-    where = path("customers", customer, "overrides", feature)
-    return Routed(change("DELETE", where, None, by), of(shapes.Removed, lambda one: one.removed))
-
-
-def list_overrides(customer: str) -> Routed:
-    return Routed(get(path("customers", customer, "overrides")), items(answers.Override))
-
-
-# Plans.
-
-
-def move(request: MoveRequest, by: By) -> Routed:
-    match request:
-        case MoveCustomers(customers, to):
-            where, body = path("moves"), {"customers": customers, **_destination(to)}
-        case MoveSegment(segment, to, after):
-            where, body = path("segments", segment, "moves"), {"after": after, **_destination(to)}
-        case Migrate(plan, old, new, when, after):
-            where = path("plans", plan, "migrations")
-            body = {"from_version": old, "to_version": new, "when": when, "after": after}
-    return Routed(
-        change("POST", where, body, by), of(shapes.PartOfMoves, lambda one: (list(one.moves), one.after))
-    )
-
-
-def _destination(to: Any) -> dict[str, Any]:
-    return {
-        "plan": to.plan,
-        "version": to.version,
-        "when": to.when,
-        "keep_since": to.keep_since,
-        "replace": to.replace,
-    }
-
-
-def cancel_move(id: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("moves", id), None, by, keyed=False), of(answers.Move))
-
-
-def list_moves(customer: str | None, pending: bool, cursor: str | None, limit: int) -> Routed:
-    asked = get(path("moves"), customer=customer, pending=pending, cursor=cursor, limit=limit)
-    return Routed(asked, of(Page[answers.Move]))
-
-
-# Segments.
-
-_part = of(shapes.PartOfSegment, lambda one: (one.count, one.left))
-_left = of(shapes.PartOfSegment, lambda one: one.left)
-
-
-def put_members(request: PutMembers, by: By) -> Routed:
-    where = path("segments", request.segment)
-    if request.only:
-        return Routed(change("PUT", where, {"customers": request.add}, by), _part)
-    return Routed(change("PATCH", where, {"add": request.add, "remove": request.remove}, by), _part)
-
-
-def delete_segment(segment: str, by: By) -> Routed:
-    return Routed(change("DELETE", path("segments", segment), None, by), _left)
-
-
-def go_on_segment(segment: str) -> Routed:
-    return Routed(change("POST", path("segments", segment, "continuation"), None, None, keyed=False), _left)
-
-
-def get_segment(segment: str) -> Routed:
-    return Routed(get(path("segments", segment)), of(answers.Segment))
-
-
-def list_segments(cursor: str | None, limit: int) -> Routed:
-    return Routed(get(path("segments"), cursor=cursor, limit=limit), of(Page[answers.Segment]))
-
-
-def list_members(segment: str, cursor: str | None, limit: int) -> Routed:
-    return Routed(get(path("segments", segment, "members"), cursor=cursor, limit=limit), of(Page[str]))
-
-
-def put_segment_override(request: PutOverride, by: By) -> Routed:
-    where = path("segments", request.customer, "overrides", request.feature)
-    return Routed(change("PUT", where, _override(request), by), _left)
-
-
-def remove_segment_override(segment: str, feature: str, by: By) -> Routed:
-    where = path("segments", segment, "overrides", feature)
-    return Routed(
-        change("DELETE", where, None, by), of(shapes.PartOfSegment, lambda one: (one.count > 0, one.left))
-    )
 
 
 # Money.
@@ -532,11 +386,8 @@ def finance_sums(cut: Cut, after: int) -> Routed:
 ROUTES: Mapping[str, Callable[..., Routed]] = {
     one.__name__: one
     for one in (
-        put_customers, delete_customer, get_customer, list_customers, ids_of, put_override, remove_override,
-        list_overrides, move, cancel_move, list_moves, put_members, delete_segment, go_on_segment,
-        get_segment, list_segments, list_members, put_segment_override, remove_segment_override, grant, void,
-        list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups, list_events,
-        put_webhook, list_webhooks,
+        grant, void, list_grants, balance, balance_history, put_top_up, remove_top_up, list_top_ups,
+        list_events, put_webhook, list_webhooks,
         delete_webhook, rotate_webhook_secret, list_deliveries, replay_delivery, replay_dead, set_catalog,
         catalog_problems, get_catalog, audit, list_usage, explain, check_feature, position, restored,
         meter_usage, correct_usage, metered, pools, check_pools, check, book_due, finance_cut,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache
 from typing import Annotated, Any, Final, get_args, get_type_hints
 
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
@@ -56,15 +56,20 @@ class Told:
     examples: tuple[Any, ...] = ()
 
 
-Check = Callable[[Any], Any]
+Check = Callable[[Any, str], Any]
 
 
 class Checked:
     """Something whose fields are checked when it is made: a request, or a part of one."""
 
     def __post_init__(self) -> None:
-        for one, check in _checks_of(type(self)):  # type: ignore[arg-type]
-            object.__setattr__(self, one, check(getattr(self, one)))
+        for one, check, what, optional in _checks_of(type(self)):  # type: ignore[arg-type]
+            value = getattr(self, one)
+            if value is None and optional:
+                continue
+            stored = check(value, what)
+            if stored is not value:
+                object.__setattr__(self, one, stored)
         self.agree()
 
     def agree(self) -> None:
@@ -72,15 +77,14 @@ class Checked:
 
 
 @cache
-def _checks_of(request: Any) -> tuple[tuple[str, Check], ...]:
-    """(field, its check) of a request's class, for those whose type names a kind. None stays None where the
-    field's type allows it."""
-    found: list[tuple[str, Check]] = []
+def _checks_of(request: Any) -> tuple[tuple[str, Check, str, bool], ...]:
+    """(field, its check, how messages call it, whether it may be None) of a request's class, for those whose
+    type names a kind."""
+    found: list[tuple[str, Check, str, bool]] = []
     for one, hint in get_type_hints(request, include_extras=True).items():
         kind, called, optional = kind_of(hint)
         if kind is not None:
-            check = partial(_checked, kind.check, called or kind.called or one, optional)
-            found.append((one, check))
+            found.append((one, kind.check, called or kind.called or one, optional))
     return tuple(found)
 
 
@@ -93,10 +97,6 @@ def kind_of(hint: Any) -> tuple[Kind | None, str, bool]:
     kind = next((one for one in extras if isinstance(one, Kind)), None)
     called = next((one.name for one in extras if isinstance(one, Called)), "")
     return kind, called, optional
-
-
-def _checked(check: Callable[[Any, str], Any], what: str, optional: bool, value: Any) -> Any:
-    return None if value is None and optional else check(value, what)
 
 
 def whole(value: object, what: str, least: int, most: int = QUANTITY_MAX) -> int:
@@ -113,14 +113,19 @@ def at_ms(at: Instant | None, what: str) -> int | None:
     return None if at is None else instant_ms(at, what)
 
 
+INSTANT_CHARACTERS_MAX: Final = 64
+_DATED: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+")
+
+
 def instant_form(given: object, what: str) -> int:
-    """An instant from ms, as a number or its digits, or from RFC 3339 text. Raises `InstantError`,
-    `WrongType`."""
+    """An instant from ms, as a number or its digits, or from RFC 3339 text. Raises `WrongType` for what has
+    neither form, `InstantError` for what is no instant, or none of ours."""
     if not isinstance(given, str):
         return instant_ms(given, what)  # type: ignore[arg-type]
     if given.isascii() and given.isdigit() and len(given) < 20:
         return instant_ms(int(given), what)
-    if len(given) <= 64:
+    dated = len(given) <= INSTANT_CHARACTERS_MAX and _DATED.fullmatch(given) is not None
+    if dated:
         # Python 3.10 reads neither Z nor a lower-case t.
         text = given.replace("t", "T").replace("z", "Z").removesuffix("Z")
         text += "+00:00" if given[-1:] in ("z", "Z") else ""
@@ -130,7 +135,7 @@ def instant_form(given: object, what: str) -> int:
             raise
         except (ValueError, OverflowError):
             pass
-    raise InstantError(
+    raise (InstantError if dated else WrongType)(
         f"{what} must be ms since 1970, or RFC 3339 such as 2026-01-01T00:00:00Z, not {given!r:.60}"
     )
 
@@ -184,6 +189,13 @@ def one_of(*values: str) -> Callable[[Any, str], str]:
     return check
 
 
+def flag(value: object, what: str) -> bool:
+    """True or False. Raises `WrongType`."""
+    if not isinstance(value, bool):
+        raise WrongType(f"{what} must be a bool, not {type(value).__name__}")
+    return value
+
+
 def cursor_within(value: object, what: str) -> str:
     """A page's cursor."""
     return name(value, "cursor")
@@ -197,8 +209,10 @@ def items_within(value: object, what: str) -> int:
 _NAME: Final = {"maxLength": NAME_BYTES_MAX, "minLength": 1}
 
 Name = Annotated[str, Kind(name, schema=_NAME)]
+Flag = Annotated[bool, Kind(flag)]
 CustomerKey = Annotated[str, Kind(name, None, _NAME, "The customer's id or alias."), Told(("acme",))]
 FeatureName = Annotated[str, Kind(name, None, _NAME, "A feature of the catalog."), Told(("export",))]
+PlanName = Annotated[str, Kind(name, None, _NAME, "A plan of the catalog."), Told(("pro",))]
 PoolName = Annotated[str, Kind(name, None, _NAME, "A pool of the catalog."), Told(("ai_credits",))]
 SegmentName = Annotated[str, Kind(name, None, _NAME, "A segment."), Told(("beta",))]
 Note = Annotated[

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fastcheck.errors import InstantError, WrongType
+from fastcheck.errors import WrongType
 from fastcheck.wire.json import (
     Amount,
     Cost,
+    Either,
     Kinded,
     Loose,
     Many,
@@ -61,14 +62,14 @@ class Form:
     ) -> dict[str, Any]:
         """Fields by their names; those left out have their defaults."""
         found: dict[str, Any] = {}
-        for name in given:
-            if name not in named:
-                self.wrong(f"{place}.{str(name)[:80]}", "there is no such field")
         for name, of in named.items():
             if name in given:
                 found[name] = self.value(given[name], of, f"{place}.{name}", name)
             elif name not in defaults:
                 self.wrong(f"{place}.{name}", "is missing")
+        for name in given:
+            if name not in named:
+                self.wrong(f"{place}.{str(name)[:80]}", "there is no such field")
         return found
 
     def value(self, data: Any, of: Shape, place: str, name: str) -> Any:
@@ -77,6 +78,10 @@ class Form:
             case Kinded(inner, kind):
                 if kind.form is not None:
                     return self._formed(kind.form, data, place, name)
+                most = kind.schema.get("maxItems", kind.schema.get("maxProperties", ITEMS_MAX))
+                if isinstance(data, (list, dict)) and len(data) > most:
+                    self.wrong(place, f"has {len(data)} items, at most {most}")
+                    return None
                 return self.value(data, inner, place, name)
             case Maybe(inner):
                 return None if data is None else self.value(data, inner, place, name)
@@ -106,14 +111,14 @@ class Form:
                 return self._setting(data, place)
             case Cost():
                 return self._cost(data, place)
-            case Amount() | WideInt() | Loose():
+            case Amount() | WideInt() | Either() | Loose():
                 raise TypeError(f"{place} needs a kind that says how it is read")
         return None
 
     def _formed(self, form: Any, data: Any, place: str, name: str) -> Any:
         try:
             return form(data, name)
-        except (WrongType, InstantError) as error:
+        except WrongType as error:
             self.wrong(place, str(error)[:200])
             return None
 

@@ -60,6 +60,11 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Either:
+    """A word or a whole number."""
+
+
+@dataclass(frozen=True)
 class Loose:
     """Whatever msgpack and JSON both have: the data of an event, a row of the audit log."""
 
@@ -112,7 +117,21 @@ class Record:
     """Of the fields that a caller may leave out."""
 
 
-Shape = Plain | Amount | WideInt | Setting | Cost | Loose | Many | Maybe | Named | OneOf | Kinded | Record
+Shape = (
+    Plain
+    | Amount
+    | WideInt
+    | Setting
+    | Cost
+    | Either
+    | Loose
+    | Many
+    | Maybe
+    | Named
+    | OneOf
+    | Kinded
+    | Record
+)
 
 
 def shape(hint: Any) -> Shape:
@@ -124,6 +143,8 @@ def shape(hint: Any) -> Shape:
 def _shape(hint: Hashable) -> Shape:
     if hint is Wide:
         return WideInt()
+    if hint in (None, type(None)):
+        return Maybe(OneOf(()))  # Null alone: what has no answer.
     if hint in (str, int, bool, bytes):
         return Plain(hint)
     origin, args = get_origin(hint), get_args(hint)
@@ -176,7 +197,11 @@ def _of_union(arms: tuple[Any, ...]) -> Shape:
     if str in args and Decimal in args:
         return Setting()
     without = args - {type(None)}
-    found = Amount() if without == {int, Decimal} else shape(without.pop())
+    found: Shape
+    if without == {int, str}:
+        found = Either()
+    else:
+        found = Amount() if without == {int, Decimal} else shape(without.pop())
     return found if len(without) == len(args) else Maybe(found)
 
 
@@ -245,6 +270,9 @@ def read(data: Any, of: Shape) -> Any:
                 return {name: read(one, item) for name, one in data.items()}
         case OneOf(words):
             if isinstance(data, str) and data in words:
+                return data
+        case Either():
+            if type(data) in (int, str):
                 return data
         case Kinded(inner):
             return read(data, inner)

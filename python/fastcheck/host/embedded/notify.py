@@ -6,8 +6,8 @@ import contextlib
 import threading
 
 from fastcheck.host.embedded.arena import Key
+from fastcheck.host.embedded.changes import Changes
 from fastcheck.host.embedded.leases import CourierLike
-from fastcheck.host.embedded.segments import Segments
 from fastcheck.hub.service import News
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
@@ -22,7 +22,7 @@ OF_ROWS = frozenset({Kind.CUSTOMER_CHANGED, Kind.CUSTOMER_DELETED, Kind.CATALOG_
 _LOCK = threading.RLock()
 
 
-class Telling(Segments):
+class Telling(Changes):
     """Hands events on. The ledger stores each with the change that made it so; who dies before handing one on
     leaves it there for `list_events` and for webhooks."""
 

@@ -9,8 +9,9 @@ What keeps this right when the process is killed between any two steps:
 
 A successor compares the cells with the leases (`_reconcile`) and finishes what was begun.
 
-A class a file, each on top of the one before: `leases`, `rows`, `restored`, `adoption`, `changes`, `moves`,
-`segments`, `telling`, `rounds`, `spending`, `settling`, `Owner`."""
+A class a file, each on top of the one before: `leases`, `rows`, `restored`, `adoption`, `changes`, `notify`,
+`rounds`, `settling`, `asking`, `Owner`. Beside them, held by the owner and given what they need: `recall`,
+`plan_changes`, `segments`."""
 
 from __future__ import annotations
 
@@ -45,9 +46,9 @@ class Owner(Asking):
             self._load()
         else:
             self._catch_up()
-        self._look_ahead()
-        self._find_parts_left()
-        self._moves_round()
+        self.moves.look_ahead()
+        self.parts.find()
+        self.moves.round()
         self._begin_telling()
         self._show_life(self._arena, self._clock.now_ms())
 
@@ -67,10 +68,7 @@ class Owner(Asking):
 _OWN: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
-        Owner.touch, Owner.prewarm, Owner.pools_behind, Owner.put_customers,
-        Owner.delete_customer, Owner.put_override,
-        Owner.remove_override, Owner.move, Owner.cancel_move, Owner.put_members, Owner.delete_segment,
-        Owner.put_segment_override, Owner.remove_segment_override, Owner.go_on_segment,
+        Owner.touch, Owner.prewarm, Owner.pools_behind,
         Owner.grant, Owner.void, Owner.balance, Owner.balance_history, Owner.list_grants,
         Owner.explain, Owner.settle_held, Owner.epoch, Owner.restored,
         Owner.put_webhook, Owner.delete_webhook, Owner.replay_delivery, Owner.replay_dead, Owner.put_top_up,
@@ -79,9 +77,7 @@ _OWN: dict[str, Callable[..., object]] = {
 _READING: dict[str, Callable[..., object]] = {
     one.__name__: one
     for one in (
-        Service.get_customer, Service.list_customers, Service.list_overrides, Service.audit,
-        Service.list_usage, Service.list_moves, Service.get_segment, Service.list_segments,
-        Service.list_members, Service.ids_of, Service.list_events, Service.book_due,
+        Service.audit, Service.list_usage, Service.list_events, Service.book_due,
         Service.finance_cut, Service.finance_movements, Service.finance_usage, Service.finance_sums,
         Service.check, Service.check_pools, Service.pools,
         Service.meter_usage, Service.correct_usage, Service.metered,

@@ -8,6 +8,8 @@ from fastcheck.errors import FastcheckError
 from fastcheck.host.embedded.arena import Arena, CellTotals, Key
 from fastcheck.host.embedded.leases import LEASES_PER_TRANSACTION, SPENT_MAX, Held, log
 from fastcheck.host.embedded.notify import Telling
+from fastcheck.host.embedded.plan_changes import DueMoves
+from fastcheck.host.embedded.segments import SegmentParts
 from fastcheck.hub.service import Totals
 
 SWEEP_MS = 1_000
@@ -20,6 +22,9 @@ JOURNAL_RECORDS_PER_ROUND = 4_096
 class Rounds(Telling):
     """One round after the other."""
 
+    moves: DueMoves
+    parts: SegmentParts
+
     def tick(self) -> None:
         """One round: settle, lend anew what reached its end, store usage records, free dead holds, show
         life."""
@@ -29,8 +34,8 @@ class Rounds(Telling):
             arena = self._need()
         self._show_life(arena, now)
         self._settle_round(arena)
-        self._moves_round()
-        self._segments_round()
+        self.moves.round()
+        self.parts.round()
         self._end_round(now)
         self._telling_round(now)
         if now - self._swept_at >= SWEEP_MS:
@@ -114,7 +119,8 @@ class Rounds(Telling):
         """When the next lease reaches its end, or the next move is due."""
         with self._leases_lock:
             ends = [self._ends[0][0]] if self._ends else []
-        return min([*ends, *([] if self._next_move_at is None else [self._next_move_at])], default=None)
+        move_at = self.moves.next_at
+        return min(ends if move_at is None else [*ends, move_at], default=None)
 
     def close(self) -> None:
         """Settles a last time. Cells stay open for the next owner, and for those who go on spending."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from fastcheck.host.embedded.leases import Leases
 from fastcheck.host.embedded.stripes import STRIPES
 from fastcheck.hub.service import Changed
+from fastcheck.wire.events import Kind
 
 
 class Rows(Leases):
@@ -41,7 +42,7 @@ class Rows(Leases):
                 self._catch_up()
             yield
 
-    def _publish(self, changes: Sequence[Changed], kind: str) -> None:
+    def _publish(self, changes: Sequence[Changed]) -> None:
         arena, now = self._need(), self._clock.now_ms()
         self._behind = True
         for change in changes:
@@ -49,6 +50,7 @@ class Rows(Leases):
                 arena.put(change.records, change.seq, now)
         self._behind = False
         for change in changes:
+            kind = Kind.CUSTOMER_DELETED if change.deleted else Kind.CUSTOMER_CHANGED
             # A bulk load is not news of each of its customers.
             for id in change.ids if len(changes) == 1 and len(change.ids) <= STRIPES else ():
-                self.ring.tell(kind, now, id)
+                self.ring.tell(kind.value, now, id)

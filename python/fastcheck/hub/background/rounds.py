@@ -14,6 +14,7 @@ from fastcheck.clock import Clock
 from fastcheck.errors import Closed, DirectoryError, FastcheckError, OutcomeUnknown, StoreError
 from fastcheck.hub.service import Service
 from fastcheck.hub.service.streaming import CHANGES_PER_PRUNING
+from fastcheck.wire.operations.segments import GoOnSegment
 
 log = logging.getLogger("fastcheck.hub")
 
@@ -90,7 +91,7 @@ class Rounds:
 
     def _segments(self, now: int) -> bool:
         behind = self._service.segments_behind()
-        return bool(behind) and (self._service.go_on_segment(behind[0]).left or len(behind) > 1)
+        return bool(behind) and (self._service.ask(GoOnSegment(behind[0])).left or len(behind) > 1)
 
     def _accounts(self, now: int) -> bool:
         return self._service.turn(now, ACCOUNTS_PER_ROUND) == ACCOUNTS_PER_ROUND

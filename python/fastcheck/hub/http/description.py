@@ -17,6 +17,7 @@ from fastcheck.wire.headers import AUTHOR, EPOCH, IDEMPOTENCY_KEY, PREFIX, PROBL
 from fastcheck.wire.json import (
     Amount,
     Cost,
+    Either,
     Kinded,
     Loose,
     Many,
@@ -215,7 +216,8 @@ class Description:
         match of:
             case Kinded(inner, kind, examples):
                 found = self._kinded(inner, kind.form, asked)
-                found = {**found, **kind.schema} if "anyOf" not in found else found
+                if "anyOf" not in found or "anyOf" in kind.schema:  # A kind may say it all.
+                    found = {**found, **kind.schema}
                 if kind.says:
                     found = {**found, "description": kind.says}
                 return {**found, "examples": list(examples)} if examples else found
@@ -242,6 +244,8 @@ class Description:
             case Cost():
                 self.schemas["Cost"] = _COST
                 return {"$ref": "#/components/schemas/Cost"}
+            case Either():
+                return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
             case Loose():
                 return {}
             case Many(item):
@@ -343,10 +347,14 @@ def _paragraph(kind: type[Any]) -> str:
 
 @cache
 def _told(kind: Any) -> dict[str, str]:
-    """The docstrings below a class's fields."""
+    """The docstrings below a class's fields, inherited ones included."""
+    found: dict[str, str] = {}
+    bases: tuple[Any, ...] = kind.__bases__
+    for base in bases:
+        if hasattr(base, "__dataclass_fields__"):
+            found |= _told(base)
     [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
     for field, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             match after:

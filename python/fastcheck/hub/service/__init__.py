@@ -16,9 +16,7 @@ from fastcheck.hub.service.events import Events
 from fastcheck.hub.service.finance import Finance
 from fastcheck.hub.service.metering import Metering
 from fastcheck.hub.service.money import Money
-from fastcheck.hub.service.plans import Plans
 from fastcheck.hub.service.records import Records
-from fastcheck.hub.service.segments import Segments
 from fastcheck.hub.service.spending import Spending
 from fastcheck.hub.service.streaming import Changes, FoundRecords, Position, Streaming
 from fastcheck.hub.service.tokens import Tokens
@@ -28,14 +26,11 @@ from fastcheck.hub.store.statements import LoggedChange
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.epochs import Beyond
 from fastcheck.hub.use_cases.grants import Granted
-from fastcheck.hub.use_cases.plan_changes import Moved
 from fastcheck.hub.use_cases.transaction import Changed
 
 
 class Service(
     Customers,
-    Plans,
-    Segments,
     Money,
     Spending,
     Events,
@@ -59,7 +54,6 @@ __all__ = [
     "FoundRecords",
     "Granted",
     "LoggedChange",
-    "Moved",
     "News",
     "Position",
     "Service",

@@ -207,6 +207,8 @@ class Core:
         asked = row.named(request, by.key)
 
         def job(call: Call) -> Done[Answer]:
+            if self._expects is not None:
+                self._expects(call)
             if expects is not None:
                 assert case.current is not None
                 expects(case.current(call, asked))

@@ -8,7 +8,7 @@ from typing import Any
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
 from fastcheck.hub.service.core import Core
 from fastcheck.hub.use_cases import explanations, reports
-from fastcheck.hub.use_cases.customers import RECORDS_PER_CHUNK
+from fastcheck.hub.use_cases.rewriting import RECORDS_PER_CHUNK
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.ledger.model import AMOUNT_MAX
 from fastcheck.wire.answers import AuditEntry, Explanation, Page

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastcheck.hub.use_cases import caps, refunds, reservations
+from fastcheck.hub.use_cases import caps, customers, overrides, plan_changes, refunds, reservations, segments
 from fastcheck.hub.use_cases.use_case import Answer, UseCase
 from fastcheck.wire.operation import Request
 
-_ALL: Final[tuple[UseCase[Any], ...]] = (*caps.USE_CASES, *refunds.USE_CASES, *reservations.USE_CASES)
+_ALL: Final[tuple[UseCase[Any], ...]] = (
+    *customers.USE_CASES,
+    *overrides.USE_CASES,
+    *plan_changes.USE_CASES,
+    *segments.USE_CASES,
+    *caps.USE_CASES,
+    *refunds.USE_CASES,
+    *reservations.USE_CASES,
+)
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fastcheck.errors import CatalogError, UnknownCustomer
+from fastcheck.errors import CatalogError, FastcheckError, UnknownCustomer
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store import Again
 from fastcheck.hub.store.statements import Books, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
-from fastcheck.wire.answers import travels
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
 
 
-@travels
 @dataclass(frozen=True)
 class Changed:
     """Customer records that a call changed, as the native module reads them."""
@@ -25,6 +24,8 @@ class Changed:
     """Number of the change."""
     records: bytes
     ids: tuple[str, ...]
+    deleted: bool = False
+    """Whether these customers are gone."""
 
 
 @dataclass
@@ -61,6 +62,18 @@ class Call:
     change, or totals to this moment of an account that gains."""
     effects: Effects = field(default_factory=Effects)
     """What is done besides the answer."""
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of the call that is undone alone where it raises an error of ours, which is raised on."""
+        changed, refused = len(self.effects.changed), self.effects.refused
+        try:
+            with self.books.attempt():
+                yield
+        except FastcheckError:
+            del self.effects.changed[changed:]
+            self.effects.refused = refused
+            raise
 
     @property
     def catalog(self) -> CatalogLike:

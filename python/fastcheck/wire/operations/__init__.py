@@ -7,9 +7,17 @@ people ask is `admin` of the same name."""
 from __future__ import annotations
 
 from fastcheck.wire.operation import Operations
-from fastcheck.wire.operations import caps, refunds, reservations
+from fastcheck.wire.operations import (
+    caps,
+    customers,
+    overrides,
+    plan_changes,
+    refunds,
+    reservations,
+    segments,
+)
 
-SUBJECTS = (caps, refunds, reservations)
+SUBJECTS = (customers, overrides, plan_changes, segments, caps, refunds, reservations)
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)
 """Every row. What is irregular by nature stays by hand: `/v1/snapshot`, `/v1/openapi.json`, health, metrics

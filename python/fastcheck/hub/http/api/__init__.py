@@ -9,15 +9,12 @@ from fastapi import APIRouter, FastAPI
 
 from fastcheck.clock import Clock, SystemClock
 from fastcheck.hub.http.api import (
-    customers,
     epochs,
     events,
     finance,
     metering,
     money,
-    plans,
     records,
-    segments,
     tokens,
     top_ups,
     webhooks,
@@ -35,20 +32,7 @@ THREADS = 32
 """Requests that are at work at once: they wait for the database, which takes fewer. More wait their turn."""
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-for one in (
-    customers,
-    plans,
-    segments,
-    money,
-    top_ups,
-    metering,
-    events,
-    webhooks,
-    records,
-    finance,
-    epochs,
-    tokens,
-):
+for one in (money, top_ups, metering, events, webhooks, records, finance, epochs, tokens):
     router.include_router(one.router)
 
 

@@ -11,9 +11,6 @@ from fastcheck.hub.http.description import Description
 from fastcheck.wire.operations import SUBJECTS
 
 TAGS = {
-    "customers": "Who customers are, what they bought, and the exceptions made for them.",
-    "plans": "Moves: which plan a customer has, from which instant on.",
-    "segments": "Customers who are treated alike.",
     "money": "Grants and balances.",
     "spending": "Refunds, caps, and what is held or burned at the hub itself.",
     "top-ups": "Automatic top-ups.",

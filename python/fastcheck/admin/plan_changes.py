@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace as with_fields
 from typing import overload
 
-from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase
 from fastcheck.errors import WrongType
-from fastcheck.wire import plan_change_requests as requests
 from fastcheck.wire.answers import Move, Page
-from fastcheck.wire.names import name
-from fastcheck.wire.plan_change_requests import (
+from fastcheck.wire.operations.plan_changes import (
     MOVES_PER_REQUEST,
     NOW,
+    CancelMove,
     Destination,
+    ListMoves,
     Migrate,
+    MoveCustomers,
     MoveSegment,
     When,
+    when_ms,
 )
 
 _NOT_GIVEN = ""
 
 
-class PlansAdmin(AdminBase):
+class PlanChangesAdmin(AdminBase):
     """Which plan a customer has, from which instant on."""
 
     @overload
@@ -107,24 +110,25 @@ class PlansAdmin(AdminBase):
             raise WrongType("name the plan to move to, or plan=None to move to none")
         if sum(one is not None for one in (customer, customers, segment)) != 1:
             raise WrongType("name one customer, or customers=[…], or segment=…")
-        to = requests.destination(plan, version=version, when=when, keep_since=keep_since, replace=replace)
+        to = Destination(
+            plan=plan, version=version, when=when_ms(when, "when"), keep_since=keep_since, replace=replace
+        )
         if customer is not None:
             return self._moves([customer], to, reason)[0]
         if segment is not None:
-            return self._in_parts(requests.move_segment(segment, to), reason)
+            return self._in_parts(MoveSegment(segment, **vars(to)), reason)
         if isinstance(customers, str) or customers is None:
             raise WrongType("customers must be a list of str, not one str")
         return self._moves(list(customers), to, reason)
 
     def _moves(self, customers: list[str], to: Destination, reason: str) -> list[Move]:
         parts = [
-            requests.move_customers(customers[start : start + MOVES_PER_REQUEST], to)
+            MoveCustomers(tuple(customers[start : start + MOVES_PER_REQUEST]), **vars(to))
             for start in range(0, len(customers), MOVES_PER_REQUEST)
         ]
         found: list[Move] = []
         for place, part in enumerate(parts):
-            moved, _ = self._call("move", part, self._by(reason, place if len(parts) > 1 else None))
-            found += moved
+            found += self._ask(part, reason, place if len(parts) > 1 else None).moves
         return found
 
     def _in_parts(
@@ -133,13 +137,13 @@ class PlansAdmin(AdminBase):
         found: list[Move] = []
         place = 0
         while True:
-            moved, after = self._call("move", request, self._by(reason, place))
-            found += moved
+            part = self._ask(request, reason, place)
+            found += part.moves
             if progress is not None:
                 progress(len(found))
-            if after is None:
+            if part.after is None:
                 return found
-            request, place = requests.after(request, after), place + 1
+            request, place = with_fields(request, after=part.after), place + 1
 
     def migrate(
         self,
@@ -171,7 +175,7 @@ class PlansAdmin(AdminBase):
         >>> ents.limit("tiny", "api_calls")
         50
         """
-        request = requests.migrate(plan, from_version, to_version, when=when)
+        request = Migrate(plan, from_version, to_version, when_ms(when, "when"))
         return len(self._in_parts(request, reason, progress))
 
     def cancel_move(self, id: str, *, reason: str = "") -> Move:
@@ -181,8 +185,7 @@ class PlansAdmin(AdminBase):
         >>> ents.admin.cancel_move(ahead.id, reason="stays").cancelled_why
         'stays'
         """
-        move: Move = self._call("cancel_move", name(id, "a move's id"), self._by(reason))
-        return move
+        return self._ask(CancelMove(id), reason)
 
     def list_moves(
         self,
@@ -199,6 +202,4 @@ class PlansAdmin(AdminBase):
         >>> [(move.customer, move.plan) for move in ents.admin.list_moves().items]
         [('acme', 'free')]
         """
-        checked = None if customer is None else name(customer, "customer")
-        found: Page[Move] = self._call("list_moves", checked, bool(pending), cursor_of(cursor), limit)
-        return found
+        return self._ask(ListMoves(customer, bool(pending), cursor, limit))
