@@ -42,7 +42,6 @@ def application(
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False
     app.state.service = service
     return app
 

@@ -59,15 +59,16 @@ def _addons(value: object, what: str) -> Mapping[str, Addon]:
 
 def _aliases(value: object, what: str) -> tuple[str, ...]:
     """Each once, in order."""
-    if value == ():
-        return ()
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise WrongType(f"{what} must be a list of str, not one {type(value).__name__}")
-    keys = tuple(name(one, "an alias") for one in value)
-    if len(keys) > 1:
-        keys = tuple(sorted(set(keys)))
-    _within(len(keys), "aliases", ALIASES_MAX)
-    return keys
+    if type(value) is not tuple:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise WrongType(f"{what} must be a list of str, not one {type(value).__name__}")
+        value = tuple(value)
+    for one in value:
+        name(one, "an alias")
+    if len(value) > 1:
+        value = tuple(sorted(set(value)))
+        _within(len(value), "aliases", ALIASES_MAX)
+    return value
 
 
 def _within(count: int, what: str, most: int) -> None:

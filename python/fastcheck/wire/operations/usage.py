@@ -74,7 +74,7 @@ class CorrectUsage(Request[None]):
     """Replaces the units of a recorded event; the newest correction counts."""
 
     id: EventId
-    units: Units | None = None
+    units: Units | None
     """None: the event never was."""
 
 
