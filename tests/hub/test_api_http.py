@@ -481,6 +481,8 @@ def test_every_endpoint_asks_who_it_is(app: Starlette) -> None:
     asked = 0
     with http(app, "nobody") as client:
         for path, methods in document()["paths"].items():
+            if path == snapshots.PATH:  # It is the hub's.
+                continue
             for method in methods:
                 where = path.replace("{", "").replace("}", "").replace("/per", "/day")
                 status = client.request(method, where, json={}).status_code

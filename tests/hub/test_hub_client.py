@@ -404,7 +404,7 @@ def test_a_client_loads_neither_the_hubs_server_nor_its_database() -> None:
     """A program that only asks must not need them; and httpx only once it asks."""
     program = (
         "import sys, fastcheck.hub_client\n"
-        "heavy = {'sqlalchemy', 'fastapi', 'pydantic', 'httpx', 'fastcheck.hub.service', "
+        "heavy = {'sqlalchemy', 'starlette', 'pydantic', 'httpx', 'fastcheck.hub.service', "
         "'fastcheck.hub.http', 'fastcheck.hub.store'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -29,7 +29,7 @@ from fastcheck.errors import DirectoryError
 from fastcheck.wire.scopes import SCOPES
 
 if TYPE_CHECKING:
-    from fastcheck.admin.tokens import TokensAdmin
+    from fastcheck.hub_client.tokens import TokenMethods
     from fastcheck.wire.token_answers import TokenState
 
 TOKEN_FILE_BYTES_MAX = 4_096
@@ -204,7 +204,7 @@ def _new_file(path: str) -> int:
 
 
 @contextmanager
-def _tokens(args: argparse.Namespace) -> Iterator[TokensAdmin]:
+def _tokens(args: argparse.Namespace) -> Iterator[TokenMethods]:
     url = args.url or os.environ.get(URL_VARIABLE)
     if args.directory is not None:
         if args.url is not None:
@@ -231,14 +231,14 @@ def _admin_token(file: str | None) -> str:
 
 
 @contextmanager
-def _directory(directory: str, author: str) -> Iterator[TokensAdmin]:
+def _directory(directory: str, author: str) -> Iterator[TokenMethods]:
     """The ledger of a directory, which no other process may have open meanwhile."""
     from fastcheck import _fastcheck
-    from fastcheck.admin.tokens import TokensAdmin
     from fastcheck.clock import SystemClock
     from fastcheck.directory.lock import OwnerLock
     from fastcheck.hub.service import Service
     from fastcheck.hub.store.sqlite import SqliteStore
+    from fastcheck.hub_client.tokens import TokenMethods
 
     ledger = Path(directory, "ledger.db")
     if not ledger.exists():
@@ -250,7 +250,7 @@ def _directory(directory: str, author: str) -> Iterator[TokensAdmin]:
         store = SqliteStore(ledger)
         try:
             service = Service(store, SystemClock(), _fastcheck.Catalog.parse)
-            yield TokensAdmin(service.ask, lambda: True).by(author)
+            yield TokenMethods(service.ask, lambda: True).by(author)
         finally:
             store.close()
     finally:

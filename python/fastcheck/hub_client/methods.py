@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fastcheck.admin import Admin
-from fastcheck.admin.tokens import TokensAdmin
 from fastcheck.hub_client.routes import Routed, routed
+from fastcheck.hub_client.tokens import TokenMethods
 from fastcheck.wire.answers import Explanation
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.fields import Instant, at_ms
@@ -22,7 +22,7 @@ Ask = Callable[[Routed], Any]
 """Sends a request and reads its answer."""
 
 
-class HubMethods(Admin, TokensAdmin):
+class HubMethods(Admin, TokenMethods):
     """The methods over some way to ask a hub."""
 
     def __init__(self, ask: Ask) -> None:

@@ -12,7 +12,7 @@ from fastcheck.wire.operations.tokens import ListTokens, MakeToken, RevokeToken
 from fastcheck.wire.token_answers import MadeToken, TokenState
 
 
-class TokensAdmin(AdminBase):
+class TokenMethods(AdminBase):
     """Makes, lists and revokes tokens."""
 
     def make_token(
