@@ -74,7 +74,7 @@ class Writer:
             end = min(start + per_change, first + count)
             part = tuple(NamedCustomer(customer_id(number), plan="free") for number in range(start, end))
             self.service.ask(PutCustomers(part))
-        return {"seconds": time.monotonic() - begun, "seq": self.service.position().seq}
+        return {"seconds": time.monotonic() - begun, "seq": self.service.streaming.position().seq}
 
     def state(self) -> dict[str, Any]:
         """Where it is, and what it takes."""
@@ -82,7 +82,7 @@ class Writer:
         snapshots = [one.stat().st_size for one in spool.glob("*.fcs")]
         return {
             "resident": resident_bytes(os.getpid()),
-            "seq": self.service.position().seq,
+            "seq": self.service.streaming.position().seq,
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "snapshots": snapshots,
             "connections": self.hub.streams.connections,
@@ -104,8 +104,8 @@ def main() -> None:
     source = CATALOG.read_bytes()
     if service.load_catalog() is None:
         service.ask(SetCatalog(source, CATALOG.name))
-    service.epoch()
-    service.begin_streaming()
+    service.epochs.epoch()
+    service.streaming.begin_streaming()
     token = service.ask(MakeToken("bench", ("stream",)), By("bench")).token
     hub = Hub(
         service, Settings(asked.directory), _fastcheck.SnapshotWriter, lambda: time.time_ns() // 1_000_000

@@ -31,7 +31,7 @@ def make(path: Path, customers: int) -> None:
     service = Service(with_store, SystemClock(), _fastcheck.Catalog.parse)
     service.ask(SetCatalog(source, CATALOG.name))
     service.ask(PutCustomers((NamedCustomer(customer_id(1), plan="free"),)))
-    service.epoch()
+    service.epochs.epoch()
     with_store.close()
     ledger = sqlite3.connect(path, isolation_level=None)
     ledger.execute("PRAGMA synchronous = OFF")

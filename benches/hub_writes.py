@@ -30,9 +30,9 @@ def service_on(url: str, *, streams: bool) -> Service:
     source = CATALOG.read_bytes()
     service = Service(PostgresStore(url), SystemClock(), _fastcheck.Catalog.parse, streams=streams)
     service.ask(SetCatalog(source, CATALOG.name))
-    service.epoch()
+    service.epochs.epoch()
     if streams:
-        service.begin_streaming()
+        service.streaming.begin_streaming()
     return service
 
 

@@ -51,7 +51,7 @@ class History:
         self._rng = random.Random(SEED)
         self._spent = 0
         self._put(1)
-        self._lease = self.service.lend(KEY, CREDITS)
+        self._lease = self.service.lending.lend(KEY, CREDITS)
 
     def grow(self, entries: int) -> None:
         """Adds entries, evenly over a year. Of twenty, six are changes of the record, one is a grant (so more
@@ -82,9 +82,9 @@ class History:
         lease, ends = self._lease, self._rng.random() < 0.1
         totals = [Totals(lease.number, lease.pool, lease.lease, self._spent, 0, ends)]
         if not ends:
-            self.service.settle(totals)
+            self.service.lending.settle(totals)
             return
-        (self._lease,) = self.service.relend(totals, [(lease.number, lease.pool)])
+        (self._lease,) = self.service.lending.relend(totals, [(lease.number, lease.pool)])
         self._spent = 0
 
 

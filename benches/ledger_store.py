@@ -58,10 +58,10 @@ def measure_store(name: str, store: Store, floor: Write, rounds: int) -> list[Fi
     keys = prepare(service)
     times: dict[str, list[float]] = {"settle": [], "final": [], "floor": []}
     for round in range(rounds):
-        terms = service.relend([], keys)
+        terms = service.lending.relend([], keys)
         for step, (kind, final) in enumerate((("settle", False), ("final", True)), 1):
             totals = [Totals(one.number, one.pool, one.lease, step * 10, 0, final) for one in terms]
-            times[kind].append(milliseconds(lambda totals=totals: service.settle(totals)))  # type: ignore[misc]
+            times[kind].append(milliseconds(lambda totals=totals: service.lending.settle(totals)))  # type: ignore[misc]
         times["floor"].append(milliseconds(lambda round=round: floor(round)))  # type: ignore[misc]
     floor_ms = median(times["floor"])
     found = []

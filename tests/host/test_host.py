@@ -101,7 +101,9 @@ def test_answers_cross_the_socket_as_they_are(hosts: Callable[..., Host]) -> Non
     admin(worker).put_customer("acme", plan="pro")
     admin(worker).put_top_up("acme", "ai_credits", Decimal("0.5"), 20, cost=(900, "EUR"))
     assert owner._part is not None
-    owner._part.owner._service.record_usage([("p", 5, "req_1", "acme", "gpt-4o", 12, [("input", 900)])])
+    owner._part.owner._service.lending.record_usage(
+        [("p", 5, "req_1", "acme", "gpt-4o", 12, [("input", 900)])]
+    )
     asked: list[Request[Any]] = [
         GetCatalog(),
         CheckCatalog(b"{}", "empty.json"),

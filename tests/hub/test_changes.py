@@ -161,7 +161,7 @@ def test_a_change_that_is_undone_is_not_logged(hub: Service) -> None:
 
 def test_a_service_that_does_not_stream_logs_nothing(service: Service) -> None:
     service.put_customers([put_customer("acme", plan="pro")])
-    state = service._store.read(lambda connection: connection.exec_driver_sql("SELECT * FROM changes").all())
+    state = service.store.read(lambda connection: connection.exec_driver_sql("SELECT * FROM changes").all())
     assert state == []
 
 
@@ -342,7 +342,7 @@ def test_a_ledger_that_others_never_stop_writing_to_is_given_up(
         other.put_customers([put_customer(f"c{next(written)}", plan="pro")])
 
     overtaken()
-    monkeypatch.setattr(hub, "begin_streaming", overtaken)
+    monkeypatch.setattr(hub.streaming, "begin_streaming", overtaken)
     with pytest.raises(errors.Conflict, match="without logging"):
         hub.position()
 
@@ -351,7 +351,7 @@ def test_a_ledger_that_others_never_stop_writing_to_is_given_up(
 
 
 def scanned(service: Service) -> tuple[Position, StoredCatalog, bytes]:
-    return service.scan(lambda at, catalog, chunks: (at, catalog, b"".join(chunks)))
+    return service.streaming.scan(lambda at, catalog, chunks: (at, catalog, b"".join(chunks)))
 
 
 def test_a_scan_is_everything_of_one_instant(hub: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def customer(service: Service, id: str = "acme", credits: int = 100, pool: str =
 
 def use(service: Service, credits: int, id: str = "acme", pool: str = "ai_credits") -> Terms:
     """Uses through a lease that is closed after it."""
-    terms = service.lend(id, pool)
+    terms = service.lending.lend(id, pool)
     scale = MILLION if pool == "ai_credits" else 1
     service.settle([Totals(terms.number, pool, terms.lease, credits * scale, 0, True)])
     return terms

@@ -131,7 +131,7 @@ def test_old_changes_go_now_and_then(hub: Service, rounds: Rounds, clock: Manual
     rounds.once()
     assert hub.changes(0, 1 << 30).first_kept == 3
     calls: list[int] = []
-    hub.prune_changes = lambda: calls.append(1) or 0  # type: ignore[method-assign,assignment,misc]
+    hub.streaming.prune_changes = lambda: calls.append(1) or 0  # type: ignore[method-assign,assignment,misc]
     for _ in range(20):
         rounds.once()
         clock.advance(PRUNE_MS // 10)
@@ -164,7 +164,7 @@ def test_a_step_that_fails_keeps_no_other_from_going_on_and_is_said_once(
         raise errors.AmountError("too much")
 
     with monkeypatch.context() as patched:
-        patched.setattr(hub, "carry_out", fails)
+        patched.setattr(hub.due, "carry_out", fails)
         hub.grant(make_grant("acme", "ai_credits", 5))
         hub.put_top_up(put_top_up("acme", "ai_credits", 50, 100))
         for _ in range(2):
@@ -183,7 +183,7 @@ def test_a_ledger_that_cannot_be_used_ends_the_round(
     def fails(*_: object) -> None:
         raise errors.StoreError("here", "gone", "wait")
 
-    monkeypatch.setattr(hub, "due_moves", fails)
+    monkeypatch.setattr(hub.due, "due_moves", fails)
     with pytest.raises(errors.StoreError):
         rounds.once()
 

@@ -57,7 +57,7 @@ def seats_of(service: Service, ids: list[str], at: int = MAY_2024_MS) -> list[An
     def records(call: Any) -> list[Any]:
         return [call.books.customer(call.books.number_of(id)).packed for id in ids]
 
-    return [CATALOG.resolve(one, at)["seats"][0] for one in service._run(records)]
+    return [CATALOG.resolve(one, at)["seats"][0] for one in service.write(records)]
 
 
 def test_an_exception_of_a_segment_begins_next_week_without_anybodys_doing(service: Service) -> None:

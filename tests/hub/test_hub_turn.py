@@ -41,7 +41,7 @@ def expired(store: Store, number: int) -> list[tuple[int, int]]:
 
 def put(service: Service, id: str = "acme", plan: str | None = "free") -> int:
     service.put_customers([put_customer(id, plan=plan)])
-    return service.number_of(id)
+    return service.customers.number_of(id)
 
 
 def grant(service: Service, amount: int, id: str = "acme", **terms: Any) -> str:

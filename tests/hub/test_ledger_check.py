@@ -55,7 +55,7 @@ def change(ledger: Ledger, statement: str) -> None:
     def job(connection: Connection) -> None:
         assert connection.execute(text(statement)).rowcount >= 1
 
-    ledger.service._store.run(job)
+    ledger.service.store.run(job)
 
 
 A_GRANT = "WHERE id = 'grant-a'"

@@ -86,7 +86,7 @@ def test_who_is_refused_is_told_why_and_never_the_secret(hub: Service) -> None:
     ]  # fmt: skip
     for given, match in cases:
         with pytest.raises(errors.Forbidden, match=match) as caught:
-            hub.token_of(given, LIVE, MAY_2024_MS + 1_000)
+            hub.tokens.token_of(given, LIVE, MAY_2024_MS + 1_000)
         assert len(str(caught.value)) < 200
         assert given == "" or given not in str(caught.value)
         assert given[-43:] == "" or given[-43:] not in repr(caught.value)
@@ -98,7 +98,7 @@ def test_what_cannot_be_a_token_costs_no_look_into_the_ledger(hub: Service, any_
     any_store.close()
     for given in (None, 5, "", "fc_live_x", "fc_test" + text[7:]):
         with pytest.raises(errors.Forbidden):
-            hub.token_of(given, LIVE, MAY_2024_MS)  # type: ignore[arg-type]
+            hub.tokens.token_of(given, LIVE, MAY_2024_MS)  # type: ignore[arg-type]
     with pytest.raises(errors.Closed):
         hub.token_of(text, LIVE, MAY_2024_MS)
 
@@ -166,7 +166,7 @@ def test_whether_use_can_be_written_down_decides_nothing(
     def full(*_: object, **__: object) -> None:
         raise errors.StoreError("here", "the disk is full", "free some")
 
-    monkeypatch.setattr(hub, "_run", full)
+    monkeypatch.setattr(hub, "write", full)
     assert hub.token_of(text, LIVE, MAY_2024_MS).id == id
 
 
@@ -219,7 +219,7 @@ def test_a_made_token_travels(service: Service) -> None:
 
 def test_refusals_are_audited_and_bounded(hub: Service, clock: ManualClock) -> None:
     def refused(source: str) -> bool:
-        return hub.audit_denied(
+        return hub.tokens.audit_denied(
             source=source, author="", subject="PUT /v1/customers\0\ud800", reason="the token is malformed"
         )
 

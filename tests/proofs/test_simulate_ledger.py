@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fastcheck.hub.service.lending import Lending
 from fastcheck.hub.store.statements import Books
 from fastcheck.wire.by import ANYBODY
 from fastcheck.wire.operations.grants import MakeGrant
@@ -29,15 +30,15 @@ def test_faults_between_host_and_ledger_change_no_balance() -> None:
 
 
 SEEN: Counter[str] = Counter()
-_give_back = Service.give_back
+_give_back = Lending.give_back
 _run = Service.run
 _put_leases = Books.put_leases
 
 
-def forgetful(service: Service, key: str, *args: Any, **known: Any) -> Any:
+def forgetful(lending: Lending, key: str, *args: Any, **known: Any) -> Any:
     """Takes each return for a new one."""
     SEEN[key] += 1
-    return _give_back(service, f"{key}-{SEEN[key]}", *args, **known)
+    return _give_back(lending, f"{key}-{SEEN[key]}", *args, **known)
 
 
 def keyless(service: Service, request: Any, *args: Any, **known: Any) -> Any:
@@ -67,7 +68,7 @@ def play(seeds: int) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "broken"),
-    [(Service, "give_back", forgetful), (Service, "run", keyless), (Books, "put_leases", unfolded)],
+    [(Lending, "give_back", forgetful), (Service, "run", keyless), (Books, "put_leases", unfolded)],
 )
 def test_a_ledger_that_books_twice_is_found_out(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str, broken: Any

@@ -106,7 +106,7 @@ def request_of(row: Operation[Any] | None, args: tuple[Any, ...], options: dict[
 
 
 class Service(real.Service):
-    """The real service; methods that it has not are operations."""
+    """The real service; methods that it has not are its parts', or operations."""
 
     _expected: Callable[[Call], None] | None = None
 
@@ -120,8 +120,8 @@ class Service(real.Service):
         """What is answered by a key was decided then."""
         return super()._once(key, body, self._after(job), row, kept)
 
-    def _run(self, job: Any, by: By = ANYBODY, *, exclusive: bool = False) -> Any:
-        return super()._run(job if by.key else self._after(job), by, exclusive=exclusive)
+    def write(self, job: Any, by: By = ANYBODY, *, exclusive: bool = False) -> Any:
+        return super().write(job if by.key else self._after(job), by, exclusive=exclusive)
 
     def _after(self, job: Callable[[Call], Any]) -> Callable[[Call], Any]:
         expects = self._expected
@@ -145,6 +145,19 @@ class Service(real.Service):
         return _gained(self.run(request, by, () if totals is None else (totals,)))
 
     def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            for part in (
+                self.customers,
+                self.lending,
+                self.due,
+                self.epochs,
+                self.streaming,
+                self.deliveries,
+            ):
+                if hasattr(part, name):
+                    return getattr(part, name)
+            if hasattr(self.tokens, name):
+                return getattr(self.tokens, name)
         row = _row(name)
 
         def call(

@@ -89,12 +89,19 @@ class MemoryLedger:
     records: dict[str, bytes] = field(default_factory=dict)
     log: list[LoggedChange] = field(default_factory=list)
     catalog: StoredCatalog | None = None
-    tokens: dict[str, TokenState] = field(default_factory=dict)
+    known: dict[str, TokenState] = field(default_factory=dict)
     denied: list[tuple[str, str, str, str]] = field(default_factory=list)
     committed: Callable[[int], None] | None = None
     failing: bool = False
     reads: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def streaming(self) -> MemoryLedger:
+        """As the service's part; this ledger is each of them."""
+        return self
+
+    tokens = streaming
 
     @property
     def digest(self) -> int:
@@ -176,15 +183,15 @@ class MemoryLedger:
         """The text of a new token."""
         id = secrets.token_hex(8)
         text = f"fc_live_{id}_{secrets.token_urlsafe(32)}"
-        self.tokens[text] = TokenState(id, f"token {len(self.tokens)}", scopes, rate_per_s, expires_at)
+        self.known[text] = TokenState(id, f"token {len(self.known)}", scopes, rate_per_s, expires_at)
         return text
 
     def revoke(self, text: str) -> None:
-        self.tokens[text] = replace(self.tokens[text], revoked_at=self.now_ms())
+        self.known[text] = replace(self.known[text], revoked_at=self.now_ms())
 
     def token_of(self, text: str, environment: str, now: int) -> TokenState:
         self._reading()
-        found = self.tokens.get(text)
+        found = self.known.get(text)
         if found is None:
             raise Forbidden("the token is unknown: ask for another")
         if not text.startswith(f"fc_{environment}_"):
@@ -193,7 +200,7 @@ class MemoryLedger:
 
     def token_states(self, ids: Sequence[str]) -> dict[str, TokenState]:
         self._reading()
-        return {state.id: state for state in self.tokens.values() if state.id in ids}
+        return {state.id: state for state in self.known.values() if state.id in ids}
 
     def audit_denied(self, *, source: str, author: str, subject: str, reason: str) -> bool:
         self.denied.append((source, author, subject, reason))

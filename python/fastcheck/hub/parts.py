@@ -57,8 +57,16 @@ class News(Protocol):
         ...
 
 
-class StreamService(Ledger, Tokens, Protocol):
+class StreamService(Protocol):
     """What the server itself asks of the service; the API asks for more."""
+
+    committed: Callable[[int], None] | None
+    """Called with the number of the last change once it is on disk, by any thread."""
+
+    @property
+    def streaming(self) -> Ledger: ...
+    @property
+    def tokens(self) -> Tokens: ...
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class Hub:
         self.ring = Ring()
         self.metrics = Metrics()
         self.authenticator = Authenticator(
-            service,
+            service.tokens,
             settings.environment,
             now_ms,
             denied=lambda reason: self.metrics.denied.labels(reason).inc(),
@@ -107,7 +115,7 @@ class Hub:
         self._news = news
         self.streams = Streams(
             ring=self.ring,
-            ledger=service,
+            ledger=service.streaming,
             authenticator=self.authenticator,
             executor=self._readers,
             metrics=self.metrics,
@@ -120,10 +128,10 @@ class Hub:
 
     async def start(self) -> None:
         """Begins to follow the ledger. In the loop that serves."""
-        self.tail = Tail(self.service, self.ring, self._tailing, moved=self._moved, sent=self._sent)
+        self.tail = Tail(self.service.streaming, self.ring, self._tailing, moved=self._moved, sent=self._sent)
         self.spool = Spool(
             self.settings.directory / "spool",
-            self.service,
+            self.service.streaming,
             self.ring,
             self._spooling,
             self._make_writer,

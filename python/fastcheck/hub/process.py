@@ -89,7 +89,7 @@ def run(options: Options, ready: Callable[[str, str], None]) -> None:
         store = _open(options, directory)
         try:
             service = Service(store, clock, Catalog.parse, streams=True)
-            service.begin_streaming()
+            service.streaming.begin_streaming()
             if options.catalog is not None:
                 _put_catalog(service, options.catalog)
             token = _first_token(service, directory, options.environment)

@@ -36,7 +36,7 @@ class Adoption:
         cells = {(one[0], one[1], one[2]): one for one in arena.cells()}
         finals: list[Totals] = []
         lost = 0
-        open_leases = self._service.open_leases()
+        open_leases = self._service.lending.open_leases()
         beyond = self._restored.beyond(cells.values(), open_leases)
         if beyond is not None:
             self._restored.begin_epoch(beyond)
@@ -61,7 +61,7 @@ class Adoption:
         for (number, pool, lease_number), cell in sorted(cells.items()):
             finals.append(self._final(number, pool, lease_number, cell))
         for start in range(0, len(finals), LEASES_PER_TRANSACTION):
-            self._service.settle(finals[start : start + LEASES_PER_TRANSACTION])
+            self._service.lending.settle(finals[start : start + LEASES_PER_TRANSACTION])
         if lost:
             self._note(
                 f"{lost} leases were out when the arena was lost; they were closed at what had been settled "
@@ -79,7 +79,7 @@ class Adoption:
             old = self._mapped.arena
             finals = [Totals(*cell[:5], True) for cell in old.retire()]
             for start in range(0, len(finals), LEASES_PER_TRANSACTION):
-                self._service.settle(finals[start : start + LEASES_PER_TRANSACTION])
+                self._service.lending.settle(finals[start : start + LEASES_PER_TRANSACTION])
             keys = self._leases.forget_all()
             self._mapped.close()
             self._mapped.make(self._service.catalog)

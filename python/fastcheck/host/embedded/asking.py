@@ -100,7 +100,7 @@ class Asking:
             concerned = self._service.concerns(request)
             with self.leases.stripes.hold(concerned.numbers):
                 totals = [self.leases.totals(key) for key in self.leases.concerned(concerned)]
-            self._service.settle([one for one in totals if one is not None])
+            self._service.lending.settle([one for one in totals if one is not None])
         return self._service.run(request, by)
 
     def _lowered(self, request: Request[Answer], by: By) -> Done[Answer]:

@@ -116,7 +116,7 @@ class Leases:
 
     def reopen(self, keys: Sequence[Key], finals: Sequence[Totals]) -> None:
         """Settles what was closed and lends anew."""
-        for terms in self._service.relend(finals, keys):
+        for terms in self._service.lending.relend(finals, keys):
             self._open(terms)
         for key in keys:
             held = self._held.get(key)
@@ -163,12 +163,12 @@ class Leases:
     def touch(self, customer: str, pool: str) -> bool:
         """Lends what a host needs for a customer's pool. True: try again; False: there is no such account."""
         try:
-            number = self._service.number_of(customer)
+            number = self._service.customers.number_of(customer)
             with self.stripes.hold([number]):
                 key = (number, pool)
                 held = self._held.get(key)
                 if held is None:
-                    self._open(self._service.lend(customer, pool))
+                    self._open(self._service.lending.lend(customer, pool))
                 elif held.closed or self._stale(held):
                     self.reopen([key], self.close([key]))
             return True
@@ -194,7 +194,7 @@ class Leases:
         """Lends ahead for (customer, feature), or for all features (None). How many leases were opened."""
         keys: dict[Key, None] = {}
         for customer, feature in wanted:
-            number = self._service.number_of(customer)
+            number = self._service.customers.number_of(customer)
             for pool in self.pools_behind(feature):
                 keys[(number, pool)] = None
         opened = 0
@@ -263,7 +263,7 @@ class Leases:
             if ended:
                 self.reopen(ended, self.close(ended))
             found = [self.totals(key) for key in held]
-            self._service.settle([one for one in found if one is not None])
+            self._service.lending.settle([one for one in found if one is not None])
         return cursor_of(keys[-1]) if len(keys) == LEASES_PER_TRANSACTION else None
 
 

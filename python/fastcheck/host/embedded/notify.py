@@ -72,8 +72,8 @@ class Notifier:
 
     def begin(self) -> None:
         """Begins to send, if there is a webhook."""
-        if self._service.any_webhook():
-            self._service.release_claims()  # Nobody else sends: who did is dead.
+        if self._service.deliveries.any_webhook():
+            self._service.deliveries.release_claims()  # Nobody else sends: who did is dead.
             self.look_for_webhooks()
 
     def top_ups_round(self) -> None:
@@ -89,18 +89,18 @@ class Notifier:
     def top_up(self) -> None:
         """Tops up what is low, each with its use up to this moment."""
         self._top_ups_due = False
-        for key in self._service.top_ups_due(TOP_UPS_PER_ROUND):
+        for key in self._service.due.top_ups_due(TOP_UPS_PER_ROUND):
             self._leases.gaining(key, partial(self._topped_up, key))
 
     def _topped_up(self, key: Key, totals: Totals | None) -> ToppedUp:
-        return self._service.top_up(*key, totals=totals)
+        return self._service.due.top_up(*key, totals=totals)
 
     def look_for_webhooks(self) -> None:
         """Sends as long as somebody wants events. There is a thread for it only then."""
         load = self._load_courier
         if load is None:
             return
-        wanted = self._service.any_webhook()
+        wanted = self._service.deliveries.any_webhook()
         with _LOCK:
             if wanted and self._courier is None:
                 try:

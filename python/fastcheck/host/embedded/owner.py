@@ -94,7 +94,7 @@ class Owner:
                 raise CatalogError(["there is no catalog yet: open the directory with catalog=…"])
             self._service.ask(SetCatalog(given.source, given.filename))
             catalog = given.catalog
-        self._service.epoch()
+        self._service.epochs.epoch()
         arena = self.mapped.make(catalog)
         self._adoption.reconcile()
         if given is not None and given.catalog.digest != catalog.digest:

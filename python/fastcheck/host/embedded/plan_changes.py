@@ -39,7 +39,7 @@ class DueMoves:
     def look_ahead(self) -> None:
         """Asks the ledger for the next move, after whatever may have made, done or cancelled one."""
         with self._looking:  # Who looks last remembers the newest.
-            self.next_at = self._service.next_move_at()
+            self.next_at = self._service.due.next_move_at()
 
     def round(self) -> bool:
         """Does what is due, a bounded part of it; whether there may be more."""
@@ -53,7 +53,7 @@ class DueMoves:
         plan's."""
         if self._any_due():
             with self._publication():
-                number = self._service.find(customer)
+                number = self._service.customers.find(customer)
                 while number is not None and self._do(number):
                     pass
 
@@ -63,11 +63,12 @@ class DueMoves:
 
     def _do(self, number: int | None = None) -> bool:
         """Whether there was something to do, of one customer or all."""
-        due = self._service.due_moves(self._clock.now_ms(), MOVES_PER_ROUND, number)
+        due = self._service.due.due_moves(self._clock.now_ms(), MOVES_PER_ROUND, number)
         if due:
             ids = [id for id, _ in due]
             self._recall.around(
-                Concerns([of for _, of in due]), lambda finals: self._service.carry_out(ids, finals=finals)
+                Concerns([of for _, of in due]),
+                lambda finals: self._service.due.carry_out(ids, finals=finals),
             )
         self.look_ahead()
         return bool(due)

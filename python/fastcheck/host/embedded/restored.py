@@ -24,7 +24,7 @@ class Restored:
 
     def beyond(self, cells: Iterable[CellTotals], open_leases: Iterable[Lease]) -> Beyond | None:
         """What the arena knows beyond the ledger; None where the ledger knows it all."""
-        arena, seq = self._mapped.arena, self._service.seq()
+        arena, seq = self._mapped.arena, self._service.customers.seq()
         lent = {(one.number, one.pool, one.lease): one.lent for one in open_leases}
         others: list[CellTotals] = []
         known_to: dict[Key, int] = {}
@@ -35,7 +35,7 @@ class Restored:
             elif cell[5] > lent[cell[:3]]:
                 grown += 1
         if others:
-            known_to = self._service.last_leases({(one[0], one[1]) for one in others})
+            known_to = self._service.epochs.last_leases({(one[0], one[1]) for one in others})
         booked: dict[str, int] = {}
         lost: dict[str, int] = {}
         unknown = 0
@@ -54,8 +54,8 @@ class Restored:
     def begin_epoch(self, beyond: Beyond) -> None:
         """Notes what was found, in the ledger and for the operator. What must be booked is booked after it,
         so that a kill in between leaves something to find again."""
-        seq = self._service.seq()
-        epoch = self._service.new_epoch(beyond)
+        seq = self._service.customers.seq()
+        epoch = self._service.epochs.new_epoch(beyond)
         lost = f"; used by customers it does not have, and not booked: {_units(beyond.lost)}"
         self._note(
             "the ledger was restored from an older backup, or lost its write-ahead log: the mapped files "

@@ -30,17 +30,17 @@ class Rows:
 
     def load(self) -> None:
         """Fills the rows anew from the whole ledger."""
-        seq = self._service.seq()
-        self._mapped.arena.load(self._service.records(), seq, self._clock.now_ms())
+        seq = self._service.customers.seq()
+        self._mapped.arena.load(self._service.customers.records(), seq, self._clock.now_ms())
         self.behind = False
 
     def catch_up(self) -> None:
         """Brings the rows to the ledger's last change, if they are behind."""
-        arena, seq = self._mapped.arena, self._service.seq()
+        arena, seq = self._mapped.arena, self._service.customers.seq()
         if arena.seq == seq:
             self.behind = False
             return
-        missing = self._service.records(since_seq=arena.seq) if arena.seq < seq else iter(())
+        missing = self._service.customers.records(since_seq=arena.seq) if arena.seq < seq else iter(())
         chunk = next(missing, None)
         # Several chunks would each claim to be up to `seq`; a kill between them would go unnoticed.
         if chunk is None or next(missing, None) is not None:

@@ -38,7 +38,7 @@ class SegmentParts:
 
     def find(self) -> None:
         """What a predecessor left undone, in whatever pools."""
-        self._left = dict.fromkeys(self._service.segments_behind())
+        self._left = dict.fromkeys(self._service.due.segments_behind())
 
     def round(self) -> bool:
         """One part of what is left; whether there is more."""

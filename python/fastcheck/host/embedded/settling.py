@@ -33,7 +33,7 @@ class Settling:
             for start in range(0, len(cells), LEASES_PER_TRANSACTION):
                 part = cells[start : start + LEASES_PER_TRANSACTION]
                 # A closed cell is settled as final by whoever closed it; here its late returns come in.
-                self._service.settle([Totals(*one[:5], False) for one in part])
+                self._service.lending.settle([Totals(*one[:5], False) for one in part])
         except BaseException:
             self._settle_all = True  # "Changed" was said already; it must not be lost.
             raise
@@ -50,7 +50,9 @@ class Settling:
         for key, number, pool, lease, units in late:
             with self._leases.stripes.hold([number]):
                 totals = self._leases.totals((number, pool))
-                terms, reopen = self._service.give_back(key, number, pool, lease, units, totals=totals)
+                terms, reopen = self._service.lending.give_back(
+                    key, number, pool, lease, units, totals=totals
+                )
                 self._leases.raised((number, pool), terms, reopen)
         if late:
             arena.late_returns_booked()
@@ -61,5 +63,5 @@ class Settling:
         with self._journaling:
             records = arena.drain_journal(JOURNAL_RECORDS_PER_ROUND)
             if records:
-                self._service.record_usage(records)
+                self._service.lending.record_usage(records)
             arena.ack_journal()  # Also without records: it removes the files of processes that are gone.

@@ -58,7 +58,7 @@ class Rounds:
             return now + DUE_MS  # Nobody has anything yet.
         if self._steps.once(now):
             return now
-        ahead = self._service.next_move_at()
+        ahead = self._service.due.next_move_at()
         return now + DUE_MS if ahead is None else max(now, min(now + DUE_MS, ahead))
 
     def _failed(self, name: str, error: FastcheckError | None) -> None:
@@ -74,33 +74,33 @@ class Rounds:
     def _leases(self, now: int) -> bool:
         """What an embedded owner lent before there was a hub; once: no owner comes while a hub runs."""
         if not self._begun:
-            self._service.end_embedded_leases()
+            self._service.lending.end_embedded_leases()
             self._begun = True
         return False
 
     def _moves(self, now: int) -> bool:
-        due = self._service.due_moves(now, MOVES_PER_ROUND)
+        due = self._service.due.due_moves(now, MOVES_PER_ROUND)
         if due:
-            self._service.carry_out([id for id, _ in due])
+            self._service.due.carry_out([id for id, _ in due])
         return bool(due)  # Of a customer the first was done; there may be a second.
 
     def _segments(self, now: int) -> bool:
-        behind = self._service.segments_behind()
+        behind = self._service.due.segments_behind()
         return bool(behind) and (self._service.ask(GoOnSegment(behind[0])).left or len(behind) > 1)
 
     def _top_ups(self, now: int) -> bool:
-        due = self._service.top_ups_due(TOP_UPS_PER_ROUND)
+        due = self._service.due.top_ups_due(TOP_UPS_PER_ROUND)
         for number, pool in due:
-            self._service.top_up(number, pool)
+            self._service.due.top_up(number, pool)
         return len(due) == TOP_UPS_PER_ROUND
 
     def _changes(self, now: int) -> bool:
-        return self._service.prune_changes() == CHANGES_PER_PRUNING
+        return self._service.streaming.prune_changes() == CHANGES_PER_PRUNING
 
     def _webhooks(self, now: int) -> bool:
-        self.webhooks_wanted = self._service.any_webhook()
+        self.webhooks_wanted = self._service.deliveries.any_webhook()
         return False
 
     def _refusals(self, now: int) -> bool:
-        self._service.audit_denied_left()
+        self._service.tokens.audit_denied_left()
         return False

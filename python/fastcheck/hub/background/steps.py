@@ -73,10 +73,10 @@ def due_steps(
     """What time makes due, whoever has the ledger. `top_ups` and `webhooks`: how these are done here."""
 
     def accounts(now: int) -> bool:
-        return service.turn(now, ACCOUNTS_PER_ROUND) == ACCOUNTS_PER_ROUND
+        return service.due.turn(now, ACCOUNTS_PER_ROUND) == ACCOUNTS_PER_ROUND
 
     def notices(now: int) -> None:
-        service.tell_due(now)
+        service.due.tell_due(now)
 
     return (
         Step("accounts", accounts, every_ms),

@@ -19,21 +19,23 @@ class StoredDeliveries(Deliveries):
         """As `Deliveries.due`."""
         return [
             Delivery(id, event, Endpoint(to.id, to.url, active(to.secrets)), attempts)
-            for to, id, attempts, event in self._service.take_deliveries(now, now + CLAIM_MS, limit)
+            for to, id, attempts, event in self._service.deliveries.take_deliveries(
+                now, now + CLAIM_MS, limit
+            )
         ]
 
     def delivered(self, id: str) -> None:
         """It arrived."""
-        self._service.end_delivery(id, "delivered", "")
+        self._service.deliveries.end_delivery(id, "delivered", "")
 
     def failed(self, id: str, next_at: int, why: str) -> None:
         """One attempt more failed; it waits until `next_at`."""
-        self._service.delay_delivery(id, next_at, why)
+        self._service.deliveries.delay_delivery(id, next_at, why)
 
     def dead(self, id: str, why: str) -> None:
         """It is given up, and kept for a replay."""
-        self._service.end_delivery(id, "dead", why)
+        self._service.deliveries.end_delivery(id, "dead", why)
 
     def disabled(self, endpoint: str) -> None:
         """The endpoint gets nothing more."""
-        self._service.disable_webhook(endpoint)
+        self._service.deliveries.disable_webhook(endpoint)

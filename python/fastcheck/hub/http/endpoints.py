@@ -142,7 +142,7 @@ def author_of(principal: Principal, author: str) -> str:
 def placed(response: Response, service: Service) -> Response:
     """An answer to a change, with where the ledger is after it."""
     # Read after the commit, so it may be past the change: a host that has come so far has the change too.
-    at = service.position()
+    at = service.streaming.position()
     response.headers[SEQ] = str(at.seq)
     response.headers[EPOCH] = str(at.epoch)
     return response

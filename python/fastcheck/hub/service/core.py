@@ -1,4 +1,5 @@
-"""What every part of the service stands on: one call is one transaction; one with a key is done once."""
+"""What answers requests, and what every part of the service stands on: one call is one transaction; one with
+a key is done once."""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict
-from fastcheck.hub.access.denials import Denials
 from fastcheck.hub.catalog.product import EMPTY, Product, product
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books, PastBooks, Told
@@ -87,12 +87,11 @@ class Core:
         self.listener: Callable[[News], None] | None = None
         """Called with what happened after each transaction in which something did, once it is on disk; by the
         thread that asked, which may hold locks: it must not wait, and not call the service."""
-        self._denials = Denials()
-        self._store = store
+        self.store = store
         # The last texts stay parsed, so that one is parsed before the transaction that puts it in force.
         self._parse = lru_cache(maxsize=PARSED_MAX)(parse)
         self._past: dict[str, tuple[CatalogLike, Product]] = {}
-        self._clock = clock
+        self.clock = clock
         self._in_force = InForce(0, None, EMPTY)
 
     @property
@@ -105,7 +104,7 @@ class Core:
         """The catalog in force, parsed. Raises `CatalogError` where there is none."""
         return in_force(self._in_force.catalog)
 
-    def _run(self, job: Callable[[Call], Answer], by: By = ANYBODY, *, exclusive: bool = False) -> Answer:
+    def write(self, job: Callable[[Call], Answer], by: By = ANYBODY, *, exclusive: bool = False) -> Answer:
         """Runs a use case that changes something, under the catalog in force, which stays so meanwhile.
         `exclusive`: nobody else changes anything meanwhile, for who changes the catalog itself."""
 
@@ -116,21 +115,21 @@ class Core:
             books.flush_events()
             return answer, News(tuple(books.told), books.top_ups_due), books.logged_seq
 
-        answer, news, logged_seq = self._store.run(work)
+        answer, news, logged_seq = self.store.run(work)
         if self.committed is not None and logged_seq:
             self.committed(logged_seq)
         if self.listener is not None and (news.told or news.top_ups_due):
             self.listener(news)
         return answer
 
-    def _read(self, job: Callable[[Call], Answer]) -> Answer:
+    def read(self, job: Callable[[Call], Answer]) -> Answer:
         """Runs a use case that changes nothing."""
 
         def work(connection: Connection) -> Answer:
             books = Books(connection)
             return job(self._call(books, books.catalog_number(), ANYBODY))
 
-        return self._store.read(work)
+        return self.store.read(work)
 
     def _call(self, books: Books, number: int, by: By) -> Call:
         """A call under the catalog of that number, which this or another hub may just have put in force. The
@@ -143,7 +142,7 @@ class Core:
                 known = InForce(number, parsed, product(stored.document))
                 if number > self._in_force.number:
                     self._in_force = known
-        now = self._clock.now_ms()
+        now = self.clock.now_ms()
         return Call(
             books,
             now,
@@ -173,7 +172,7 @@ class Core:
         transaction and before anything else of it, and raises `PreconditionFailed`."""
         row, case = OPERATIONS.of(request), case_of(request)
         if not row.changes:
-            return Done(self._read(lambda call: case.run(self._seen(call, request), request)), Effects())
+            return Done(self.read(lambda call: case.run(self._seen(call, request), request)), Effects())
         asked = row.named(request, by.key)
 
         def job(call: Call) -> Done[Answer]:
@@ -184,11 +183,11 @@ class Core:
             return Done(answer, call.effects)
 
         if by.key is None:
-            done = self._run(job, by, exclusive=case.exclusive)
+            done = self.write(job, by, exclusive=case.exclusive)
         else:
             body = pack([row.name, write(asked, shape(row.request))])
             once = self._once(by.key, body, job, row, case.kept)
-            done = self._run(once, by, exclusive=case.exclusive)
+            done = self.write(once, by, exclusive=case.exclusive)
         if done.effects.catalog is not None:
             self.load_catalog()
         return done
@@ -196,7 +195,7 @@ class Core:
     def concerns(self, request: Request[Any]) -> Concerns:
         """Whose leases a request concerns. Raises as its use case does for what is not there."""
         case = case_of(request)
-        return self._read(lambda call: case.concerns(call, request))
+        return self.read(lambda call: case.concerns(call, request))
 
     def _seen(self, call: Call, request: Request[Any]) -> Call:
         """The call at the instant that a request asks about."""
@@ -255,4 +254,4 @@ class Core:
 
     def load_catalog(self) -> CatalogLike | None:
         """The catalog in force, read from the ledger if need be; None where there is none."""
-        return self._read(lambda call: call.parsed)
+        return self.read(lambda call: call.parsed)

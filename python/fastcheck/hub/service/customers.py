@@ -1,54 +1,48 @@
-"""Customers, their moves and segments: what hosts and background rounds ask, and no request does."""
+"""Who customers are to a host."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
-from fastcheck.hub.service.core import Core, Done
-from fastcheck.hub.use_cases import plan_changes
-from fastcheck.hub.use_cases.accounts import Totals
+from fastcheck.hub.service.core import Core
+from fastcheck.hub.use_cases.rewriting import RECORDS_PER_CHUNK
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.names import name
 
 
-class Customers(Core):
-    """Who customers are to a host, and what is due of them."""
+class Customers:
+    """Numbers, ids and records."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     def number_of(self, key: str) -> int:
         """The number behind an id or alias. Raises `UnknownCustomer`."""
         checked = name(key, "customer")
-        return self._read(lambda call: call.number(checked))
+        return self._core.read(lambda call: call.number(checked))
 
     def find(self, key: str) -> int | None:
         """The number behind an id or alias; None where there is none."""
         checked = name(key, "customer")
-        return self._read(lambda call: call.books.number_of(checked))
+        return self._core.read(lambda call: call.books.number_of(checked))
 
     def id_of(self, number: int) -> str | None:
         """The id behind a number; None for a deleted customer."""
-        record = self._read(lambda call: call.books.customer(number).record)
+        record = self._core.read(lambda call: call.books.customer(number).record)
         return None if record.deleted else record.id
 
-    def next_move_at(self) -> int | None:
-        """When the next move is due; past where one is late, None where none is ahead."""
-        return self._read(lambda call: call.books.next_move_at())
+    def seq(self) -> int:
+        """The number of the last change."""
+        return self._core.read(lambda call: call.books.seq())
 
-    def due_moves(self, now: int, limit: int, number: int | None = None) -> list[tuple[str, int]]:
-        """(id, customer's number) of moves due at `now` (inclusive), of all or one customer: each customer's
-        first."""
-        return self._read(lambda call: plan_changes.due(call, now, limit, number))
+    def records(self, *, since_seq: int = -1) -> Iterator[bytes]:
+        """Chunks of customer records: all, or those changed after `since_seq` with deletions. A transaction
+        for each."""
+        number = 0
 
-    def carry_out(self, ids: Sequence[str], *, finals: Sequence[Totals] = ()) -> Done[None]:
-        """Does moves that are due, each customer's at most one. One that cannot be done is cancelled, and
-        says why."""
+        def chunk(call: Call) -> list[tuple[int, bytes]]:
+            return call.books.records_after(number, RECORDS_PER_CHUNK, since_seq=since_seq)
 
-        def job(call: Call) -> Done[None]:
-            plan_changes.carry_out(replace(call, totals=finals), ids)
-            return Done(None, call.effects)
-
-        return self._run(job)
-
-    def segments_behind(self) -> list[str]:
-        """Segments of which parts are left."""
-        return self._read(lambda call: call.books.segments_behind())
+        while rows := self._core.read(chunk):
+            number = rows[-1][0]
+            yield b"".join(packed for _, packed in rows)

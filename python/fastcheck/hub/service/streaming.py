@@ -70,14 +70,17 @@ class FoundRecords:
     """Those of the others, each customer once."""
 
 
-class Streaming(Core):
+class Streaming:
     """Reading what hosts are sent. The log is written by the changes themselves, where the service was made
     with `streams=True`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     def begin_streaming(self) -> None:
         """Before the first change is logged or read: makes the digest true where somebody wrote without
         logging, as an embedded owner does; the log then begins after that. Nothing where it is true."""
-        if self._store.read(lambda connection: _is_true(Books(connection).log_state())):
+        if self._core.store.read(lambda connection: _is_true(Books(connection).log_state())):
             return
 
         def job(call: Call) -> None:
@@ -86,11 +89,11 @@ class Streaming(Core):
             if not _is_true(state):
                 log_changes.begin_log(call.books, state.seq)
 
-        self._run(job, exclusive=True)
+        self._core.write(job, exclusive=True)
 
     def position(self) -> Position:
         """Where the ledger stands, in one read."""
-        return self._true(self._store.read, _position)
+        return self._true(self._core.store.read, _position)
 
     def changes(self, after: int, limit_bytes: int) -> Changes:
         """The logged changes after `after`: as many as have `limit_bytes` together, at least one if there is
@@ -102,7 +105,7 @@ class Streaming(Core):
                 return None
             return Changes(state.epoch, state.changes_from, tuple(books.changes_after(after, limit_bytes)))
 
-        return self._true(self._store.read, job)
+        return self._true(self._core.store.read, job)
 
     def scan(self, work: Callable[[Position, StoredCatalog, Iterator[bytes]], Answer]) -> Answer:
         """Everything of one instant, for a snapshot, beside the changes that go on meanwhile. `work` is given
@@ -119,7 +122,7 @@ class Streaming(Core):
                 raise CatalogError(["there is no catalog yet: set one, then take a snapshot"])
             return (work(at, catalog, books.scan_records()),)
 
-        return self._true(self._store.scan, job)[0]
+        return self._true(self._core.store.scan, job)[0]
 
     def find_records(self, keys: Sequence[str]) -> FoundRecords:
         """The records of customers by id or alias, at most 256 keys. Raises `NameInvalid`, `RecordError`."""
@@ -138,7 +141,7 @@ class Streaming(Core):
             records = b"".join(dict.fromkeys(found.values()))
             return FoundRecords(state.epoch, state.seq, missing, records)
 
-        return self._true(self._store.read, job)
+        return self._true(self._core.store.read, job)
 
     def prune_changes(self, keep_bytes: int = CHANGES_KEPT_BYTES, keep_ms: int = CHANGES_KEPT_MS) -> int:
         """Drops logged changes that are older than `keep_ms`, and the oldest of those that have more than
@@ -162,9 +165,9 @@ class Streaming(Core):
                 call.books.drop_changes(first)
             return count
 
-        if not self._read(lambda call: cut(call.books, call.now))[0]:
+        if not self._core.read(lambda call: cut(call.books, call.now))[0]:
             return 0
-        return self._run(job)
+        return self._core.write(job)
 
     def _true(
         self,

@@ -48,9 +48,6 @@ class Changes(Protocol):
 class Ledger(Protocol):
     """The reading that the stream lives on. Every call may block; each raises `FastcheckError`."""
 
-    committed: Callable[[int], None] | None
-    """Called with the number of the last change once it is on disk, by any thread."""
-
     def position(self) -> Position:
         """Where the ledger stands."""
         ...

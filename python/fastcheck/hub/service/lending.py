@@ -10,23 +10,35 @@ from fastcheck.hub.use_cases import leases
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.names import name
+from fastcheck.wire.packing import pack
 
 LEASES_PER_END = 512
 """Leases closed in one transaction."""
 
 
-class Leases(Core):
+class Lending:
     """Leases, and what was used of them."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def record_usage(
+        self, records: Sequence[tuple[str, int, str, str, str, int, Sequence[tuple[str, int]]]]
+    ) -> None:
+        """Stores usage records: (position, at, event, customer, feature, units, [(quantity, n)…]). Those
+        whose position is known are skipped."""
+        rows = [(*record[:6], pack([tuple(one) for one in record[6]])) for record in records]
+        self._core.write(lambda call: call.books.put_usage(rows))
 
     def lend(self, customer: str, pool: str) -> Terms:
         """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""
         checked = name(customer, "customer")
-        return self._run(lambda call: leases.lend(call, checked, pool))
+        return self._core.write(lambda call: leases.lend(call, checked, pool))
 
     def relend(self, finals: Sequence[Totals], accounts_wanted: Sequence[tuple[int, str]]) -> list[Terms]:
         """Closes leases with their final totals and lends the accounts wanted anew; those of deleted
         customers and of pools that the catalog no longer has are left out."""
-        return self._run(lambda call: leases.relend(call, finals, accounts_wanted))
+        return self._core.write(lambda call: leases.relend(call, finals, accounts_wanted))
 
     def settle(self, totals: Sequence[Totals]) -> tuple[Told, ...]:
         """Books what a host used; absolute totals, so that repeating it changes nothing. The events that this
@@ -36,14 +48,14 @@ class Leases(Core):
             call.accounts().settle(totals)
             return tuple(call.books.told)
 
-        return self._run(job) if totals else ()
+        return self._core.write(job) if totals else ()
 
     def give_back(
         self, key: str, number: int, pool: str, lease: int, given: int, *, totals: Totals | None = None
     ) -> tuple[Terms | None, bool]:
         """Books units that a hold gave back after its lease was closed; `key` is the hold's own, and booking
         it again changes nothing. Answers like `Accounts.raise_lease`."""
-        return self._run(lambda call: leases.give_back(call, key, number, pool, lease, given, totals))
+        return self._core.write(lambda call: leases.give_back(call, key, number, pool, lease, given, totals))
 
     def end_embedded_leases(self) -> int:
         """Closes what was lent to an embedded owner, at what was settled; how many. For a hub on a ledger
@@ -51,7 +63,7 @@ class Leases(Core):
         directory, and is booked when an owner opens it again."""
         ended = 0
         while True:
-            part = self._read(lambda call: call.books.open_leases_at("", LEASES_PER_END))
+            part = self._core.read(lambda call: call.books.open_leases_at("", LEASES_PER_END))
             if not part:
                 return ended
             self.settle(
@@ -61,4 +73,4 @@ class Leases(Core):
 
     def open_leases(self) -> list[Lease]:
         """Every lease that is out."""
-        return self._read(lambda call: list(call.books.open_leases()))
+        return self._core.read(lambda call: list(call.books.open_leases()))
