@@ -32,7 +32,11 @@ from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import By, put_customer, put_override
+from fastcheck.wire.by import By
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.customers import NamedCustomer, PutCustomers
+from fastcheck.wire.operations.overrides import PutOverride
+from fastcheck.wire.operations.tokens import MakeToken
 
 
 class Writer:
@@ -59,7 +63,7 @@ class Writer:
         self.committed_ns.clear()
         for _ in range(count):
             self.on = not self.on
-            self.service.put_override(put_override(customer, "export", self.on))
+            self.service.ask(PutOverride(customer, "export", value=self.on))
             time.sleep(pause_ms / 1_000)
         return {"committed_ns": self.committed_ns, "on": self.on}
 
@@ -68,9 +72,8 @@ class Writer:
         begun = time.monotonic()
         for start in range(first, first + count, per_change):
             end = min(start + per_change, first + count)
-            self.service.put_customers(
-                [put_customer(customer_id(number), plan="free") for number in range(start, end)]
-            )
+            part = tuple(NamedCustomer(customer_id(number), plan="free") for number in range(start, end))
+            self.service.ask(PutCustomers(part))
         return {"seconds": time.monotonic() - begun, "seq": self.service.position().seq}
 
     def state(self) -> dict[str, Any]:
@@ -100,10 +103,10 @@ def main() -> None:
     service = Service(store, SystemClock(), _fastcheck.Catalog.parse, streams=True)
     source = CATALOG.read_bytes()
     if service.load_catalog() is None:
-        service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
+        service.ask(SetCatalog(source, CATALOG.name))
     service.epoch()
     service.begin_streaming()
-    token = service.make_token("bench", ["stream"], environment="live", by=By("bench")).token
+    token = service.ask(MakeToken("bench", ("stream",)), By("bench")).token
     hub = Hub(
         service, Settings(asked.directory), _fastcheck.SnapshotWriter, lambda: time.time_ns() // 1_000_000
     )

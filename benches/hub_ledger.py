@@ -12,8 +12,9 @@ from fastcheck import _fastcheck
 from fastcheck.clock import SystemClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.customers import NamedCustomer, PutCustomers
 from fastcheck.wire.record import pack_record, unpack_record
-from fastcheck.wire.requests import put_customer
 
 CATALOG = Path(__file__).parent.parent / "examples" / "quickstart" / "catalog.yaml"
 ROWS_PER_STATEMENT = 50_000
@@ -28,8 +29,8 @@ def make(path: Path, customers: int) -> None:
     source = CATALOG.read_bytes()
     with_store = SqliteStore(path)
     service = Service(with_store, SystemClock(), _fastcheck.Catalog.parse)
-    service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
-    service.put_customers([put_customer(customer_id(1), plan="free")])
+    service.ask(SetCatalog(source, CATALOG.name))
+    service.ask(PutCustomers((NamedCustomer(customer_id(1), plan="free"),)))
     service.epoch()
     with_store.close()
     ledger = sqlite3.connect(path, isolation_level=None)

@@ -16,7 +16,9 @@ from fastcheck import _fastcheck
 from fastcheck.clock import SystemClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.wire.requests import put_customer, put_override
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.customers import PutCustomer
+from fastcheck.wire.operations.overrides import PutOverride
 
 THREADS = 8
 SECONDS = 5.0
@@ -27,7 +29,7 @@ def service_on(url: str, *, streams: bool) -> Service:
     """A hub's service, as its process makes it."""
     source = CATALOG.read_bytes()
     service = Service(PostgresStore(url), SystemClock(), _fastcheck.Catalog.parse, streams=streams)
-    service.set_catalog(_fastcheck.Catalog.parse(source, CATALOG.name), source, CATALOG.name)
+    service.ask(SetCatalog(source, CATALOG.name))
     service.epoch()
     if streams:
         service.begin_streaming()
@@ -39,7 +41,7 @@ def write(url: str, streams: bool, name: str, threads: int) -> tuple[int, list[f
     service = service_on(url, streams=streams)
     took: list[list[float]] = [[] for _ in range(threads)]
     for place in range(threads):
-        service.put_customers([put_customer(f"{name}-{place}", plan="free")])
+        service.ask(PutCustomer(f"{name}-{place}", plan="free"))
     end = time.monotonic() + SECONDS
 
     def run(place: int) -> None:
@@ -47,7 +49,7 @@ def write(url: str, streams: bool, name: str, threads: int) -> tuple[int, list[f
         while time.monotonic() < end:
             on = not on
             begun = time.perf_counter()
-            service.put_override(put_override(f"{name}-{place}", "export", on))
+            service.ask(PutOverride(f"{name}-{place}", "export", value=on))
             took[place].append((time.perf_counter() - begun) * 1e3)
 
     running = [threading.Thread(target=run, args=(place,)) for place in range(threads)]

@@ -27,7 +27,10 @@ from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.operations.customers import Addon, PutCustomer
+from fastcheck.wire.operations.features import Explain
+from fastcheck.wire.operations.grants import MakeGrant
+from fastcheck.wire.operations.overrides import PutOverride
 
 ENTRIES = 10_000
 ROUNDS = 200
@@ -59,20 +62,19 @@ class History:
             if kind in (0, 5, 10, 15):
                 self._put(place)
             elif kind in (3, 13):
-                self.service.put_override(put_override(KEY, "seats", place))
+                self.service.ask(PutOverride(KEY, "seats", value=place))
             elif kind == 7:
                 self._grant(place)
             else:
                 self._settle()
 
     def _put(self, place: int) -> None:
-        addons = {"seats_pack": place % 9 + 1}
-        request = put_customer(KEY, plan="pro", aliases=[f"alias-{place}"], addons=addons)
-        self.service.put_customers([request])
+        addons = {"seats_pack": Addon(place % 9 + 1)}
+        self.service.ask(PutCustomer(KEY, plan="pro", aliases=(f"alias-{place}",), addons=addons))
 
     def _grant(self, place: int) -> None:
         ends_at = None if place % 3 else self.clock.now_ms() + self._rng.randrange(1, 90) * DAY_MS
-        self.service.grant(make_grant(KEY, CREDITS, 1, expires_at=ends_at))
+        self.service.ask(MakeGrant(KEY, CREDITS, 1, expires_at=ends_at))
 
     def _settle(self) -> None:
         """Some use; now and then the lease ends with it and another begins."""
@@ -111,8 +113,8 @@ def measure(url: str | None = None, entries: int = ENTRIES, rounds: int = ROUNDS
             now: list[float] = []
             for _ in range(rounds):
                 at = rng.randrange(NOW_MS + 1, NOW_MS + YEAR_MS)
-                past.append(milliseconds(lambda: service.explain(KEY, FEATURE, at=at)))  # noqa: B023
-                now.append(milliseconds(lambda: service.explain(KEY, FEATURE)))  # noqa: B023
+                past.append(milliseconds(lambda: service.ask(Explain(KEY, FEATURE, at=at))))  # noqa: B023
+                now.append(milliseconds(lambda: service.ask(Explain(KEY, FEATURE))))  # noqa: B023
             note = f"{entries:,} entries made in {taken_s:,.0f} s; p90 {quantiles(past, n=10)[-1]:.3g} ms"
             found.append(Figure(GROUP, f"explain(at=T), {name}", median(past), "ms", TARGET_MS, note=note))
             found.append(Figure(GROUP, f"explain now, {name}", median(now), "ms"))

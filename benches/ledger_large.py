@@ -40,8 +40,14 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.statements import Books
+from fastcheck.wire.operations.audit import ListAudit
+from fastcheck.wire.operations.balances import GetBalance
+from fastcheck.wire.operations.customers import Addon, DeleteCustomer, GetCustomer, ListCustomers, PutCustomer
+from fastcheck.wire.operations.features import Explain
+from fastcheck.wire.operations.grants import ListGrants, MakeGrant, VoidGrant
+from fastcheck.wire.operations.overrides import ListOverrides, PutOverride, RemoveOverride
+from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.record import pack_record
-from fastcheck.wire.requests import make_grant, put_customer, put_override
 
 SMALL, LARGE = 10_000, 1_000_000
 GRANTS = 5
@@ -81,9 +87,9 @@ class Ledger:
         self.fill_s = perf_counter() - began
 
     def _make_first(self) -> None:
-        self.service.put_customers([put_customer("customer-1", plan="pro", since=NOW_MS - 1)])
+        self.service.ask(PutCustomer("customer-1", plan="pro", since=NOW_MS - 1))
         for _ in range(GRANTS - 1):
-            self.service.grant(make_grant("customer-1", CREDITS, 5))
+            self.service.ask(MakeGrant("customer-1", CREDITS, 5))
 
     def _copy(self) -> None:
         first = self.store.read(lambda connection: Books(connection).customer(1).record)
@@ -165,11 +171,11 @@ def calls(ledger: Ledger, rng: random.Random, round: int) -> dict[str, Callable[
     """One call of each kind, each a transaction of its own."""
     service, changed, granted = ledger.service, ledger.somebody(rng), ledger.somebody(rng)
     return {
-        "put_customers, one new": lambda: service.put_customers([put_customer(f"new-{round}", plan="pro")]),
-        "put_customers, one changed": lambda: service.put_customers(
-            [put_customer(changed, plan="pro", since=NOW_MS - 1, aliases=[f"alias-{round}"])]
+        "put_customers, one new": lambda: service.ask(PutCustomer(f"new-{round}", plan="pro")),
+        "put_customers, one changed": lambda: service.ask(
+            PutCustomer(changed, plan="pro", since=NOW_MS - 1, aliases=(f"alias-{round}",))
         ),
-        "grant": lambda: service.grant(make_grant(granted, CREDITS, 1)),
+        "grant": lambda: service.ask(MakeGrant(granted, CREDITS, 1)),
     }
 
 
@@ -256,29 +262,29 @@ def everything(ledger: Ledger) -> None:
     """Calls that between them send the service's statements about customers."""
     service, key = ledger.service, f"customer-{ledger.customers // 2}"
     ledger.clock.advance(60_000)
-    service.put_customers([put_customer("another", plan="pro", addons={"seats_pack": 1})])
-    service.put_customers([put_customer("another", plan="pro", addons={"seats_pack": 2}, aliases=["a"])])
-    service.put_override(put_override(key, "seats", 3))
-    service.list_overrides(key)
-    service.get_customer(key)
-    service.list_customers(limit=50)
-    service.list_customers(cursor=key, limit=50)
-    made = service.grant(make_grant(key, CREDITS, 5, id="one-of-ours"))
+    service.ask(PutCustomer("another", plan="pro", addons={"seats_pack": Addon(1)}))
+    service.ask(PutCustomer("another", plan="pro", addons={"seats_pack": Addon(2)}, aliases=("a",)))
+    service.ask(PutOverride(key, "seats", value=3))
+    service.ask(ListOverrides(key))
+    service.ask(GetCustomer(key))
+    service.ask(ListCustomers(limit=50))
+    service.ask(ListCustomers(key, 50))
+    made = service.ask(MakeGrant(key, CREDITS, 5, id="one-of-ours"))
     terms = service.lend(key, CREDITS)
     service.settle([Totals(terms.number, terms.pool, terms.lease, 2, 0, False)])
     service.settle([Totals(terms.number, terms.pool, terms.lease, 3, 0, True)])
     service.relend([], [(terms.number, CREDITS)])
     service.give_back("hold", terms.number, CREDITS, terms.lease, 1)
-    service.balance(key, CREDITS)
-    service.list_grants(key)
-    service.void(made.grant.id)
+    service.ask(GetBalance(key, CREDITS))
+    service.ask(ListGrants(key))
+    service.ask(VoidGrant(made.id))
     service.open_leases()
-    service.explain(key, "gpt-4o")
-    service.explain(key, "gpt-4o", at=NOW_MS)
-    service.audit(limit=10, subject=key)
-    service.list_usage(limit=10)
-    service.remove_override(key, "seats")
-    service.delete_customer("another")
+    service.ask(Explain(key, "gpt-4o"))
+    service.ask(Explain(key, "gpt-4o", at=NOW_MS))
+    service.ask(ListAudit(limit=10, subject=key))
+    service.ask(ListUsage(limit=10))
+    service.ask(RemoveOverride(key, "seats"))
+    service.ask(DeleteCustomer("another"))
 
 
 def measure_catalog(ledger: Ledger) -> tuple[float, list[tuple[str, str]]]:

@@ -12,6 +12,7 @@ from typing import Any
 from fastcheck.clock import Clock, ManualClock
 from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
+from fastcheck.wire.operations.catalog import SetCatalog
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -32,7 +33,7 @@ def service_over(store: Store, clock: Clock | None = None) -> Service:
 def put_catalog(service: Service, document: dict[str, Any]) -> None:
     """Puts a catalog in force."""
     catalog = FakeCatalog(document)
-    service.set_catalog(catalog, catalog.source(), "catalog.json")
+    service.ask(SetCatalog(catalog.source(), "catalog.json"))
 
 
 @contextmanager

@@ -26,7 +26,8 @@ from fastcheck.hub.service import Service, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.operations.customers import NamedCustomer, PutCustomers
+from fastcheck.wire.operations.grants import MakeGrant
 
 GROUP = "One settlement, in one transaction"
 TARGETS_MS = {"SQLite file": 60.0, "PostgreSQL": 120.0}
@@ -88,9 +89,9 @@ def main() -> int:
 def prepare(service: Service) -> list[tuple[int, str]]:
     """Customers with two grants each; their accounts."""
     ids = [f"customer-{place}" for place in range(ACCOUNTS)]
-    service.put_customers([put_customer(one, plan="pro") for one in ids])
+    service.ask(PutCustomers(tuple(NamedCustomer(one, plan="pro") for one in ids)))
     for one in ids:
-        service.grant(make_grant(one, "ai_credits", 5))
+        service.ask(MakeGrant(one, "ai_credits", 5))
     return [(number, "ai_credits") for number in range(1, ACCOUNTS + 1)]
 
 

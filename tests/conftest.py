@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
@@ -19,6 +18,7 @@ from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres, memory_disk
 from rig.postgres_ledgers import PostgresLedgers
+from rig.serving import Service
 
 samples.load_profile()
 

@@ -11,13 +11,13 @@ use std::cell::RefCell;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::arena::View;
-use fastcheck_core::cell::{Lease, NO_INSTANT};
-use fastcheck_core::check::{self, Answer, Cells, Clock, Freshness};
-use fastcheck_core::hold::{Ask, HOLD_WORDS, HOLDS_MAX, Holder, Reserve};
-use fastcheck_core::key::hash_words;
-use fastcheck_core::owner::Owner;
-use fastcheck_core::segment::HEADER_WORDS;
+use fastcheck_core::parts::{
+    HOLD_WORDS, HOLDS_MAX, Reserve, SEGMENT_HEADER_WORDS, check_found, check_named, find,
+};
+use fastcheck_core::{
+    Answer, Ask, Cells, Clock, Freshness, Holder, Lease, NO_INSTANT, Owner, View, check_numbers,
+    hash_words,
+};
 use libfuzzer_sys::fuzz_target;
 
 struct At(u64);
@@ -36,7 +36,7 @@ impl Freshness for At {
 
 const FILES: [&str; 3] = ["control", "rows-1", "cells-0"];
 /// Where the cells begin in a cells file.
-const CELLS_AT: u64 = (HEADER_WORDS + HOLDS_MAX * HOLD_WORDS) as u64;
+const CELLS_AT: u64 = (SEGMENT_HEADER_WORDS + HOLDS_MAX * HOLD_WORDS) as u64;
 const FEATURES: [&[u8]; 6] = [b"s", b"l", b"v", b"m", b"c", b"?"];
 
 /// The bytes of a valid arena and where they are put.
@@ -120,7 +120,7 @@ fn template() -> Template {
     }
     let view = View::attach(&dir).unwrap();
     for (id, n) in [("acme", 3), ("alias", 2)] {
-        let found = check::find(&view.rows, id.as_bytes(), b"c", &At(1))
+        let found = find(&view.rows, id.as_bytes(), b"c", &At(1))
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -142,7 +142,7 @@ fn template() -> Template {
 }
 
 fn reserve(view: &View, id: &[u8]) {
-    let Ok(Some(found)) = check::find(&view.rows, id, b"c", &At(1)) else {
+    let Ok(Some(found)) = find(&view.rows, id, b"c", &At(1)) else {
         return;
     };
     let Ok(Some(lease)) = found.lease(&view.rows) else {
@@ -177,11 +177,10 @@ fn work(dir: &Path) {
     for now in [0, common::NOW_MS as u64 + 50, u64::MAX] {
         for id in ["acme", "a-longer-customer-id", "third", "alias", "nobody"] {
             for feature in FEATURES {
-                let Ok(Some(found)) = check::find(&view.rows, id.as_bytes(), feature, &At(now))
-                else {
+                let Ok(Some(found)) = find(&view.rows, id.as_bytes(), feature, &At(now)) else {
                     continue;
                 };
-                let _ = check::check_found(&view.rows, &*view.cells, &found, &At(now));
+                let _ = check_found(&view.rows, &*view.cells, &found, &At(now));
                 let _ = found.entry.value(view.rows.region());
                 let _ = found.burn(&view.rows, &*view.cells, 1, &At(now));
                 if let Some(row) = found.row {
@@ -196,7 +195,7 @@ fn work(dir: &Path) {
         }
         for feature in 0..6 {
             let number = |i: usize| i as u32;
-            let _ = check::check_numbers(
+            let _ = check_numbers(
                 &view.rows,
                 &*view.cells,
                 feature,
@@ -218,15 +217,15 @@ fn own(t: &Template) {
     let Ok(mut owner) = Owner::open(&t.dir, common::catalog(), 1, common::environment()) else {
         return;
     };
-    let _ = owner.sweep(common::NOW_MS as u64, |_, _| false);
-    let _ = owner.cells(false);
+    let _ = owner.cells.sweep(common::NOW_MS as u64, |_, _| false);
+    let _ = owner.cells.all(false);
     let _ = owner.put(&t.records, 1, 2, common::NOW_MS);
     owner
         .load([&t.records[..]], 1, 3, common::NOW_MS)
         .expect("good records can be loaded into any arena that was adopted");
     for number in 1..=3 {
-        let _ = owner.raise_cell(number, "p", 1, u64::MAX >> number, true);
-        let _ = owner.close_cell(number, "p", 1);
+        let _ = owner.cells.raise(number, "p", 1, u64::MAX >> number, true);
+        let _ = owner.cells.close(number, "p", 1);
         let _ = owner.open_cell(
             "p",
             Lease {
@@ -244,7 +243,7 @@ fn own(t: &Template) {
         ("nobody", Answer::UnknownCustomer),
     ] {
         assert_eq!(
-            check::check(&view.rows, &*view.cells, id.as_bytes(), b"s", &at),
+            check_named(&view.rows, &*view.cells, id.as_bytes(), b"s", &at),
             Ok(expected),
             "{id}"
         );

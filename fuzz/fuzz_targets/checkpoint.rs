@@ -9,7 +9,7 @@ mod common;
 
 use std::path::Path;
 
-use fastcheck_core::key::{hash_bytes, hash_words};
+use fastcheck_core::{hash_bytes, hash_words};
 use fastcheck_snapshot::catalog_text::CatalogText;
 use fastcheck_snapshot::log::{HEADER_BYTES, commit_payload};
 use fastcheck_snapshot::{Checkpoint, Header, Mark, SnapshotWriter};

@@ -8,10 +8,8 @@ mod common;
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Clock, Freshness};
-use fastcheck_core::customer;
-use fastcheck_core::owner::{Found, Owner};
+use fastcheck_core::parts::check_named;
+use fastcheck_core::{Clock, Freshness, Inherited, Owner, View, each_record};
 use libfuzzer_sys::fuzz_target;
 
 struct At(u64);
@@ -36,30 +34,20 @@ thread_local! {
     static ARENA: RefCell<Option<(PathBuf, Owner, u64)>> = const { RefCell::new(None) };
 }
 
-fn small(mut bytes: &[u8]) -> bool {
-    while !bytes.is_empty() {
-        match customer::decode(bytes) {
-            Ok((c, _, rest)) if c.number <= NUMBER_MAX => bytes = rest,
-            Ok(_) => return false,
-            Err(_) => return true,
-        }
-    }
-    true
+fn small(bytes: &[u8]) -> bool {
+    let mut read = each_record(bytes).map_while(Result::ok);
+    read.all(|record| record.customer.number <= NUMBER_MAX)
 }
 
 fn check_all(dir: &std::path::Path, bytes: &[u8]) {
     let view = View::attach(dir).expect("a loaded arena can be attached");
-    let mut rest = bytes;
-    while let Ok((c, _, tail)) = customer::decode(rest) {
+    for record in each_record(bytes).map_while(Result::ok) {
+        let id = record.customer.id.as_bytes();
         for now in [0, common::NOW_MS as u64, u64::MAX >> 8] {
             for feature in FEATURES {
-                check::check(&view.rows, &*view.cells, c.id.as_bytes(), feature, &At(now))
+                check_named(&view.rows, &*view.cells, id, feature, &At(now))
                     .expect("rows that were just written can be read");
             }
-        }
-        rest = tail;
-        if rest.is_empty() {
-            break;
         }
     }
 }
@@ -81,7 +69,7 @@ fuzz_target!(|bytes: &[u8]| {
                 .expect("nothing can be loaded");
             (dir, owner, 1)
         });
-        let before = (owner.digest(), owner.customers());
+        let before = (owner.rows.digest(), owner.rows.customers());
         *seq += 1;
         let done = if mode & 1 == 0 {
             owner.put(bytes, 1, *seq, common::NOW_MS)
@@ -91,7 +79,7 @@ fuzz_target!(|bytes: &[u8]| {
         match done {
             Ok(_) => check_all(dir, bytes),
             Err(_) => {
-                assert_eq!((owner.digest(), owner.customers()), before);
+                assert_eq!((owner.rows.digest(), owner.rows.customers()), before);
                 View::attach(dir).expect("a refused record leaves the last good rows");
             }
         }
@@ -100,12 +88,12 @@ fuzz_target!(|bytes: &[u8]| {
             *arena = None;
         } else if mode & 0xe == 0xe {
             let dir = dir.clone();
-            let (seq, digest) = (*seq, owner.digest());
+            let (seq, digest) = (*seq, owner.rows.digest());
             *arena = None;
             let owner = Owner::open(&dir, common::catalog(), 1, common::environment())
                 .expect("the next owner can adopt");
-            if owner.found == Found::Intact {
-                assert_eq!(owner.digest(), digest);
+            if owner.found == Inherited::Intact {
+                assert_eq!(owner.rows.digest(), digest);
                 *arena = Some((dir, owner, seq));
             }
         }

@@ -3,28 +3,26 @@ them."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastcheck import _fastcheck, factories
-from fastcheck.admin import Admin
-from fastcheck.clock import Clock, ManualClock, instant_ms
+from fastcheck.clock import Clock, ManualClock
 from fastcheck.errors import NameInvalid, NotYet, WrongType
 from fastcheck.factories import Common
 from fastcheck.host.changes import KINDS, Change
-from fastcheck.host.embedded.participant import EmbeddedHost
-from fastcheck.host.following.participant import ConnectedHost
 from fastcheck.host.listener import Listener
-from fastcheck.wire.answers import Explanation, Status
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant
+
+if TYPE_CHECKING:  # Loaded by whoever uses them first: a worker that only checks never does.
+    from fastcheck.admin import Admin
+    from fastcheck.host.participant import AnyHost
+    from fastcheck.wire.answers import Explanation, Status
+    from fastcheck.wire.fields import Instant
 
 Self = TypeVar("Self", bound="Entitlements")
 
@@ -38,7 +36,7 @@ class _Touch:
     at that of a customer or a list of them. On an event loop's thread it may be told not to wait: it then
     notes what was asked, and the burn is repeated elsewhere."""
 
-    def __init__(self, host: EmbeddedHost | ConnectedHost) -> None:
+    def __init__(self, host: AnyHost) -> None:
         self._host = host
         self._local = threading.local()
 
@@ -49,7 +47,7 @@ class _Touch:
             return False
         if isinstance(customer, str):
             return self._host.touch(customer, pool)
-        return isinstance(self._host, ConnectedHost) and self._host.touch_many(customer)
+        return self._host.touch_many(customer)
 
     def without_waiting(self, call: Callable[[], bool]) -> tuple[bool, bool]:
         """(what the call said, whether it would have waited)."""
@@ -66,7 +64,7 @@ class Entitlements(_fastcheck.Checker):
     `check`, `consume`, `decide`, `reserve`, `estimate`, `value`, `limit`, `handle`, `ids`, `check_many` and
     `consume_many` are described at the native class they come from."""
 
-    _host: EmbeddedHost | ConnectedHost
+    _host: AnyHost
     _listener: Listener
     _touch: _Touch
     _admin: Admin  # Of a ledger in the directory; a hub's client is the host's.
@@ -177,7 +175,7 @@ class Entitlements(_fastcheck.Checker):
         return cls._over(factories.attached(directory, common), common)
 
     @classmethod
-    def _over(cls: type[Self], host: EmbeddedHost | ConnectedHost, common: Common) -> Self:
+    def _over(cls: type[Self], host: AnyHost, common: Common) -> Self:
         """The checker of a host that has begun."""
         manual = isinstance(common.clock, ManualClock)
         try:
@@ -192,20 +190,11 @@ class Entitlements(_fastcheck.Checker):
         self._touch = touch
         self._listener = Listener(host)
         self._lease_timeout_s = common.lease_timeout
-        if isinstance(host, ConnectedHost):
-            of_self = weakref.ref(self)
-
-            def position() -> tuple[int, int]:
-                checker = of_self()
-                return (0, 0) if checker is None else checker._seq()
-
-            host.position = position
-        else:
-            self._admin = Admin(host.call, lambda: host.role == "owner")
+        host.serves(self)
         return self
 
     def __repr__(self) -> str:
-        host: EmbeddedHost | ConnectedHost | None = getattr(self, "_host", None)
+        host: AnyHost | None = getattr(self, "_host", None)
         if host is None:
             return super().__repr__()
         role = None if self.closed else host.role
@@ -219,8 +208,7 @@ class Entitlements(_fastcheck.Checker):
         >>> ents.admin.balance("acme", "ai_credits").remaining
         50000
         """
-        host = self._host
-        return host.admin() if isinstance(host, ConnectedHost) else self._admin
+        return self._host.admin()
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won. `print`
@@ -232,16 +220,10 @@ class Entitlements(_fastcheck.Checker):
         >>> why.value, why.source, [one.name for one in why.considered]
         (True, 'plan', ['pro@1', ''])
         """
-        moment = None if at is None else instant_ms(at, "at")
-        names = name(customer, "customer"), name(feature, "feature")
-        host = self._host
-        found: Explanation
-        if isinstance(host, ConnectedHost):
-            hub: Any = host.admin()
-            found = hub.explain(*names, moment)
-        else:
-            found = host.call("explain", *names, moment)
-        return found
+        from fastcheck.wire.fields import at_ms
+        from fastcheck.wire.operations.features import Explain
+
+        return self.admin._ask(Explain(customer, feature, at_ms(at, "at")))
 
     def status(self) -> Status:
         """How this process and its host are doing.
@@ -250,6 +232,8 @@ class Entitlements(_fastcheck.Checker):
         >>> status.role, status.customers, status.panics
         ('owner', 2, 0)
         """
+        from fastcheck.wire.answers import Status
+
         native = self._status()
         host = self._host
         as_of = int(native.get("heartbeat_at_ms") or 0)
@@ -269,16 +253,7 @@ class Entitlements(_fastcheck.Checker):
             epoch=int(native.get("epoch") or 0),
             stale_answers=int(native.get("stale_answers") or 0),
         )
-        if not isinstance(host, ConnectedHost):
-            return found
-        link = host.link()
-        return replace(
-            found,
-            connected=native.get("link") == _LINK_CONNECTED,
-            url=host.settings.address.http,
-            reason="the owner of the directory does not answer" if link is None else link.reason,
-            customers_mode=host.settings.marker.mode,
-        )
+        return host.told(found, connected=native.get("link") == _LINK_CONNECTED)
 
     def wait_ready(self, timeout_s: float | None = None) -> Status:
         """Waits until a hub has filled this host once; None: as long as it takes. At once where it has, or
@@ -287,9 +262,7 @@ class Entitlements(_fastcheck.Checker):
         >>> ents.wait_ready(timeout_s=5).role
         'owner'
         """
-        host = self._host
-        if isinstance(host, ConnectedHost):
-            host.wait_ready(timeout_s)
+        self._host.wait_ready(timeout_s)
         return self.status()
 
     async def ready(self, timeout_s: float | None = None) -> Status:
@@ -298,6 +271,8 @@ class Entitlements(_fastcheck.Checker):
         >>> asyncio.run(ents.ready()).role
         'owner'
         """
+        import asyncio
+
         return await asyncio.get_running_loop().run_in_executor(None, self.wait_ready, timeout_s)
 
     def wait_seq(self, seq: int, timeout_s: float = 5.0) -> int:
@@ -334,6 +309,8 @@ class Entitlements(_fastcheck.Checker):
         >>> asyncio.run(ents.reached(1)) >= 1
         True
         """
+        import asyncio
+
         for wait_s in self._waits(seq, timeout_s):
             await asyncio.sleep(wait_s)
         return self._seq()[1]
@@ -386,6 +363,7 @@ class Entitlements(_fastcheck.Checker):
         >>> asyncio.run(ents.aconsume("acme", "gpt-4o", 12))
         True
         """
+        import asyncio
 
         def burn() -> bool:
             return self.consume(customer, feature, amount, event=event)
@@ -403,6 +381,8 @@ class Entitlements(_fastcheck.Checker):
         >>> asyncio.run(ents.prewarm([("acme", "gpt-4o"), ("tiny", "api_calls")]))
         2
         """
+        import asyncio
+
         pairs = [_pair(one) for one in wanted]
         opened: int = await asyncio.get_running_loop().run_in_executor(
             None, self._host.call, "prewarm", pairs

@@ -6,18 +6,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastcheck import _fastcheck
 from fastcheck.clock import Clock, SystemClock
 from fastcheck.directory.path import prepare
 from fastcheck.errors import DirectoryError, WrongType
 from fastcheck.host.embedded.participant import EmbeddedHost
-from fastcheck.host.following import marker, tokens
-from fastcheck.host.following.natives import Natives
-from fastcheck.host.following.participant import ConnectedHost, HubSettings, customers_mode
+from fastcheck.host.following import marker
 from fastcheck.host.given_catalog import read_catalog
-from fastcheck.wire.address import address
+
+if TYPE_CHECKING:  # Only a directory that follows a hub loads these.
+    from fastcheck.host.following.natives import Natives
+    from fastcheck.host.following.participant import ConnectedHost, HubSettings
 
 LEASE_TIMEOUT_S_MAX: Final = 3_600.0
 WAIT_READY_S_MAX: Final = 86_400.0
@@ -60,6 +61,10 @@ def attached(directory: object, common: Common) -> EmbeddedHost | ConnectedHost:
     if found is None:
         host = _embedded(path, common, may_own=False)
     else:
+        from fastcheck.host.following import tokens
+        from fastcheck.host.following.participant import HubSettings
+        from fastcheck.wire.address import address
+
         settings = HubSettings(
             address(found.url, insecure=True),
             found,
@@ -89,6 +94,10 @@ def connected(
     insecure: bool,
 ) -> ConnectedHost:
     """A directory that follows a hub. Raises as `Entitlements.connect`."""
+    from fastcheck.host.following import tokens
+    from fastcheck.host.following.participant import HubSettings, customers_mode
+    from fastcheck.wire.address import address
+
     where = address(url, insecure=insecure)
     mode = customers_mode(customers)
     if isinstance(customers_max, bool) or not isinstance(customers_max, int):
@@ -119,6 +128,8 @@ def _embedded(path: Path, common: Common, *, may_own: bool) -> EmbeddedHost:
 
 
 def _connected(path: Path, settings: HubSettings, common: Common, *, may_own: bool) -> ConnectedHost:
+    from fastcheck.host.following.participant import ConnectedHost
+
     return ConnectedHost(
         path,
         settings,
@@ -134,6 +145,8 @@ def _make_arena(directory: str, catalog: Any, now_ms: int) -> _fastcheck.Owner:
 
 
 def _natives() -> Natives:
+    from fastcheck.host.following.natives import Natives
+
     native: Any = _fastcheck
 
     def make_owner(directory: str, catalog: Any, now_ms: int, on_demand: int | None) -> Any:

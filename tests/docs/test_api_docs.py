@@ -1,28 +1,44 @@
-"""docs/api.md runs as it stands: its requests in order are answered as it shows, its Python goes through."""
+"""docs/api.md and docs/administer.md run as they stand: requests in order are answered as shown, Python goes
+through."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from fastcheck.clock import SystemClock
+from fastcheck.hub.http.openapi import document
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.hub_api import make_app, make_service, served
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/api.md").read_text()
+ADMINISTER = (ROOT / "docs/administer.md").read_text()
 QUICKSTART = (ROOT / "examples/quickstart/catalog.yaml").read_bytes()
 ANY = "…"
 
 
-def blocks() -> list[tuple[str, str]]:
-    """(language, text) of every block that runs."""
-    found = re.finditer(r"^```(http|json|python)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def blocks(page: str, languages: str) -> list[tuple[str, str]]:
+    """(language, text) of every block of a page that runs."""
+    found = re.finditer(rf"^```({languages})\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return [(one[1], one[2]) for one in found]
+
+
+@contextmanager
+def quickstart_hub() -> Iterator[str]:
+    """The address of a hub with the quickstart's catalog."""
+    store = SqliteStore.in_memory()
+    service = make_service(store, SystemClock())
+    service.set_catalog(service.parse(QUICKSTART, "catalog.yaml"), QUICKSTART, "catalog.yaml")
+    with served(make_app(service)) as url:
+        yield url
+    store.close()
 
 
 def ask(client: httpx.Client, text: str) -> Any:
@@ -54,30 +70,32 @@ def agrees(shown: Any, answered: Any) -> bool:
 
 
 def test_every_request_is_answered_as_the_page_shows() -> None:
-    store = SqliteStore.in_memory()
-    service = make_service(store, SystemClock())
-    service.set_catalog(service.parse(QUICKSTART, "catalog.yaml"), QUICKSTART, "catalog.yaml")
-    asked, ran, answered = 0, 0, None
+    asked, answered = 0, None
     with (
-        served(make_app(service, SystemClock())) as url,
+        quickstart_hub() as url,
         httpx.Client(base_url=url, headers={"Authorization": "Bearer admin"}) as client,
     ):
-        for language, text in blocks():
+        for language, text in blocks(PAGE, "http|json"):
             if language == "http":
                 answered = ask(client, text)
-            elif language == "json":
+            else:
                 assert agrees(json.loads(text), answered), (text, answered)
                 asked += 1
-            else:
-                exec(compile(text, "docs/api.md", "exec"), {"url": url, "token": "admin"})
-                ran += 1
-    store.close()
-    assert (asked, ran) == (6, 2)
+    assert asked == 6
+
+
+def test_the_python_of_administering_a_hub_goes_through() -> None:
+    ran = 0
+    with quickstart_hub() as url:
+        for _, text in blocks(ADMINISTER, "python"):
+            exec(compile(text, "docs/administer.md", "exec"), {"url": url, "token": "admin"})
+            ran += 1
+    assert ran == 2
 
 
 def test_the_page_names_every_path() -> None:
     """Each as its last part: the rest is said once."""
-    paths = make_app(make_service(SqliteStore.in_memory(), SystemClock()), SystemClock()).openapi()["paths"]
+    paths = document()["paths"]
     missing = []
     for path in paths:
         last = [one for one in path.split("/") if one and not one.startswith("{")][-1]

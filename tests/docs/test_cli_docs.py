@@ -1,7 +1,9 @@
-"""docs/cli.md runs as it stands: its commands in order, and they print what it shows, instants aside."""
+"""docs/support.md runs as it stands: its commands in order, and they print what it shows, instants aside.
+docs/cli.md names every command with all of its options."""
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import shutil
@@ -13,7 +15,8 @@ import pytest
 from fastcheck import cli
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/cli.md").read_text()
+PAGE = (ROOT / "docs/support.md").read_text()
+REFERENCE = (ROOT / "docs/cli.md").read_text()
 INSTANT = re.compile(r"20[2-9]\d-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 
 
@@ -37,7 +40,7 @@ def test_every_command_does_what_the_page_shows(
     printed, compared = "", 0
     for language, text in blocks():
         if language == "python":
-            exec(compile(text, "docs/cli.md", "exec"), {})
+            exec(compile(text, "docs/support.md", "exec"), {})
         elif language == "text":
             assert words(printed) == words(text)
             compared += 1
@@ -64,3 +67,26 @@ def test_the_page_shows_every_command_but_the_one_that_deletes(
     for part in there:
         if (command, part) not in (("customer", "delete"), ("ledger", "explain")):
             assert f"fastcheck {command} {part} ./state" in PAGE
+
+
+def leaves(parser: argparse.ArgumentParser, path: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """(words, parser) of every command that runs."""
+    groups = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not groups:
+        yield path, parser
+    for group in groups:
+        for name, part in group.choices.items():
+            yield from leaves(part, f"{path} {name}".strip())
+
+
+def test_the_reference_names_every_command_with_its_arguments_and_options() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| ([^|]*)\|$", REFERENCE, re.MULTILINE)
+    stated = {usage: set(re.findall(r"`(--[\w-]+)`", options)) for usage, options in rows}
+    there = {}
+    for path, parser in leaves(cli.build_parser()):
+        named = [one for one in parser._actions if not one.option_strings]
+        words = [f"[{one.metavar}]" if one.nargs == "?" else str(one.metavar) for one in named]
+        there[" ".join([path, *words])] = {
+            one.option_strings[-1] for one in parser._actions if one.option_strings
+        } - {"--help", "--json"}
+    assert stated == there

@@ -1,4 +1,4 @@
-"""The README and the examples run as they stand: its Python blocks in order, its commands in between."""
+"""README, tutorial and examples run as they stand: their Python blocks in order, the commands in between."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ import pytest
 from fastcheck import Entitlements
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 COMMAND = [sys.executable, "-m", "fastcheck"]
 
 
@@ -37,19 +38,21 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def blocks() -> Iterator[tuple[str, int, str]]:
+def blocks(page: Path) -> Iterator[tuple[str, int, str]]:
     """(language, line, text) of every block that says its language."""
-    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
-        yield match[1], README.count("\n", 0, match.start()) + 1, match[2]
+    text = page.read_text()
+    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield match[1], text.count("\n", 0, match.start()) + 1, match[2]
 
 
-def test_every_block_runs_in_order(checkout: Path) -> None:
+@pytest.mark.parametrize(("page", "least"), [(README, 1), (TUTORIAL, 5)], ids=["README", "tutorial"])
+def test_every_block_runs_in_order(page: Path, least: int, checkout: Path) -> None:
     known: dict[str, Any] = {}
     ran: Counter[str] = Counter()
     try:
-        for language, line, text in blocks():
+        for language, line, text in blocks(page):
             if language == "python":
-                exec(compile("\n" * line + text, "README.md", "exec"), known)
+                exec(compile("\n" * line + text, page.name, "exec"), known)
                 ran[language] += 1
             else:
                 assert language == "sh"
@@ -57,25 +60,25 @@ def test_every_block_runs_in_order(checkout: Path) -> None:
                     program, *arguments = shlex.split(command)
                     assert program == "fastcheck"
                     done = subprocess.run(COMMAND + arguments, capture_output=True, text=True, timeout=60)
-                    assert done.returncode == 0, f"README.md: {command}: {done.stderr}"
+                    assert done.returncode == 0, f"{page.name}: {command}: {done.stderr}"
                     assert done.stdout
                     ran[language] += 1
     finally:
         if "ents" in known:
             known["ents"].close()
-    assert ran["python"] >= 5
-    assert ran["sh"] >= 5
+    assert ran["python"] >= least
+    assert page == README or ran["sh"] >= least
 
 
 def test_the_first_block_has_ten_lines() -> None:
-    language, _, text = next(blocks())
+    language, _, text = next(blocks(README))
     assert language == "python"
     assert len([line for line in text.splitlines() if line.strip()]) <= 10
 
 
 def test_the_first_block_runs_twice(checkout: Path) -> None:
     """In one directory, one process after the other: the credits are granted once, the balance goes on."""
-    _, _, text = next(blocks())
+    _, _, text = next(blocks(README))
     program = text + "print(ents.admin.balance('acme', 'ai_credits').remaining)\n"
     told = [
         subprocess.run(
@@ -84,13 +87,6 @@ def test_the_first_block_runs_twice(checkout: Path) -> None:
         for _ in range(2)
     ]
     assert [one.stdout for one in told] == ["49988\n", "49976\n"]
-
-
-def test_the_commands_named_are_the_commands_there_are() -> None:
-    told = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
-    [named] = re.findall(r"^(`demo`.*?): each has `--help`", README, re.MULTILINE)
-    there = re.findall(r"^    (\w+) ", told, re.MULTILINE)
-    assert re.findall(r"`(\w+)`", named) == there
 
 
 def test_the_quickstart_program(checkout: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from fastcheck import Entitlements, cli
 from fastcheck.clock import SystemClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.hub_api import CATALOG, make_app, make_service, served
+from rig.serving import Service
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, Service]]:
     store = SqliteStore.in_memory()
     service = make_service(store, SystemClock())
     service.set_catalog(service.parse(CATALOG, "c"), CATALOG, "c")
-    with served(make_app(service, SystemClock())) as url:
+    with served(make_app(service)) as url:
         yield url, service
     store.close()
 

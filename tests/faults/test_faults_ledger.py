@@ -9,15 +9,15 @@ import pytest
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import LedgerAccount, conserved
-from fastcheck.wire.requests import make_grant, put_customer, put_override
-from fastcheck.wire.spending_requests import debit, make_refund, put_cap, reserve
 from rig.instants import MAY_2024_MS
+from rig.requests import debit, make_grant, make_refund, put_cap, put_customer, put_override, reserve
+from rig.serving import Service
 
 MILLION = 10**6
 POOL = "ai_credits"

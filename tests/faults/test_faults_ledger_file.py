@@ -18,9 +18,9 @@ from fastcheck.hub.store import soundness
 from fastcheck.hub.store import sqlite as sqlite_module
 from fastcheck.hub.store.soundness import damage_in
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import make_grant, put_customer
 from faults.test_faults_restored import ledger_of, unbalanced
 from rig.processes import QUICKSTART, Child, wait_for
+from rig.requests import make_grant, put_customer
 from store.test_store_suite import service_over
 
 PAGE = 4_096

@@ -18,9 +18,10 @@ from fastcheck.hub.service import Totals
 from fastcheck.hub.store import postgres as postgres_module
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.statements import Books
-from fastcheck.wire.requests import By, make_grant, put_customer
+from fastcheck.wire.by import By
 from faults.test_faults_restored import unbalanced
 from rig.postgres import PrivatePostgres
+from rig.requests import make_grant, put_customer
 from store.test_store_suite import service_over
 
 THREADS = 4

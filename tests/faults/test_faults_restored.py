@@ -12,15 +12,17 @@ import pytest
 
 from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Beyond, Service
+from fastcheck.hub.service import Beyond
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.postings import conserved
-from fastcheck.wire.requests import make_grant, put_customer
+from fastcheck.wire.operations.epochs import BeginEpoch, GetPosition
 from host.test_owner import MILLION, Machine, grant, put
 from rig.fake_arena import Files
 from rig.instants import MAY_2024_MS
 from rig.processes import QUICKSTART, Child, wait_for
+from rig.requests import make_grant, put_customer
+from rig.serving import Service
 from store.test_store_suite import service_over
 
 WORKER = """
@@ -64,7 +66,7 @@ def unbalanced(store: Store) -> list[str]:
 
 
 def epoch_of(ents: Entitlements) -> int:
-    return int(ents._host.call("epoch"))
+    return int(ents.admin._ask(GetPosition()).epoch)
 
 
 def ledger_of(ents: Entitlements) -> Store:
@@ -286,8 +288,8 @@ def test_two_who_ask_for_the_first_epoch_at_once_hear_the_same(any_store: Store)
 
 
 def test_a_key_makes_one_epoch(any_store: Store) -> None:
-    from fastcheck.wire.requests import By
+    from fastcheck.wire.by import By
 
     service: Service = service_over(any_store)
-    asked = [service.new_epoch(Beyond(seq=seq), by=By(key="k")) for seq in (5, 6)]
+    asked = [int(service.ask(BeginEpoch("a backup"), By(key="k")).epoch) for _ in range(2)]
     assert asked[0] == asked[1] == service.epoch()

@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,15 @@ from fastcheck.host.embedded.participant import EmbeddedHost as Host
 from fastcheck.host.framing import frame
 from fastcheck.host.listener import Listener
 from fastcheck.host.socket import connect
+from fastcheck.wire.operation import Request
+from fastcheck.wire.operations.audit import ListAudit
+from fastcheck.wire.operations.balances import GetBalance, GetBalanceHistory
+from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog
+from fastcheck.wire.operations.epochs import GetPosition
+from fastcheck.wire.operations.features import CheckFeature, Explain
+from fastcheck.wire.operations.grants import ListGrants
+from fastcheck.wire.operations.top_ups import ListTopUps
+from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.packing import pack
 from host.test_owner import given, parse
 from rig.fake_arena import FakeArena, Files
@@ -53,7 +63,7 @@ def hosts(tmp_path: Path) -> Iterator[Callable[..., Host]]:
 
 
 def admin(host: Host) -> Admin:
-    return Admin(host.call, lambda: host.role == "owner", "tests")
+    return Admin(host.ask, lambda: host.role == "owner", "tests")
 
 
 GENEROUS_S = 30.0
@@ -84,6 +94,31 @@ def test_the_first_owns_and_the_others_ask(hosts: Callable[..., Host], tmp_path:
     assert admin(worker).audit().items[0].author == "tests"
     for name in ("owner.lock", "owner.sock", "ledger.db"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+
+
+def test_answers_cross_the_socket_as_they_are(hosts: Callable[..., Host]) -> None:
+    owner, worker = hosts(), hosts()
+    admin(worker).put_customer("acme", plan="pro")
+    admin(worker).put_top_up("acme", "ai_credits", Decimal("0.5"), 20, cost=(900, "EUR"))
+    assert owner._part is not None
+    owner._part.owner._service.record_usage([("p", 5, "req_1", "acme", "gpt-4o", 12, [("input", 900)])])
+    asked: list[Request[Any]] = [
+        GetCatalog(),
+        CheckCatalog(b"{}", "empty.json"),
+        GetPosition(),
+        Explain("acme", "gpt-4o"),
+        CheckFeature("acme", "gpt-4o"),
+        GetBalance("acme", "ai_credits"),
+        GetBalanceHistory("acme", "ai_credits", 5, MAY_2024_MS, "50 years"),
+        ListGrants("acme"),
+        ListTopUps(),
+        ListUsage(),
+        ListAudit(),
+    ]
+    for request in asked:
+        assert worker.ask(request) == owner.ask(request), request
+    assert worker.ask(GetCatalog()).source == FakeCatalog().source()
+    assert worker.ask(ListUsage()).items == ((5, "req_1", "acme", "gpt-4o", 12, (("input", 900),)),)
 
 
 def test_errors_cross_the_socket_whole(hosts: Callable[..., Host]) -> None:

@@ -16,17 +16,17 @@ import pytest
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.host.embedded.owner import SPENT_MAX, Owner
+from fastcheck.host.embedded.owner import SPENT_MAX
 from fastcheck.host.given_catalog import GivenCatalog
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
-from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.owning import Owner
+from rig.requests import make_grant, put_customer, put_override, put_top_up
 from rig.samples import sample
+from rig.serving import Service
 
 MILLION = 10**6
 
@@ -46,14 +46,25 @@ class Machine:
     store: SqliteStore
     owner: Owner
     service: Service
+    step: Callable[[], None] | None = None
+    """Called before and after whatever the owner asks of ledger and arena."""
 
     def begin(self, *, previous_boot: bool = False) -> None:
         """A process takes over."""
+        self.step = None
         self.store = SqliteStore(self.path / "ledger.db")
         self.service = Service(self.store, self.clock, parse)
-        arena = lambda catalog: FakeArena(self.files, catalog, previous_boot=previous_boot)  # noqa: E731
-        self.owner = Owner(self.service, arena, self.clock)
+        ledger: Any = Dying(self.service, self._stepped)
+
+        def arena(catalog: Any) -> Any:
+            return Dying(FakeArena(self.files, catalog, previous_boot=previous_boot), self._stepped)
+
+        self.owner = Owner(ledger, arena, self.clock)
         self.owner.start(given())
+
+    def _stepped(self) -> None:
+        if self.step is not None:
+            self.step()
 
     def end(self) -> None:
         """The process is gone; only files remain."""
@@ -86,11 +97,12 @@ def machine(tmp_path: Path) -> Any:
 
 
 def put(machine: Machine, id: str = "acme", plan: str | None = "pro", **fields: Any) -> int:
-    return machine.owner.put_customers([put_customer(id, plan=plan, **fields)])
+    changed: int = machine.owner.put_customers([put_customer(id, plan=plan, **fields)])
+    return changed
 
 
 def grant(machine: Machine, amount: Any, **terms: Any) -> str:
-    return machine.owner.grant(make_grant("acme", "ai_credits", amount, **terms)).id
+    return str(machine.owner.grant(make_grant("acme", "ai_credits", amount, **terms)).id)
 
 
 def test_a_grant_is_spendable_when_it_returns(machine: Machine) -> None:
@@ -332,8 +344,10 @@ class Dying:
     """Stands in front of an object and kills the process at a given step; dead processes do nothing more."""
 
     def __init__(self, inner: object, step: Callable[[], None]) -> None:
-        self._inner = inner
-        self._step = step
+        vars(self).update(_inner=inner, _step=step)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._inner, name, value)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
@@ -369,8 +383,7 @@ def test_a_kill_between_any_two_steps_loses_nothing(machine: Machine, seed: int)
             if fuse <= 0:
                 raise Killed
 
-        machine.owner._service = Dying(machine.service, step)  # type: ignore[assignment]
-        machine.owner._arena = Dying(machine.owner._arena, step)
+        machine.step = step
         try:
             for n in range(8):
                 action = random_.choice(
@@ -444,7 +457,7 @@ def test_a_successor_tops_up_what_its_predecessor_left_due(machine: Machine) -> 
     grant(machine, 100)
     machine.owner.put_top_up(put_top_up("acme", "ai_credits", 20, 100))
     assert machine.consume("acme", "ai_credits", 85 * MILLION)
-    machine.owner._settle_round(machine.owner._need())  # and dies
+    machine.owner.settling.settle()  # and dies
     machine.end()
     machine.begin()
     machine.owner.tick()

@@ -7,8 +7,8 @@ import pytest
 from fastcheck import errors
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.spending_requests import make_refund
 from host.test_owner import MILLION, Machine, grant, machine, put
+from rig.requests import make_refund
 
 __all__ = ["machine"]
 

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.host.embedded.owner import Owner
 from fastcheck.host.given_catalog import GivenCatalog
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.plan_change_requests import destination, migrate, move_customers
+from fastcheck.wire.by import By
 from fastcheck.wire.record import unpack_record
-from fastcheck.wire.requests import By, make_grant, put_customer
 from host.test_owner import MILLION, Machine, parse
 from rig.fake_arena import FakeArena, Files
 from rig.fake_catalog import DOCUMENT, FakeCatalog
 from rig.instants import MAY_2024_MS
+from rig.owning import Owner
+from rig.requests import destination, make_grant, migrate, move_customers, put_customer
 from rig.samples import examples
+from rig.serving import Service
 
 JUNE_2024_MS = MAY_2024_MS + 31 * DAY_MS
 

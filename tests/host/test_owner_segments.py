@@ -10,12 +10,11 @@ import pytest
 
 from fastcheck.clock import ManualClock
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer
-from fastcheck.wire.segment_requests import put_members, put_segment_override
 from host.test_owner import MILLION, Machine
 from rig.fake_arena import Files
 from rig.fake_catalog import FakeCatalog
 from rig.instants import MAY_2024_MS
+from rig.requests import make_grant, put_customer, put_members, put_segment_override
 
 NEXT_WEEK_MS = MAY_2024_MS + 7 * DAY_MS
 MANY = [f"c{n:04}" for n in range(2_100)]

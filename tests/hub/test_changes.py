@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import psycopg
 import pytest
 from sqlalchemy import Connection
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Beyond, LoggedChange, Position, Service
+from fastcheck.hub.service import Beyond, LoggedChange, Position
 from fastcheck.hub.service import streaming as streaming_module
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.digests import signed, summed, unsigned
@@ -25,15 +25,21 @@ from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import StoredCatalog
 from fastcheck.hub.store.statements import change_log as change_log_module
-from fastcheck.hub.use_cases import customers as customers_module
+from fastcheck.hub.use_cases import rewriting
 from fastcheck.wire.packing import unpack
-from fastcheck.wire.plan_change_requests import destination, move_customers
 from fastcheck.wire.record import pack_record, unpack_record
-from fastcheck.wire.requests import put_customer, put_override
-from fastcheck.wire.segment_requests import put_members
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
+from rig.requests import (
+    destination,
+    move_customers,
+    put_customer,
+    put_members,
+    put_override,
+    put_segment_override,
+)
+from rig.serving import Service
 from store.test_store_suite import at_once
 
 ALL = 1 << 40
@@ -124,7 +130,7 @@ def test_every_kind_of_change_is_logged_once_and_comes_to_what_is_stored(
     clock.advance(5_000)
     hub.carry_out([id for id, _ in hub.due_moves(clock.now_ms(), 10)])
     hub.put_members(put_members("beta", add=["c0", "c1"]))
-    hub.put_segment_override(put_override("beta", "seats", 9))
+    hub.put_segment_override(put_segment_override("beta", "seats", 9))
     hub.delete_customer("c2")
     host = check_whole(hub)
     assert host.seq == hub.seq() == 9
@@ -160,7 +166,7 @@ def test_a_service_that_does_not_stream_logs_nothing(service: Service) -> None:
 
 
 def test_a_bulk_load_is_in_changes_of_bounded_size(hub: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(customers_module, "CHANGE_BYTES_MAX", 1_000)
+    monkeypatch.setattr(rewriting, "CHANGE_BYTES_MAX", 1_000)
     wide = put_customer("wide", plan="pro", aliases=[f"{'x' * 400}{one}" for one in range(5)])
     asked = [put_customer(f"c{one:03}", plan="pro") for one in range(100)]
     hub.put_customers([*asked[:50], wide, *asked[50:]])

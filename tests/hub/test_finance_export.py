@@ -8,6 +8,7 @@ import json
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,19 @@ from fastcheck.clock import ManualClock
 from fastcheck.finance import export as exports
 from fastcheck.finance.export import book, export, rows, sums
 from fastcheck.finance.reconcile import reconcile
-from fastcheck.hub.service import Service, Terms
+from fastcheck.hub.service import Terms
 from fastcheck.hub.service import Totals as Settled
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.operation import Answer, Request
+from fastcheck.wire.operations.finance import BeginExport
+from fastcheck.wire.shapes import ExportSums
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
+from rig.serving import Service
 
 MAY_MS = 1_714_521_600_000
 PRICED: dict[str, Any] = copy.deepcopy(DOCUMENT)
@@ -51,9 +57,9 @@ class Ledger:
         catalog = FakeCatalog(document)
         self.service.set_catalog(catalog, catalog.source(), "catalog.json")
 
-    def ask(self, method: str, *args: Any) -> Any:
+    def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
         """As an owner answers; it holds nothing that is not settled."""
-        return None if method == "settle_held" else getattr(self.service, method)(*args)
+        return self.service.ask(request, by)
 
     def put(self, id: str, plan: str = "pro", **fields: Any) -> None:
         self.service.put_customers([put_customer(id, plan=plan, **fields)])
@@ -74,15 +80,15 @@ class Ledger:
             del self.leases[key]
 
     def give(self, customer: str, pool: str, credits: int, **fields: Any) -> str:
-        return self.service.grant(make_grant(customer, pool, credits, **fields)).grant.id
+        return str(self.service.grant(make_grant(customer, pool, credits, **fields)).grant.id)
 
     def rows(self, since: int | None = None, until: int | None = None) -> Rows:
         """The tables of a period, reconciled."""
         book(self.ask)
-        cut = self.ask("finance_cut", since, until)
+        moment = self.ask(BeginExport(since, until))
         found: Rows = {"movements": [], "balances": [], "usage": [], "revenue": []}
-        totals = rows(self.ask, cut, lambda table, row: found[table].append(row))
-        reconcile(totals, sums(self.ask, cut))
+        totals = rows(self.ask, moment, lambda table, row: found[table].append(row))
+        reconcile(totals, sums(self.ask, moment))
         return found
 
 
@@ -307,7 +313,7 @@ def test_the_files_hold_the_rows_and_only_their_owner_reads_them(ledger: Ledger,
 
 
 def test_parquet_says_the_same_as_csv(ledger: Ledger, tmp_path: Path) -> None:
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     ledger.put("acme")
     ledger.give("acme", "ai_credits", 7, cost=(99, "EUR"))
@@ -337,12 +343,12 @@ def test_a_ledger_that_does_not_add_up_is_not_exported(ledger: Ledger, tmp_path:
     export(ledger.ask, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".db"}
 
-    def lies(method: str, *args: Any) -> Any:
-        found = ledger.ask(method, *args)
-        if method != "finance_sums":
+    def lies(request: Request[Any], by: By = ANYBODY) -> Any:
+        found = ledger.ask(request, by)
+        if not isinstance(found, ExportSums):
             return found
-        posted, kept = found
-        return tuple((*row[:4], row[4] + (row[1] == "soft_credits"), row[5]) for row in posted), kept
+        posted = (replace(one, units=one.units + (one.pool == "soft_credits")) for one in found.postings)
+        return replace(found, postings=tuple(posted))
 
     with pytest.raises(errors.LedgerError, match="soft_credits issue: the ledger has 6, the export 5"):
         export(lies, tmp_path)

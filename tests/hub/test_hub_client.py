@@ -256,8 +256,8 @@ def scripted(*answers: httpx.Response | Exception, seen: list[httpx.Request]) ->
     return httpx.MockTransport(handle)
 
 
-def counted(count: int, **headers: str) -> httpx.Response:
-    return httpx.Response(200, json={"count": count}, headers=headers)
+def changed(**headers: str) -> httpx.Response:
+    return httpx.Response(200, json={"changed": True}, headers=headers)
 
 
 def busy(code: str = "StoreError") -> httpx.Response:
@@ -273,7 +273,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_change_is_repeated_under_one_key_that_is_made_up() -> None:
     seen: list[httpx.Request] = []
     transport = scripted(
-        httpx.ConnectError("refused"), httpx.ReadError("reset"), busy(), counted(1), seen=seen
+        httpx.ConnectError("refused"), httpx.ReadError("reset"), busy(), changed(), seen=seen
     )
     with HubClient(URL, TOKEN, transport=transport) as client:
         assert client.put_customer("acme") is True
@@ -313,10 +313,10 @@ def test_a_hub_that_does_not_come_back_is_unavailable_in_time() -> None:
 def test_the_last_change_says_where_the_ledger_is() -> None:
     seen: list[httpx.Request] = []
     transport = scripted(
-        counted(1, **{"Fastcheck-Seq": "9", "Fastcheck-Epoch": "5"}),
-        counted(1, **{"Fastcheck-Seq": "8", "Fastcheck-Epoch": "5"}),
-        counted(1, **{"Fastcheck-Seq": "3", "Fastcheck-Epoch": "6"}),
-        counted(1),
+        changed(**{"Fastcheck-Seq": "9", "Fastcheck-Epoch": "5"}),
+        changed(**{"Fastcheck-Seq": "8", "Fastcheck-Epoch": "5"}),
+        changed(**{"Fastcheck-Seq": "3", "Fastcheck-Epoch": "6"}),
+        changed(),
         seen=seen,
     )
     with HubClient(URL, TOKEN, transport=transport) as client:
@@ -340,7 +340,7 @@ def test_nothing_shows_the_token(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_after_close_nothing_is_asked() -> None:
-    client = HubClient(URL, TOKEN, transport=scripted(counted(1), seen=[]))
+    client = HubClient(URL, TOKEN, transport=scripted(changed(), seen=[]))
     client.close()
     client.close()
     with pytest.raises(errors.Closed):
@@ -367,10 +367,10 @@ def test_without_httpx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         b"[]",
         b"5",
         b"{}",
-        b'{"count": "1"}',
-        b'{"count": 1.0}',
-        b'{"count": true}',
-        b'{"count": null}',
+        b'{"changed": "true"}',
+        b'{"changed": 1.0}',
+        b'{"changed": 1}',
+        b'{"changed": null}',
     ],
 )
 def test_an_answer_that_is_none_is_a_protocol_error(body: bytes) -> None:
@@ -389,7 +389,7 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_child_connects_anew() -> None:
     """What the parent connected stays the parent's."""
-    client = HubClient(URL, TOKEN, transport=scripted(counted(1), seen=[]))
+    client = HubClient(URL, TOKEN, transport=scripted(changed(), seen=[]))
     client.put_customer("acme")
     mine = client._sender._client
     child = os.fork()
@@ -404,7 +404,7 @@ def test_a_client_loads_neither_the_hubs_server_nor_its_database() -> None:
     """A program that only asks must not need them; and httpx only once it asks."""
     program = (
         "import sys, fastcheck.hub_client\n"
-        "heavy = {'sqlalchemy', 'fastapi', 'pydantic', 'httpx', 'fastcheck.hub.service', "
+        "heavy = {'sqlalchemy', 'starlette', 'pydantic', 'httpx', 'fastcheck.hub.service', "
         "'fastcheck.hub.http', 'fastcheck.hub.store'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -426,7 +426,7 @@ def tls_url(tmp_path: Path) -> Iterator[tuple[str, str]]:
     store = SqliteStore.in_memory()
     service = make_service(store, clock)
     service.set_catalog(service.parse(CATALOG, "c"), CATALOG, "c")
-    with served(make_app(service, clock), tls=str(tmp_path / "hub.pem")) as url:
+    with served(make_app(service), tls=str(tmp_path / "hub.pem")) as url:
         yield url, str(tmp_path / "ca.pem")
     store.close()
 
@@ -464,7 +464,7 @@ def hub() -> Iterator[Any]:
     store = SqliteStore.in_memory()
     service = make_service(store, clock)
     service.set_catalog(service.parse(CATALOG, "catalog.yaml"), CATALOG, "catalog.yaml")
-    yield make_app(service, clock)
+    yield make_app(service)
     store.close()
 
 
@@ -577,7 +577,7 @@ def test_a_cancelled_method_asks_nothing_more() -> None:
 @pytest.mark.usefixtures("no_pauses")
 def test_the_async_client_repeats_as_the_other_does() -> None:
     seen: list[httpx.Request] = []
-    transport = scripted(httpx.ConnectError("refused"), busy(), counted(1), seen=seen)
+    transport = scripted(httpx.ConnectError("refused"), busy(), changed(), seen=seen)
 
     async def run() -> bool:
         async with AsyncHubClient(URL, TOKEN, transport=transport) as client:

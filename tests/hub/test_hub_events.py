@@ -15,15 +15,16 @@ from sqlalchemy import Connection
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import News, Service, Terms, Totals
+from fastcheck.hub.service import News, Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
-from fastcheck.hub.use_cases.customers import EVENTS_PER_CHANGE_MAX
+from fastcheck.hub.use_cases.rewriting import EVENTS_PER_CHANGE_MAX
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import make_grant, put_customer, put_override
+from rig.serving import Service
 
 MILLION = 10**6
 
@@ -46,7 +47,7 @@ def service(any_store: Store, clock: ManualClock) -> Service:
 
 
 def grant(service: Service, amount: Any, pool: str = "ai_credits", **terms: Any) -> str:
-    return service.grant(make_grant("acme", pool, amount, **terms)).grant.id
+    return str(service.grant(make_grant("acme", pool, amount, **terms)).grant.id)
 
 
 def totals(terms: Terms, spent: int, returned: int = 0, *, final: bool = False) -> Totals:

@@ -11,15 +11,16 @@ from hypothesis import strategies as some
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.use_cases.accounts import RECORD_MS
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.wire.answers import Explanation
-from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
+from rig.serving import Service
 
 MAY_2024_MS = 1_714_521_600_000
 MILLION = 10**6

@@ -14,13 +14,16 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.catalog.product import product
 from fastcheck.hub.catalog.subscription import period_end
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.ledger.periods import DAY_MS, Span, Unit, add
-from fastcheck.wire.plan_change_requests import after, destination, migrate, move_customers
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.operations.customers import PutCustomer, PutCustomers
 from fastcheck.wire.record import CustomerRecord
-from fastcheck.wire.requests import ANYBODY, By, make_grant, put_customer, put_override
+from fastcheck.wire.shapes import Changed
 from rig.fake_catalog import DOCUMENT, FakeCatalog
 from rig.instants import MAY_2024_MS
+from rig.requests import after, destination, make_grant, migrate, move_customers, put_customer, put_override
+from rig.serving import Service
 
 JUNE_2024_MS = MAY_2024_MS + 31 * DAY_MS
 HOUR_MS = DAY_MS // 24
@@ -283,6 +286,58 @@ def test_a_sum_that_does_not_fit_stops_one_customers_move_and_no_other(
     assert service.get_customer("bravo").plan == "pro"
     [given_up] = service.list_moves("acme", pending=False).items
     assert "grant less" in given_up.cancelled_why
+
+
+def test_what_was_due_is_done_before_a_customer_is_put(service: Service, clock: ManualClock) -> None:
+    """Nobody did it when it was due: what is put counts after it all the same."""
+    for one in ("acme", "bravo"):
+        put(service, one)
+        move(service, "free", one, when=JUNE_2024_MS)
+    clock.set(JUNE_2024_MS + 5)
+    concerned = service.concerns(PutCustomers((put_customer("acme", plan="pro"), put_customer("new"))))
+    assert concerned.numbers == [service.number_of("acme")], "its leases must be closed, though pro is stored"
+    done = service.run(PutCustomer("acme", plan="pro"))
+    assert done.answer == Changed(True)
+    assert [len(one.ids) for one in done.effects.changed] == [1, 1], "moved to free, then put on pro"
+    [moved] = service.list_moves("acme", pending=False).items
+    assert moved.done_at == clock.now_ms()
+    assert (service.get_customer("acme").plan, service.get_customer("acme").since_at) == (
+        "pro",
+        clock.now_ms(),
+    )
+    assert service.get_customer("bravo").plan == "pro", "others are left to whoever does what is due"
+
+
+def test_a_precondition_looks_at_what_is_there_after_what_was_due(
+    service: Service, clock: ManualClock
+) -> None:
+    put(service)
+    move(service, "free", when=JUNE_2024_MS)
+    clock.set(JUNE_2024_MS)
+    seen: list[Any] = []
+    service.run(PutCustomer("acme", plan="free", aliases=("key",)), expects=seen.append)
+    assert [(one.plan, one.since_at) for one in seen] == [("free", JUNE_2024_MS)]
+    assert service.get_customer("key").since_at == JUNE_2024_MS
+
+
+def test_a_due_move_that_cannot_be_done_does_not_keep_a_customer_from_being_put(
+    service: Service, clock: ManualClock
+) -> None:
+    put(service, plan="free")
+    move(service, "pro", when=JUNE_2024_MS)
+    service.grant(make_grant("acme", "ai_credits", (1 << 63) // MILLION - 1))
+    clock.set(JUNE_2024_MS)
+    told = [one.kind for one in service.list_events(limit=1_000).items]
+    done = service.run(PutCustomer("acme", plan="free", aliases=("key",)), By("jo"))
+    assert [one.ids for one in done.effects.changed] == [("acme",)], "nothing is left of the attempt"
+    [given_up] = service.list_moves("acme", pending=False).items
+    assert "grant less" in given_up.cancelled_why
+    after = [one.kind for one in service.list_events(limit=1_000).items]
+    assert sorted(after) == sorted([*told, "customer_changed"])
+    assert [(one.action, one.author) for one in service.audit(subject="acme").items[:2]] == [
+        ("put_customer", "jo"),
+        ("cancel_move", ""),
+    ]
 
 
 def test_a_catalog_must_keep_the_plans_that_customers_will_come_to(

@@ -8,13 +8,16 @@ from collections.abc import Callable
 import pytest
 
 from fastcheck.clock import ManualClock
-from fastcheck.errors import PreconditionFailed
-from fastcheck.hub.service import Service
+from fastcheck.errors import PreconditionFailed, UnknownWebhook
 from fastcheck.hub.store import Store
-from fastcheck.hub.use_cases import preconditions
 from fastcheck.wire.answers import Customer
-from fastcheck.wire.requests import By, put_customer
+from fastcheck.wire.by import By
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.webhooks import DeleteWebhook
 from rig.fake_catalog import FakeCatalog, parse
+from rig.preconditions import customer, segment
+from rig.requests import put_customer
+from rig.serving import Service
 
 WRITERS = 8
 ROUNDS = 5
@@ -67,7 +70,7 @@ def test_of_several_who_saw_the_same_customer_one_changes_them(service: Service)
     service.put_customers([put_customer("acme", plan="free", aliases=["first"])])
     for round in range(ROUNDS):
         seen = service.get_customer("acme")
-        provided = service.provided(preconditions.customer("acme", is_still(seen)))
+        provided = service.provided(customer("acme", is_still(seen)))
         [winner] = at_once(
             lambda number, round=round, provided=provided: provided.put_customers(  # type: ignore[misc]
                 [put_customer("acme", plan="free", aliases=[f"{round}/{number}"])]
@@ -78,7 +81,7 @@ def test_of_several_who_saw_the_same_customer_one_changes_them(service: Service)
 
 def test_of_several_who_make_a_customer_one_does(service: Service) -> None:
     for round in range(ROUNDS):
-        provided = service.provided(preconditions.customer(f"new{round}", is_still(None)))
+        provided = service.provided(customer(f"new{round}", is_still(None)))
         [winner] = at_once(
             lambda number, round=round, provided=provided: provided.put_customers(  # type: ignore[misc]
                 [put_customer(f"new{round}", plan="free", aliases=[f"{round}/{number}"])]
@@ -99,7 +102,7 @@ def test_nobody_makes_a_customer_between_the_look_and_the_change(service: Servic
             other.start()
             other.join(BLOCKED_S)
 
-    provided = service.provided(preconditions.customer("acme", look))
+    provided = service.provided(customer("acme", look))
     provided.put_customers([put_customer("acme", plan="free", aliases=["first"])])
     other.join()
     assert service.get_customer("acme").aliases == ("second",)
@@ -109,7 +112,7 @@ def test_a_refused_change_leaves_nothing(service: Service) -> None:
     service.put_customers([put_customer("acme", plan="free")])
     seq, told = service.seq(), service.audit().items
     seen = Customer("acme", "pro", 1, 0, (), (), None)
-    provided = service.provided(preconditions.customer("acme", is_still(seen)))
+    provided = service.provided(customer("acme", is_still(seen)))
     with pytest.raises(PreconditionFailed):
         provided.put_customers([put_customer("acme", plan=None)], by=By(key="k"))
     assert (service.seq(), service.audit().items) == (seq, told)
@@ -118,21 +121,23 @@ def test_a_refused_change_leaves_nothing(service: Service) -> None:
 
 
 def test_the_other_things_that_have_tags(service: Service) -> None:
-    for expects in (
-        preconditions.segment("beta", is_still(None)),
-        preconditions.webhook("wh_1", is_still(None)),
-        preconditions.customer("nobody", is_still(None)),
-    ):
+    for expects in (segment("beta", is_still(None)), customer("nobody", is_still(None))):
         assert service.provided(expects).put_customers([]) == []
-    digest = FakeCatalog().digest
-    assert service.provided(preconditions.catalog(is_still(digest))).put_customers([]) == []
+    with pytest.raises(UnknownWebhook):
+        service.run(DeleteWebhook("wh_1"), expects=is_still(None))
+    made = service.put_webhook("https://one.test/hook")
     with pytest.raises(PreconditionFailed):
-        service.provided(preconditions.catalog(is_still(None))).put_customers([])
+        service.run(DeleteWebhook(made.id), expects=is_still(None))
+    same = SetCatalog(FakeCatalog().source(), "catalog.json")
+    digest = FakeCatalog().digest
+    assert not service.run(same, expects=lambda found: is_still(digest)(found.digest)).answer.changed
+    with pytest.raises(PreconditionFailed):
+        service.run(same, expects=is_still(None))
 
 
 def test_the_service_itself_stays_without_conditions(service: Service) -> None:
     def never(found: object) -> None:
         raise PreconditionFailed("never")
 
-    service.provided(preconditions.customer("acme", never))
+    service.provided(customer("acme", never))
     assert len(service.put_customers([put_customer("acme", plan="free")])) == 1

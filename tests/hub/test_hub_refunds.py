@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Terms, Totals
+from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
-from fastcheck.wire.requests import By, make_grant, put_customer
-from fastcheck.wire.spending_requests import make_refund
+from fastcheck.wire.by import By
+from rig.requests import make_grant, make_refund, put_customer
 from rig.samples import examples
+from rig.serving import Service
 
 MILLION = 10**6
 

@@ -13,23 +13,30 @@ import pytest
 from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
 from fastcheck.directory.lock import HUB, OwnerLock
-from fastcheck.hub.background.rounds import LOOK_MS, PRUNE_MS, Rounds
-from fastcheck.hub.service import Service, Totals
-from fastcheck.hub.service import segments as segment_service_module
+from fastcheck.hub.background.rounds import PRUNE_MS, Rounds
+from fastcheck.hub.background.steps import DUE_MS
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.digests import summed
 from fastcheck.hub.store.directory import DirectoryStore
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.use_cases import segments as segments_module
-from fastcheck.wire.plan_change_requests import destination, move_customers
-from fastcheck.wire.requests import make_grant, put_customer, put_override
-from fastcheck.wire.segment_requests import put_members
-from fastcheck.wire.spending_requests import put_cap
-from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres import PrivatePostgres
+from rig.requests import (
+    destination,
+    make_grant,
+    move_customers,
+    put_cap,
+    put_customer,
+    put_members,
+    put_override,
+    put_segment_override,
+    put_top_up,
+)
+from rig.serving import Service
 from store.test_store_suite import at_once
 
 MILLION = 10**6
@@ -63,7 +70,7 @@ def kinds(hub: Service) -> list[str]:
 
 def test_nothing_is_due_before_there_is_a_catalog(any_store: Store, clock: ManualClock) -> None:
     service = Service(any_store, clock, parse, streams=True)
-    assert Rounds(service, clock).once() == MAY_2024_MS + LOOK_MS
+    assert Rounds(service, clock).once() == MAY_2024_MS + DUE_MS
 
 
 def test_a_move_is_done_when_it_is_due_and_the_next_round_is_then(
@@ -77,7 +84,7 @@ def test_a_move_is_done_when_it_is_due_and_the_next_round_is_then(
     clock.advance(400)
     assert rounds.once() == clock.now_ms(), "there may be a second of the same customer"
     assert hub.get_customer("acme").plan == "free"
-    assert rounds.once() == clock.now_ms() + LOOK_MS
+    assert rounds.once() == clock.now_ms() + DUE_MS
     assert hub.get_customer("late").plan == "pro"
 
 
@@ -85,16 +92,14 @@ def test_parts_of_a_segment_are_brought_on_one_a_round(
     hub: Service, rounds: Rounds, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments_module, "MEMBERS_PER_REQUEST", 2)
-    monkeypatch.setattr(segment_service_module, "MEMBERS_PER_REQUEST", 2)
-    monkeypatch.setattr(segments_module.go_on, "__defaults__", (2,))
     ids = [f"c{one}" for one in range(5)]
     hub.put_customers([put_customer(id, plan="pro") for id in ids])
     for start in range(0, 5, 2):
         hub.put_members(put_members("beta", add=ids[start : start + 2]))
-    hub.put_segment_override(put_override("beta", "seats", 99))
+    hub.put_segment_override(put_segment_override("beta", "seats", 99))
     done = [rounds.once() - clock.now_ms() for _ in range(3)]
     assert done[0] == 0, "parts were left"
-    assert done[-1] == LOOK_MS
+    assert done[-1] == DUE_MS
     assert [hub.explain(id, "seats").value for id in ids] == [99] * 5
     assert hub.segments_behind() == []
 
@@ -247,7 +252,7 @@ def test_leases_of_a_former_owner_end_and_every_change_goes_on_without_them(
     hub.move(move_customers(["move"], destination("pro")))
     hub.delete_customer("gone")
     hub.put_members(put_members("beta", add=["segment"]))
-    hub.put_segment_override(put_override("beta", "gpt-4o", True))
+    hub.put_segment_override(put_segment_override("beta", "gpt-4o", True))
     rounds.once()
     assert hub.balance("put", "ai_credits").remaining == 1_080
     assert hub.balance("void", "ai_credits").remaining == 0

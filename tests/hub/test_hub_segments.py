@@ -10,16 +10,22 @@ from hypothesis import strategies as st
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service
-from fastcheck.hub.use_cases.segments import Segmented
 from fastcheck.ledger.periods import DAY_MS
-from fastcheck.wire.plan_change_requests import destination, move_segment
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.record import unpack_record
-from fastcheck.wire.requests import ANYBODY, By, put_customer, put_override
-from fastcheck.wire.segment_requests import put_members, put_segment_override
+from fastcheck.wire.shapes import PartOfSegment
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import (
+    destination,
+    move_segment,
+    put_customer,
+    put_members,
+    put_override,
+    put_segment_override,
+)
 from rig.samples import examples
+from rig.serving import Segmented, Service
 
 NEXT_WEEK_MS = MAY_2024_MS + 7 * DAY_MS
 CATALOG = FakeCatalog()
@@ -30,12 +36,16 @@ def put(service: Service, *ids: str, plan: str = "pro") -> None:
 
 
 def join(service: Service, segment: str, *ids: str, **more: Any) -> Segmented:
-    return service.put_members(put_members(segment, add=ids, **more))
+    done: Segmented = service.put_members(put_members(segment, add=ids, **more))
+    return done
 
 
 def override(service: Service, segment: str, value: Any, by: By = ANYBODY, **terms: Any) -> Segmented:
     feature = terms.pop("feature", "seats")
-    return service.put_segment_override(put_segment_override(segment, feature, value, **terms), by=by)
+    done: Segmented = service.put_segment_override(
+        put_segment_override(segment, feature, value, **terms), by=by
+    )
+    return done
 
 
 def seats(service: Service, id: str, at: int = MAY_2024_MS) -> Any:
@@ -238,9 +248,10 @@ def test_with_a_key_an_exception_is_made_once(service: Service) -> None:
     put(service, "acme")
     join(service, "pilot", "acme")
     once = By(key="pilot")
-    first = override(service, "pilot", 100, by=once)
+    asked = put_segment_override("pilot", "seats", 100)
+    first = service.ask(asked, once)
     service.remove_segment_override("pilot", "seats")
-    assert override(service, "pilot", 100, by=once) == first
+    assert service.ask(asked, once) == first == PartOfSegment(1, False)
     assert seats(service, "acme") == 25
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Terms, Totals
+from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import Books, StoredCap
@@ -23,11 +23,11 @@ from fastcheck.hub.use_cases.claims import Claims
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
-from fastcheck.wire.requests import make_grant, put_customer, put_override
-from fastcheck.wire.spending_requests import debit, make_refund, put_cap, reserve
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import debit, make_grant, make_refund, put_cap, put_customer, put_override, reserve
 from rig.samples import examples
+from rig.serving import Service
 
 MILLION = 10**6
 HOUR_MS = DAY_MS // 24

@@ -11,16 +11,16 @@ from hypothesis import strategies as some
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Terms, Totals
+from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.topup import month_starts_at
-from fastcheck.wire.requests import make_grant, put_customer
-from fastcheck.wire.top_up_requests import put_top_up
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import make_grant, put_customer, put_top_up
 from rig.samples import examples
+from rig.serving import Service
 
 POOL = "soft_credits"
 """Of scale 0, with an overdraft of 100."""

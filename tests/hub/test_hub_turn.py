@@ -10,16 +10,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS, Span, Unit, add
 from fastcheck.ledger.postings import LedgerAccount, Posting, conserved
-from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import DOCUMENT, FakeCatalog, parse
 from rig.instants import MAY_2024_MS
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
+from rig.serving import Service
 
 MILLION = 10**6
 MONTH = Span(1, Unit.MONTH)
@@ -44,7 +45,7 @@ def put(service: Service, id: str = "acme", plan: str | None = "free") -> int:
 
 
 def grant(service: Service, amount: int, id: str = "acme", **terms: Any) -> str:
-    return service.grant(make_grant(id, "ai_credits", amount, **terms)).grant.id
+    return str(service.grant(make_grant(id, "ai_credits", amount, **terms)).grant.id)
 
 
 def test_an_expiry_is_booked_at_its_instant_though_nobody_looks(

@@ -13,6 +13,7 @@ from fastcheck import errors
 from fastcheck.hub.store import Store
 from fastcheck.hub.use_cases import ledger_check
 from fastcheck.wire.answers import Problem
+from fastcheck.wire.cursor import cursor_of
 from hub.test_finance_export import CUSTOMERS, Ledger, in_memory, play, steps
 from rig.samples import examples
 
@@ -20,7 +21,7 @@ from rig.samples import examples
 def problems(ledger: Ledger) -> list[Problem]:
     found, cursor = list(ledger.service.check_pools()), None
     while True:
-        part, _, cursor = ledger.service.check(cursor)
+        part, _, cursor = ledger.service.check_accounts(cursor)
         found += part
         if cursor is None:
             return found
@@ -86,7 +87,7 @@ def test_what_nobody_posted_is_found(used: Ledger, statement: str, law: str, sum
     change(used, statement)
     by_account, cursor = list[Any](), None
     while True:
-        part, seen, cursor = used.service.check(cursor)
+        part, seen, cursor = used.service.check_accounts(cursor)
         assert seen <= 2
         by_account += part
         if cursor is None:
@@ -109,4 +110,4 @@ def test_sums_of_amounts_that_fill_a_column_do_not_overflow(any_store: Store) ->
 
 def test_a_cursor_is_one_that_a_page_gave(used: Ledger) -> None:
     with pytest.raises(errors.RecordError):
-        used.service.check(("1", 2))
+        used.service.check_accounts(cursor_of(("1", 2)))

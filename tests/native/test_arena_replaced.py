@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import pytest
 
 native: Any = pytest.importorskip("fastcheck._fastcheck", reason="the native module is not built")

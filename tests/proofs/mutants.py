@@ -321,7 +321,7 @@ MUTANTS = [
     ),
     Mutant(
         "a slot is read relaxed",
-        "generation.rs",
+        "generation/read.rs",
         "self.region.load(slot, Ordering::Acquire)",
         "self.region.load(slot, Ordering::Relaxed)",
         CURRENT,

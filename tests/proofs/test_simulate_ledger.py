@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.statements import Books
+from fastcheck.wire.by import ANYBODY
+from fastcheck.wire.operations.grants import MakeGrant
 from models.simulate_ledger import LEDGER_SEEDS, Ledger, difference
+from rig.serving import Service
 
 SEEDS = 200
 
@@ -28,7 +30,7 @@ def test_faults_between_host_and_ledger_change_no_balance() -> None:
 
 SEEN: Counter[str] = Counter()
 _give_back = Service.give_back
-_grant = Service.grant
+_run = Service.run
 _put_leases = Books.put_leases
 
 
@@ -38,12 +40,14 @@ def forgetful(service: Service, key: str, *args: Any, **known: Any) -> Any:
     return _give_back(service, f"{key}-{SEEN[key]}", *args, **known)
 
 
-def keyless(service: Service, request: Any, *, totals: Any = None, by: Any = None) -> Any:
+def keyless(service: Service, request: Any, *args: Any, **known: Any) -> Any:
     """Takes each grant for a new one."""
-    SEEN[request.id] += 1
-    again = SEEN[request.id] > 1
-    made = replace(request, id=f"{request.id}-{SEEN[request.id]}") if again else request
-    return _grant(service, made, totals=totals)
+    if isinstance(request, MakeGrant):
+        SEEN[str(request.id)] += 1
+        again = SEEN[str(request.id)] > 1
+        request = replace(request, id=f"{request.id}-{SEEN[str(request.id)]}") if again else request
+        args = (ANYBODY, *args[1:])  # Nor does it look at the key.
+    return _run(service, request, *args, **known)
 
 
 def unfolded(books: Books, changed: Any) -> None:
@@ -63,7 +67,7 @@ def play(seeds: int) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "broken"),
-    [(Service, "give_back", forgetful), (Service, "grant", keyless), (Books, "put_leases", unfolded)],
+    [(Service, "give_back", forgetful), (Service, "run", keyless), (Books, "put_leases", unfolded)],
 )
 def test_a_ledger_that_books_twice_is_found_out(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str, broken: Any

@@ -11,9 +11,10 @@ PACKAGE = Path(fastcheck.__file__).parent
 STUB = PACKAGE / "hub_client" / "async_client.pyi"
 SOURCES = [
     *(PACKAGE / "admin" / f"{name}.py" for name in (
-        "customers", "plans", "segments", "money", "spending", "records", "events", "finance", "usage",
-        "top_ups",
+        "customers", "overrides", "plan_changes", "segments", "grants", "balances", "spending", "catalog",
+        "epochs", "audit", "usage_records", "events", "finance", "usage", "top_ups",
     )),
+    PACKAGE / "hub_client" / "tokens.py",
     PACKAGE / "hub_client" / "methods.py",
 ]  # fmt: skip
 
@@ -46,9 +47,10 @@ from fastcheck.wire.answers import (
     UsageTotal,
 )
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
-from fastcheck.wire.plan_change_requests import When
+from fastcheck.wire.fields import Instant
+from fastcheck.wire.operations.plan_changes import When
+from fastcheck.wire.operations.usage import UsageEvent
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import Instant, UsageEvent
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState
 

@@ -88,7 +88,7 @@ class FakeArena:
         return count
 
     def _apply(self, records: bytes) -> int:
-        import msgpack  # type: ignore[import-untyped]
+        import msgpack
 
         unpacker = msgpack.Unpacker(use_list=False)
         unpacker.feed(records)

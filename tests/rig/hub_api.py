@@ -6,22 +6,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import httpx
 import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.requests import Request
 
 from fastcheck import _fastcheck
-from fastcheck.clock import Clock, SystemClock
+from fastcheck.clock import Clock
 from fastcheck.hub.access.auth import Principal
-from fastcheck.hub.http import api
+from fastcheck.hub.http.api import application
 from fastcheck.hub.http.problems import unauthenticated
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.sqlite import SqliteStore
+from rig.serving import Service
 
 URL = "http://127.0.0.1:8700"
 TOKENS = {
@@ -59,20 +58,10 @@ def make_service(store: Store, clock: Clock) -> Service:
     return Service(store, clock, _fastcheck.Catalog.parse)
 
 
-def make_app(service: Service, clock: Clock) -> FastAPI:
-    """An application with nothing but the API. There is one, which is given another service: to make its
-    endpoints takes longer than most tests."""
-    app = _app()
-    app.state.principal_of, app.state.service, app.state.clock = principal_of, service, clock
-    return app
-
-
-@cache
-def _app() -> FastAPI:
-    app = FastAPI(title="fastcheck hub", version="1")
-    store = SqliteStore.in_memory()
-    api.install(app, make_service(store, SystemClock()))
-    store.close()
+def make_app(service: Service) -> Starlette:
+    """An application with nothing but the API."""
+    app = application(service)
+    app.state.principal_of = principal_of
     return app
 
 

@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service
 from fastcheck.hub.store.sqlite import SqliteStore
 from rig.fake_catalog import parse
 from rig.powerloss.child import NOW_MS, State, state_of
 from rig.powerloss.replay import Disk, Kind, Record, Survivor, read_log, write_directory
 from rig.samples import sample
+from rig.serving import Service
 
 TESTS = Path(__file__).parents[1]
 SEED = 22

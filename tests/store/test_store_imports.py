@@ -10,7 +10,7 @@ from fastcheck import Entitlements
 
 CATALOG = Path(__file__).parents[2] / "examples" / "quickstart" / "catalog.yaml"
 HEAVY = (
-    "[one for one in ('sqlalchemy', 'alembic', 'psycopg', 'websockets', 'httpx', 'fastapi') "
+    "[one for one in ('sqlalchemy', 'alembic', 'psycopg', 'websockets', 'httpx', 'starlette') "
     "if one in sys.modules]"
 )
 

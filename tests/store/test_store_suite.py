@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.catalog.sources import Since
-from fastcheck.hub.service import Service, Totals
+from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import LEASES_KEPT, Books, ChangedAccount, Lease, StoredOverride
@@ -27,10 +27,12 @@ from fastcheck.ledger.burn import put as put_grant
 from fastcheck.ledger.model import Account, Cost, Grant, GrantKind, Holding, Rollover, Rules, full
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.postings import conserved
+from fastcheck.wire.events import Kind
 from fastcheck.wire.record import CustomerRecord, pack_record
-from fastcheck.wire.requests import make_grant, put_customer, put_override
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import make_grant, put_customer, put_override
 from rig.samples import examples
+from rig.serving import Service
 
 Answer = TypeVar("Answer")
 THREADS = 8
@@ -93,6 +95,34 @@ def test_a_job_that_fails_is_undone_alone(any_store: Store) -> None:
         run(any_store, fails)
     assert run(any_store, lambda books: books.next_seq()) == 2
     assert read(any_store, lambda books: books.number_of("lost")) is None
+
+
+def test_an_attempt_that_fails_is_undone_alone_and_the_job_goes_on(any_store: Store) -> None:
+    def fails(books: Books, id: str, error: type[errors.FastcheckError]) -> None:
+        with books.attempt():
+            books.next_seq()
+            put(books, id)
+            books.tell(Kind.CUSTOMER_CHANGED, 0, None, id, {"seq": 1})
+            books.top_up_is_due(1, "p", 0)
+            with books.attempt():
+                put(books, f"{id} within")
+            raise error("no")
+
+    def attempts(books: Books) -> tuple[int, list[str | None]]:
+        put(books, "before")
+        books.tell(Kind.CUSTOMER_CHANGED, 0, None, "before", {"seq": 1})
+        for id, error in (("lost", errors.AmountError), ("lost again", errors.Conflict)):
+            with pytest.raises(error):
+                fails(books, id, error)
+            assert not books.top_ups_due
+        with books.attempt():
+            put(books, "after")
+        books.flush_events()
+        return books.next_seq(), [one.event.customer for one in books.told]
+
+    assert run(any_store, attempts) == (1, ["before"])
+    found = read(any_store, lambda books: books.customers_after("", 10))
+    assert [one.id for one in found] == ["after", "before"]
 
 
 def test_what_was_written_is_read_by_the_same_job_and_the_next(any_store: Store) -> None:

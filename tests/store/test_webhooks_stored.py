@@ -25,17 +25,18 @@ from standardwebhooks import Webhook
 from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.background.stored_deliveries import StoredDeliveries
-from fastcheck.hub.service import Service
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import Books, Told
 from fastcheck.hub.webhooks.delivery import CLAIM_MS, Courier, Endpoint
 from fastcheck.hub.webhooks.retry import Outcome
 from fastcheck.hub.webhooks.sign import ActiveSecret, Secret, in_force, rotated
+from fastcheck.wire.by import By
 from fastcheck.wire.events import FIELDS, Event, Kind
-from fastcheck.wire.requests import By, put_customer
 from models.slow_deliveries import SlowDeliveries
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import put_customer
 from rig.samples import examples
+from rig.serving import Service
 
 NOW_MS = 1_714_521_600_000
 KINDS = some.sampled_from([None, ("low_balance",), ("customer_changed", "low_balance")])

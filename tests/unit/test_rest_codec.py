@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastcheck.errors import ProtocolError
-from fastcheck.hub.http.api.examples import EXAMPLES
+from fastcheck.hub.http.examples import EXAMPLES
 from fastcheck.wire.answers import AuditEntry, Balance, Customer, EventState, GrantState, Override, Page
 from fastcheck.wire.json import Wide, read, shape, write
 from fastcheck.wire.shapes import LedgerPosition

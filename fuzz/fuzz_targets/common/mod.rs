@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use fastcheck_core::Environment;
 use fastcheck_core::catalog::{
     Addon, AddonSetting, Catalog, Feature, Kind, OrderKey, Plan, Policy, Pool, Rate, Setting,
     Staleness,
 };
-use fastcheck_core::owner::Environment;
 
 pub const NOW_MS: i64 = 1_800_000_000_000;
 

@@ -9,26 +9,36 @@ check and burn on the host that begins afterwards sees it. A call that raised ch
 
 from __future__ import annotations
 
+from fastcheck.admin.audit import AuditAdmin
+from fastcheck.admin.balances import BalancesAdmin
+from fastcheck.admin.catalog import CatalogAdmin
 from fastcheck.admin.customers import CustomersAdmin
+from fastcheck.admin.epochs import EpochsAdmin
 from fastcheck.admin.events import EventsAdmin
 from fastcheck.admin.finance import FinanceAdmin
-from fastcheck.admin.money import MoneyAdmin
-from fastcheck.admin.plans import PlansAdmin
-from fastcheck.admin.records import RecordsAdmin
+from fastcheck.admin.grants import GrantsAdmin
+from fastcheck.admin.overrides import OverridesAdmin
+from fastcheck.admin.plan_changes import PlanChangesAdmin
 from fastcheck.admin.segments import SegmentsAdmin
 from fastcheck.admin.spending import SpendingAdmin
 from fastcheck.admin.top_ups import TopUpsAdmin
 from fastcheck.admin.usage import UsageAdmin
-from fastcheck.wire.requests import UsageEvent
+from fastcheck.admin.usage_records import UsageRecordsAdmin
+from fastcheck.wire.operations.usage import UsageEvent
 
 
 class Admin(
     CustomersAdmin,
-    PlansAdmin,
+    OverridesAdmin,
+    PlanChangesAdmin,
     SegmentsAdmin,
-    MoneyAdmin,
+    GrantsAdmin,
+    BalancesAdmin,
     SpendingAdmin,
-    RecordsAdmin,
+    CatalogAdmin,
+    EpochsAdmin,
+    AuditAdmin,
+    UsageRecordsAdmin,
     EventsAdmin,
     FinanceAdmin,
     UsageAdmin,

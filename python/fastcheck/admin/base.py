@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastcheck.clock import instant_ms
+from fastcheck.wire.by import By
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name, note
-from fastcheck.wire.requests import By, Instant, own_id
+from fastcheck.wire.operation import Asks, Request
+from fastcheck.wire.operations import OPERATIONS
 
-Call = Callable[..., Any]
+Answer = TypeVar("Answer")
 Self = TypeVar("Self", bound="AdminBase")
 
 
 class AdminBase:
     """Who asks, and how."""
 
-    def __init__(
-        self, call: Call, owns: Callable[[], bool], author: str = "", key: str | None = None
-    ) -> None:
-        self._call = call
+    def __init__(self, ask: Asks, owns: Callable[[], bool], author: str = "", key: str | None = None) -> None:
+        self._answers = ask
         self._owns = owns
         self._author = author
         self._key = key
@@ -53,14 +54,16 @@ class AdminBase:
         other._author, other._key = author, key
         return other
 
+    def _ask(self, request: Request[Answer], reason: str = "", part: int | str | None = None) -> Answer:
+        """Asks in this one's name. What a request makes gets its id here, so that a repetition makes
+        nothing twice. `part` tells the parts of one large change apart."""
+        by = self._by(reason, part)
+        return self._answers(OPERATIONS.of(request).named(request, by.key), by)
+
     def _by(self, reason: str = "", part: int | str | None = None) -> By:
         """Who asks and why; `part` tells the parts of one large request apart."""
         key = self._key if self._key is None or part is None else f"{self._key}/{part}"
         return By(self._author, note(reason, "reason"), key)
-
-    def _own_id(self, prefix: str) -> str:
-        """A new id; under an idempotency key, the same at every repetition."""
-        return own_id(prefix, self._key)
 
 
 def instant_of(at: Instant | None) -> int | None:

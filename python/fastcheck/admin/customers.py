@@ -1,24 +1,30 @@
-"""Customers and their overrides."""
+"""Customers: who they are, and what they bought."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
-from fastcheck.admin.base import AdminBase, cursor_of, instant_of
-from fastcheck.wire import requests
-from fastcheck.wire.answers import Customer, Override, Page
-from fastcheck.wire.names import name
-from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import Instant, PutCustomer
+from fastcheck.admin.base import AdminBase
+from fastcheck.errors import FastcheckError, WrongType
+from fastcheck.wire.answers import Customer, Page
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operations.customers import (
+    Addon,
+    DeleteCustomer,
+    GetCustomer,
+    ListCustomers,
+    NamedCustomer,
+    PutCustomer,
+    PutCustomers,
+)
 
 CUSTOMERS_PER_REQUEST = 2_000
 """Customers that cross the owner's socket at once; within the owner itself there is no such bound."""
 
 
 class CustomersAdmin(AdminBase):
-    """Who customers are, what they bought, and the exceptions made for them."""
+    """Who customers are, and what they bought."""
 
     def put_customer(
         self,
@@ -54,18 +60,18 @@ class CustomersAdmin(AdminBase):
         >>> ents.decide("bravo", "export").source
         'trial'
         """
-        request = requests.put_customer(
+        request = PutCustomer(
             id,
             plan=plan,
             version=version,
-            addons=addons,
-            aliases=aliases,
+            addons=_addons(addons),
+            aliases=aliases,  # type: ignore[arg-type]  # Any iterable; the request makes a tuple of it.
             trial_plan=trial_plan,
             trial_version=trial_version,
-            trial_until=trial_until,
-            since=since,
+            trial_until=at_ms(trial_until, "trial_until"),
+            since=at_ms(since, "since"),
         )
-        return bool(self._call("put_customers", [request], self._by(reason)))
+        return self._ask(request, reason).changed
 
     def put_customers(self, customers: Iterable[str | Mapping[str, Any]], *, reason: str = "") -> int:
         """`put_customer` for many: dicts with its arguments, or bare ids. How many changed.
@@ -76,17 +82,14 @@ class CustomersAdmin(AdminBase):
         >>> ents.admin.put_customers([{"id": "bravo", "plan": "free"}, {"id": "charlie", "plan": "pro"}])
         2
         """
-        checked = [requests.from_mapping(one) for one in customers]
+        named = tuple(_named(one) for one in customers)
         if self._owns():
-            return int(self._call("put_customers", checked, self._by(reason))) if checked else 0
-        parts: list[list[PutCustomer]] = [
-            checked[start : start + CUSTOMERS_PER_REQUEST]
-            for start in range(0, len(checked), CUSTOMERS_PER_REQUEST)
+            return self._ask(PutCustomers(named), reason).count if named else 0
+        parts = [
+            PutCustomers(named[start : start + CUSTOMERS_PER_REQUEST])
+            for start in range(0, len(named), CUSTOMERS_PER_REQUEST)
         ]
-        return sum(
-            int(self._call("put_customers", part, self._by(reason, place)))
-            for place, part in enumerate(parts)
-        )
+        return sum(self._ask(part, reason, place).count for place, part in enumerate(parts))
 
     def delete_customer(self, customer: str, *, reason: str = "") -> None:
         """Removes a customer: their aliases are free again, their grants are voided. Raises
@@ -96,7 +99,7 @@ class CustomersAdmin(AdminBase):
         >>> ents.decide("tiny", "api_calls").reason
         'unknown_customer'
         """
-        self._call("delete_customer", name(customer, "customer"), self._by(reason))
+        self._ask(DeleteCustomer(customer), reason)
 
     def get_customer(self, customer: str, *, at: Instant | None = None) -> Customer:
         """A customer by id or alias, as of now or of an instant. Raises `UnknownCustomer`.
@@ -104,8 +107,7 @@ class CustomersAdmin(AdminBase):
         >>> ents.admin.get_customer("acme").plan
         'pro'
         """
-        found: Customer = self._call("get_customer", name(customer, "customer"), instant_of(at))
-        return found
+        return self._ask(GetCustomer(customer, at_ms(at, "at")))
 
     def list_customers(self, cursor: str | None = None, limit: int = 100) -> Page[Customer]:
         """Customers in the order of their ids; `page.cursor` asks for the rest.
@@ -113,50 +115,39 @@ class CustomersAdmin(AdminBase):
         >>> [customer.id for customer in ents.admin.list_customers().items]
         ['acme', 'tiny']
         """
-        found: Page[Customer] = self._call("list_customers", cursor_of(cursor), limit)
-        return found
+        return self._ask(ListCustomers(cursor, limit))
 
-    def put_override(
-        self,
-        customer: str,
-        feature: str,
-        value: SettingValue | Decimal,
-        *,
-        starts_at: Instant | None = None,
-        expires_at: Instant | None = None,
-        reason: str = "",
-    ) -> None:
-        """Makes an exception for one customer: bool for a switch or credit, int or None (unlimited) for a
-        limit or meter, str, int or bool for a value. One per feature; another takes its place.
 
-        Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`, `InstantError`.
+def _addons(given: object) -> dict[str, Addon]:
+    """Add-ons from name -> quantity, or (quantity, until). Raises `WrongType`, `RecordError`,
+    `InstantError`."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise WrongType(f"addons must be a dict of name to quantity, not {type(given).__name__}")
+    return {name: _addon(one) for name, one in given.items()}
 
-        >>> ents.admin.put_override("tiny", "export", True, reason="beta")
-        >>> ents.check("tiny", "export")
-        True
-        """
-        request = requests.put_override(
-            customer, feature, value, starts_at=starts_at, expires_at=expires_at, reason=reason
-        )
-        self._call("put_override", request, self._by())
 
-    def remove_override(self, customer: str, feature: str, *, reason: str = "") -> bool:
-        """Ends an exception; False if there was none.
+def _addon(given: Any) -> Addon:
+    quantity, until = given if isinstance(given, (tuple, list)) and len(given) == 2 else (given, None)
+    return Addon(quantity, at_ms(until, "an add-on's end"))
 
-        >>> ents.admin.remove_override("tiny", "export")
-        False
-        """
-        return bool(
-            self._call(
-                "remove_override", name(customer, "customer"), name(feature, "feature"), self._by(reason)
-            )
-        )
 
-    def list_overrides(self, customer: str) -> list[Override]:
-        """A customer's exceptions, ended ones included.
-
-        >>> ents.admin.put_override("tiny", "seats", 3, reason="pilot")
-        >>> [(one.feature, one.value, one.reason) for one in ents.admin.list_overrides("tiny")]
-        [('seats', 3, 'pilot')]
-        """
-        return list(self._call("list_overrides", name(customer, "customer")))
+def _named(fields: object) -> NamedCustomer:
+    """A customer from an id, or from a dict with the arguments of `put_customer`."""
+    if isinstance(fields, str):
+        return NamedCustomer(fields)
+    if not isinstance(fields, Mapping) or "id" not in fields:
+        raise WrongType('a customer is a dict with an "id" and the arguments of put_customer')
+    given = dict(fields)
+    if "addons" in given:
+        given["addons"] = _addons(given["addons"])
+    for one in ("trial_until", "since"):
+        if one in given:
+            given[one] = at_ms(given[one], one)
+    try:
+        return NamedCustomer(**given)
+    except TypeError as error:
+        if isinstance(error, FastcheckError):
+            raise
+        raise WrongType(f"a customer is a dict with the arguments of put_customer: {error}") from None

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase
 from fastcheck.errors import WrongType
 from fastcheck.wire.answers import EventState, Page
 from fastcheck.wire.event_answers import DeliveryState, WebhookState
-from fastcheck.wire.names import name
+from fastcheck.wire.operations.events import ListEvents
+from fastcheck.wire.operations.webhooks import (
+    DeleteWebhook,
+    ListDeliveries,
+    ListWebhooks,
+    PutWebhook,
+    ReplayDead,
+    ReplayDelivery,
+    RotateWebhookSecret,
+)
 
 
 class EventsAdmin(AdminBase):
@@ -27,10 +36,7 @@ class EventsAdmin(AdminBase):
         >>> [(one.kind, one.customer) for one in ents.admin.list_events().items]
         [('catalog_changed', None), ('customer_changed', 'acme'), ('customer_changed', 'tiny')]
         """
-        checked = None if kind is None else name(kind, "kind")
-        of = None if customer is None else name(customer, "customer")
-        found: Page[EventState] = self._call("list_events", cursor_of(cursor), limit, checked, of)
-        return found
+        return self._ask(ListEvents(cursor, limit, kind, customer))
 
     def put_webhook(self, url: str, kinds: Iterable[str] | None = None, *, reason: str = "") -> WebhookState:
         """Sends events (of some kinds; default all) to an address, as Standard Webhooks; `https://`, or
@@ -46,9 +52,7 @@ class EventsAdmin(AdminBase):
         """
         if isinstance(kinds, (str, bytes)):
             raise WrongType("kinds must be a list of str, not one str")
-        checked = None if kinds is None else tuple(kinds)
-        made: WebhookState = self._call("put_webhook", url, checked, self._by(reason))
-        return made
+        return self._ask(PutWebhook(url, None if kinds is None else tuple(kinds)), reason)
 
     def list_webhooks(self) -> list[WebhookState]:
         """Where events are sent, in the order in which it was asked for; of the secrets only how they begin.
@@ -57,7 +61,7 @@ class EventsAdmin(AdminBase):
         >>> [(one.url, one.enabled, len(one.secret_begins)) for one in ents.admin.list_webhooks()]
         [('https://example.com/hook', True, 8)]
         """
-        return list(self._call("list_webhooks"))
+        return list(self._ask(ListWebhooks()).items)
 
     def delete_webhook(self, id: str, *, reason: str = "") -> None:
         """Sends nothing more there, and forgets what was on its way. Raises `UnknownWebhook`.
@@ -67,7 +71,7 @@ class EventsAdmin(AdminBase):
         >>> ents.admin.list_webhooks()
         []
         """
-        self._call("delete_webhook", name(id, "a webhook's id"), self._by(reason))
+        self._ask(DeleteWebhook(id), reason)
 
     def rotate_webhook_secret(self, id: str, *, overlap_s: int = 86_400, reason: str = "") -> WebhookState:
         """Another secret, shown in this answer. For `overlap_s` seconds (at most 30 days) webhooks carry a
@@ -79,10 +83,7 @@ class EventsAdmin(AdminBase):
         """
         if isinstance(overlap_s, bool) or not isinstance(overlap_s, int):
             raise WrongType(f"overlap_s must be an int of seconds, not {type(overlap_s).__name__}")
-        made: WebhookState = self._call(
-            "rotate_webhook_secret", name(id, "a webhook's id"), overlap_s * 1_000, by=self._by(reason)
-        )
-        return made
+        return self._ask(RotateWebhookSecret(id, overlap_s * 1_000), reason)
 
     def list_deliveries(
         self,
@@ -98,10 +99,7 @@ class EventsAdmin(AdminBase):
         >>> ents.admin.list_deliveries(state="dead").items
         ()
         """
-        checked = None if state is None else name(state, "state")
-        of = None if webhook is None else name(webhook, "a webhook's id")
-        found: Page[DeliveryState] = self._call("list_deliveries", cursor_of(cursor), limit, checked, of)
-        return found
+        return self._ask(ListDeliveries(cursor, limit, state, webhook))
 
     def replay_delivery(self, id: str, *, reason: str = "") -> DeliveryState:
         """Sends a dead delivery again, with the same `webhook-id`. Raises `UnknownDelivery`, `Conflict` (it
@@ -110,8 +108,7 @@ class EventsAdmin(AdminBase):
         >>> [ents.admin.replay_delivery(one.id) for one in ents.admin.list_deliveries(state="dead").items]
         []
         """
-        found: DeliveryState = self._call("replay_delivery", name(id, "a delivery's id"), self._by(reason))
-        return found
+        return self._ask(ReplayDelivery(id), reason)
 
     def replay_dead(self, webhook: str, *, reason: str = "") -> int:
         """Sends everything dead of a webhook again; how many. Raises `UnknownWebhook`, `Conflict` (it is
@@ -121,4 +118,4 @@ class EventsAdmin(AdminBase):
         >>> ents.admin.replay_dead(made.id)
         0
         """
-        return int(self._call("replay_dead", name(webhook, "a webhook's id"), self._by(reason)))
+        return self._ask(ReplayDead(webhook), reason).count

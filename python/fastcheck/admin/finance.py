@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastcheck.admin.base import AdminBase
-from fastcheck.clock import instant_ms
 from fastcheck.wire.answers import PoolState, Problem
-from fastcheck.wire.requests import Instant
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operations.finance import CheckAccounts, CheckPools, ListPools
 
 if TYPE_CHECKING:
     from fastcheck.finance.export import Exported, Progress
@@ -28,7 +28,7 @@ class FinanceAdmin(AdminBase):
         >>> [(one.name, one.scale, one.private) for one in ents.admin.pools()]
         [('ai_credits', 6, False), ('api_calls', 0, True)]
         """
-        return sorted(self._call("pools"), key=lambda one: one.name)
+        return sorted(self._ask(ListPools()).items, key=lambda one: one.name)
 
     def check_ledger(
         self, *, quick: bool = False, progress: Callable[[int], None] = lambda accounts: None
@@ -40,14 +40,15 @@ class FinanceAdmin(AdminBase):
         >>> ents.admin.check_ledger()
         []
         """
-        found = list(self._call("check_pools"))
-        cursor: tuple[int, str] | None = None
+        found = list(self._ask(CheckPools()).items)
+        cursor: str | None = None
         seen = 0
         while not quick:
-            problems, count, cursor = self._call("check", cursor)
-            found.extend(problems)
-            seen += count
+            page = self._ask(CheckAccounts(cursor))
+            found.extend(page.problems)
+            seen += page.accounts
             progress(seen)
+            cursor = page.cursor
             if cursor is None:
                 break
         return found
@@ -75,11 +76,11 @@ class FinanceAdmin(AdminBase):
         from fastcheck.finance.export import export
 
         return export(
-            self._call,
+            self._answers,
             directory,
             format=format,
             period=period,
             progress=progress,
-            since=None if since is None else instant_ms(since, "since"),
-            until=None if until is None else instant_ms(until, "until"),
+            since=at_ms(since, "since"),
+            until=at_ms(until, "until"),
         )

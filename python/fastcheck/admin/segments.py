@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from fastcheck.admin.base import AdminBase, cursor_of
+from fastcheck.admin.base import AdminBase
 from fastcheck.errors import WrongType
-from fastcheck.wire import segment_requests as requests
 from fastcheck.wire.answers import Page, Segment
-from fastcheck.wire.names import name
+from fastcheck.wire.by import ANYBODY
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operations.customers import ResolveCustomers
+from fastcheck.wire.operations.segments import (
+    MEMBERS_PER_REQUEST,
+    DeleteSegment,
+    GetSegment,
+    GoOnSegment,
+    ListMembers,
+    ListSegments,
+    PatchSegment,
+    PutSegment,
+    PutSegmentOverride,
+    RemoveSegmentOverride,
+    keys,
+)
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.requests import Instant
-from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers
+from fastcheck.wire.shapes import PartOfSegment
 
 
 class SegmentsAdmin(AdminBase):
@@ -40,34 +53,33 @@ class SegmentsAdmin(AdminBase):
         >>> ents.admin.list_members("beta").items
         ('tiny',)
         """
-        coming, going = requests.keys(add, "add"), requests.keys(remove, "remove")
+        coming, going = keys(add, "add"), keys(remove, "remove")
         if customers is None:
-            parts = [
-                *(requests.put_members(segment, add=one) for one in _parts(coming)),
-                *(requests.put_members(segment, remove=one) for one in _parts(going)),
-            ]
             if len(coming) + len(going) <= MEMBERS_PER_REQUEST:
-                parts = [requests.put_members(segment, add=coming, remove=going)]
+                return self._members([PatchSegment(segment, coming, going)], reason)
+            parts = [
+                *(PatchSegment(segment, add=one) for one in _parts(coming)),
+                *(PatchSegment(segment, remove=one) for one in _parts(going)),
+            ]
             return self._members(parts, reason)
         if coming or going:
             raise WrongType("name customers=[…], or add=[…] and remove=[…], not both")
-        wanted = requests.keys(customers, "customers")
+        wanted = keys(customers, "customers")
         if len(wanted) <= MEMBERS_PER_REQUEST:
-            return self._members([requests.put_members(segment, add=wanted, only=True)], reason)
-        count = self._members([requests.put_members(segment, add=one) for one in _parts(wanted)], reason)
-        stay = {id for part in _parts(wanted) for id in self._call("ids_of", part)}
-        gone = [one for one in self._all_members(segment) if one not in stay]
-        return count + self._members(
-            [requests.put_members(segment, remove=one) for one in _parts(gone)], reason, "remove"
-        )
+            return self._members([PutSegment(segment, wanted)], reason)
+        count = self._members([PatchSegment(segment, add=one) for one in _parts(wanted)], reason)
+        stay = {id for part in _parts(wanted) for id in self._ask(ResolveCustomers(part)).ids}
+        gone = tuple(one for one in self._all_members(segment) if one not in stay)
+        parts = [PatchSegment(segment, remove=one) for one in _parts(gone)]
+        return count + self._members(parts, reason, "remove")
 
-    def _members(self, parts: list[PutMembers], reason: str, what: str = "add") -> int:
+    def _members(self, parts: Sequence[PutSegment | PatchSegment], reason: str, what: str = "add") -> int:
         count = 0
         for place, part in enumerate(parts):
             left, turn = True, 0
             while left:
-                done, left = self._call("put_members", part, self._by(reason, f"{what}/{place}/{turn}"))
-                count, turn = count + done, turn + 1
+                done = self._ask(part, reason, f"{what}/{place}/{turn}")
+                count, left, turn = count + done.count, done.left, turn + 1
         return count
 
     def _all_members(self, segment: str) -> list[str]:
@@ -89,8 +101,7 @@ class SegmentsAdmin(AdminBase):
         >>> ents.admin.list_segments().items
         ()
         """
-        checked = name(segment, "segment")
-        self._finish(checked, self._call("delete_segment", checked, self._by(reason)))
+        self._finish(segment, self._ask(DeleteSegment(segment), reason))
 
     def get_segment(self, segment: str) -> Segment:
         """A segment, how many are in it, and its exceptions. Raises `UnknownSegment`.
@@ -100,8 +111,7 @@ class SegmentsAdmin(AdminBase):
         >>> ents.admin.get_segment("beta").members
         2
         """
-        found: Segment = self._call("get_segment", name(segment, "segment"))
-        return found
+        return self._ask(GetSegment(segment))
 
     def list_segments(self, cursor: str | None = None, limit: int = 100) -> Page[Segment]:
         """Segments in the order of their names; `page.cursor` asks for the rest.
@@ -111,8 +121,7 @@ class SegmentsAdmin(AdminBase):
         >>> [segment.name for segment in ents.admin.list_segments().items]
         ['beta']
         """
-        found: Page[Segment] = self._call("list_segments", cursor_of(cursor), limit)
-        return found
+        return self._ask(ListSegments(cursor, limit))
 
     def list_members(self, segment: str, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """The ids of a segment's members; `page.cursor` asks for the rest. Raises `UnknownSegment`.
@@ -122,8 +131,7 @@ class SegmentsAdmin(AdminBase):
         >>> ents.admin.list_members("beta").items
         ('acme', 'tiny')
         """
-        found: Page[str] = self._call("list_members", name(segment, "segment"), cursor_of(cursor), limit)
-        return found
+        return self._ask(ListMembers(segment, cursor, limit))
 
     def put_segment_override(
         self,
@@ -149,10 +157,11 @@ class SegmentsAdmin(AdminBase):
         >>> [(one.feature, one.segment) for one in ents.admin.list_overrides("tiny")]
         [('export', 'beta')]
         """
-        request = requests.put_segment_override(
-            segment, feature, value, starts_at=starts_at, expires_at=expires_at, reason=reason
+        starts, ends = at_ms(starts_at, "starts_at"), at_ms(expires_at, "expires_at")
+        request = PutSegmentOverride(
+            segment, feature, value=value, starts_at=starts, expires_at=ends, reason=reason
         )
-        self._finish(request.customer, self._call("put_segment_override", request, self._by()))
+        self._finish(segment, self._ask(request))
 
     def remove_segment_override(self, segment: str, feature: str, *, reason: str = "") -> bool:
         """Ends an exception of a segment; False if there was none. Raises `UnknownSegment`.
@@ -163,19 +172,17 @@ class SegmentsAdmin(AdminBase):
         >>> ents.admin.remove_segment_override("beta", "export"), ents.check("tiny", "export")
         (True, False)
         """
-        checked = name(segment, "segment")
-        there, left = self._call(
-            "remove_segment_override", checked, name(feature, "feature"), self._by(reason)
-        )
-        self._finish(checked, left)
-        return bool(there)
+        done = self._ask(RemoveSegmentOverride(segment, feature), reason)
+        self._finish(segment, done)
+        return done.count > 0
 
-    def _finish(self, segment: str, left: bool) -> None:
-        while left:
-            left = self._call("go_on_segment", segment)
+    def _finish(self, segment: str, part: PartOfSegment) -> None:
+        """Does the parts that are left. No key goes with them: each is another change."""
+        while part.left:
+            part = self._answers(GoOnSegment(segment), ANYBODY)
 
 
-def _parts(customers: list[str]) -> list[list[str]]:
+def _parts(customers: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [
         customers[start : start + MEMBERS_PER_REQUEST]
         for start in range(0, len(customers), MEMBERS_PER_REQUEST)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastcheck.admin.base import AdminBase
 from fastcheck.amounts import Credits
-from fastcheck.wire import spending_requests as requests
-from fastcheck.wire.answers import GrantState, ReservationState, SpendCap
-from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant
+from fastcheck.wire.answers import ReservationState, SpendCap
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operations.caps import ListCaps, PutCap, RemoveCap
+from fastcheck.wire.operations.refunds import Refund
+from fastcheck.wire.operations.reservations import Commit, Debit, Release, Reserve
 
 
 class SpendingAdmin(AdminBase):
@@ -42,12 +43,8 @@ class SpendingAdmin(AdminBase):
         >>> ents.admin.refund("acme", "ai_credits", 7, event="req_8f2", id="the rest of req_8f2")
         'the rest of req_8f2'
         """
-        given = id if id is not None else self._own_id("r") if event is None else f"refund:{event}"
-        request = requests.make_refund(
-            customer, pool, amount, id=given, event=event, expires_at=expires_at, reason=reason
-        )
-        state: GrantState = self._call("refund", request, self._by())
-        return state.id
+        asked = Refund(customer, pool, amount, event, id, at_ms(expires_at, "expires_at"), reason)
+        return self._ask(asked, reason).id
 
     def put_cap(
         self,
@@ -72,9 +69,7 @@ class SpendingAdmin(AdminBase):
         >>> ents.consume("acme", "gpt-4o", 10)
         True
         """
-        request = requests.put_cap(customer, pool, amount, per=per, key=key, reason=reason)
-        found: SpendCap = self._call("put_cap", request, self._by())
-        return found
+        return self._ask(PutCap(customer, pool, per, amount, key, reason), reason)
 
     def remove_cap(
         self, customer: str, pool: str, *, per: str | None = None, key: str | None = None, reason: str = ""
@@ -87,13 +82,7 @@ class SpendingAdmin(AdminBase):
         >>> ents.admin.remove_cap("acme", "ai_credits"), ents.consume("acme", "gpt-4o")
         (True, True)
         """
-        window = None if per is None else requests.window(per)
-        own = None if key is None else name(key, "key")
-        return bool(
-            self._call(
-                "remove_cap", name(customer, "customer"), name(pool, "pool"), window, own, self._by(reason)
-            )
-        )
+        return self._ask(RemoveCap(customer, pool, per, key), reason).removed
 
     def list_caps(self, customer: str) -> list[SpendCap]:
         """A customer's caps, with what was spent of them to this moment.
@@ -104,7 +93,7 @@ class SpendingAdmin(AdminBase):
         >>> [(cap.per, cap.amount, cap.spent) for cap in ents.admin.list_caps("acme")]
         [('month', 100, 12)]
         """
-        return list(self._call("list_caps", name(customer, "customer")))
+        return list(self._ask(ListCaps(customer)).items)
 
     def reserve(
         self,
@@ -129,10 +118,7 @@ class SpendingAdmin(AdminBase):
         >>> ents.admin.reserve("acme", "ai_credits", 11).left
         10
         """
-        own = id if id is not None else self._own_id("h")
-        request = requests.reserve(customer, pool, amount, id=own, ttl_ms=ttl_ms, key=key)
-        found: ReservationState = self._call("reserve", request, self._by())
-        return found
+        return self._ask(Reserve(customer, pool, amount, ttl_ms, id, key))
 
     def commit(self, id: str, amount: Credits) -> ReservationState:
         """Burns what was used of a reservation at the hub and gives up the rest; 0 gives up all. More than
@@ -148,8 +134,7 @@ class SpendingAdmin(AdminBase):
         >>> ents.admin.balance("acme", "ai_credits").remaining
         49970
         """
-        found: ReservationState = self._call("commit", name(id, "id"), amount, self._by())
-        return found
+        return self._ask(Commit(id, amount))
 
     def release(self, id: str) -> ReservationState:
         """Gives up a reservation at the hub; again, or after its expiry, changes nothing. Raises
@@ -159,8 +144,7 @@ class SpendingAdmin(AdminBase):
         >>> ents.admin.release(held.id).state, ents.consume("acme", "gpt-4o")
         ('released', True)
         """
-        found: ReservationState = self._call("release", name(id, "id"), self._by())
-        return found
+        return self._ask(Release(id))
 
     def debit(
         self,
@@ -182,7 +166,4 @@ class SpendingAdmin(AdminBase):
         >>> ents.admin.balance("acme", "ai_credits").used
         12
         """
-        own = id if id is not None else self._own_id("d") if event is None else f"debit:{event}"
-        request = requests.debit(customer, pool, amount, id=own, key=key, event=event)
-        found: ReservationState = self._call("reserve", request, self._by())
-        return found
+        return self._ask(Debit(customer, pool, amount, event, id, key))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastcheck.admin.base import AdminBase
 from fastcheck.amounts import Credits
-from fastcheck.wire import top_up_requests as requests
 from fastcheck.wire.event_answers import TopUpState
-from fastcheck.wire.names import name
+from fastcheck.wire.operations.top_ups import ListTopUps, PutTopUp, RemoveTopUp
 
 
 class TopUpsAdmin(AdminBase):
@@ -39,11 +38,8 @@ class TopUpsAdmin(AdminBase):
         >>> ents.admin.balance("acme", "ai_credits").remaining
         60000
         """
-        request = requests.put_top_up(
-            customer, pool, threshold, target, monthly_cap=monthly_cap, cost=cost, reason=reason
-        )
-        made: TopUpState = self._call("put_top_up", request, self._by())
-        return made
+        asked = PutTopUp(customer, pool, threshold, target, monthly_cap, cost, reason)
+        return self._ask(asked, reason)
 
     def remove_top_up(self, customer: str, pool: str, *, reason: str = "") -> bool:
         """Tops an account up no more; False if nothing did. What was granted stays. Raises `UnknownCustomer`.
@@ -52,8 +48,7 @@ class TopUpsAdmin(AdminBase):
         >>> ents.admin.remove_top_up("acme", "ai_credits"), ents.admin.remove_top_up("acme", "ai_credits")
         (True, False)
         """
-        key, checked = name(customer, "customer"), name(pool, "pool")
-        return bool(self._call("remove_top_up", key, checked, by=self._by(reason)))
+        return self._ask(RemoveTopUp(customer, pool), reason).removed
 
     def list_top_ups(self, customer: str | None = None) -> list[TopUpState]:
         """The rules of a customer, or all. Raises `UnknownCustomer`.
@@ -62,5 +57,4 @@ class TopUpsAdmin(AdminBase):
         >>> [(one.customer, one.target, one.reason) for one in ents.admin.list_top_ups()]
         [('acme', 5000, 'as agreed')]
         """
-        checked = None if customer is None else name(customer, "customer")
-        return list(self._call("list_top_ups", checked))
+        return list(self._ask(ListTopUps(customer)).items)

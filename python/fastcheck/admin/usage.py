@@ -8,15 +8,18 @@ from typing import Any
 
 from fastcheck.admin.base import AdminBase
 from fastcheck.clock import INSTANT_MS_MAX, instant_ms
-from fastcheck.errors import RecordError, WrongType
+from fastcheck.errors import RecordError
 from fastcheck.ledger import periods
 from fastcheck.ledger.meters import Aggregation, Correction, Delivery, Event, Meter, Reading
 from fastcheck.ledger.model import checked_amount
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.tally import Tally
 from fastcheck.wire.answers import UsageTotal
+from fastcheck.wire.fields import Instant
 from fastcheck.wire.names import name
-from fastcheck.wire.requests import Instant, UsageEvent, usage_event
+from fastcheck.wire.operations.usage import EVENTS_MAX, CorrectUsage, ListUsageEvents, MeterUsage, UsageEvent
+from fastcheck.wire.operations.usage_records import ListUsage
+from fastcheck.wire.shapes import MeteredEvent
 
 GRACE_MS = 3_600_000
 """How long after its end a period still takes what belongs to it."""
@@ -39,9 +42,9 @@ class UsageAdmin(AdminBase):
         >>> ents.admin.record_usage([UsageEvent("call_1", 1_767_225_600_000, "acme", "api_calls", 5)])
         0
         """
-        checked = [_checked(one) for one in events]
-        parts = (checked[start : start + PAGE_ITEMS] for start in range(0, len(checked), PAGE_ITEMS))
-        return sum(self._call("meter_usage", tuple(part)) for part in parts)
+        given = tuple(events)
+        parts = [MeterUsage(given[start : start + EVENTS_MAX]) for start in range(0, len(given), EVENTS_MAX)]
+        return sum(self._ask(part, part=number).count for number, part in enumerate(parts))
 
     def correct_usage(self, id: str, units: int | None, reason: str = "") -> None:
         """Replaces the units of a recorded event; None: it never was. The newest correction counts. Raises
@@ -52,8 +55,7 @@ class UsageAdmin(AdminBase):
         1
         >>> ents.admin.correct_usage("call_1", None, reason="a test")
         """
-        instead = None if units is None else checked_amount(units, "units")
-        self._call("correct_usage", name(id, "the id of a usage event"), instead, by=self._by(reason))
+        self._ask(CorrectUsage(id, units), reason)
 
     def usage(
         self,
@@ -101,35 +103,30 @@ class UsageAdmin(AdminBase):
         ]
 
     def _events(self, customer: str, feature: str, since: int, until: int) -> Iterator[Reading]:
-        cursor: tuple[bool, int, str] | None = None
+        cursor: str | None = None
         late: set[str] = set()
         while True:
-            rows, cursor = self._call("metered", customer, feature, since, until, cursor, PAGE_ITEMS)
-            for row in rows:
-                if row[1] < since:
-                    if row[0] in late:  # Heard of again while the pages were read.
+            page = self._ask(ListUsageEvents(customer, feature, since, until, cursor, PAGE_ITEMS))
+            for one in page.items:
+                if one.at < since:
+                    if one.id in late:  # Heard of again while the pages were read.
                         continue
-                    late.add(row[0])
-                yield _reading(*row)
+                    late.add(one.id)
+                yield _reading(one)
+            cursor = page.cursor
             if cursor is None:
                 return
 
     def _burns(self, customer: str, feature: str, since: int, until: int) -> Iterator[Reading]:
         cursor: str | None = None
         while True:
-            page = self._call("list_usage", cursor, PAGE_ITEMS, customer, feature, since, until)
+            page = self._ask(ListUsage(cursor, PAGE_ITEMS, customer, feature, since, until))
             for at, event, _, _, _, quantities in page.items:
                 units = sum(count for _, count in quantities)
                 yield Reading(Delivery(Event(event, at, units), at))
             cursor = page.cursor
             if cursor is None:
                 return
-
-
-def _checked(one: object) -> UsageEvent:
-    if not isinstance(one, UsageEvent):
-        raise WrongType(f"a usage event is a UsageEvent, not {type(one).__name__}")
-    return usage_event(one.id, one.at, one.customer, one.feature, one.units, one.subject)
 
 
 def _one_of(kind: Any, given: str, what: str) -> Any:
@@ -151,16 +148,9 @@ def _whole(period: Recurrence, since: Instant | None, until: Instant | None) -> 
     return first, end
 
 
-def _reading(
-    id: str,
-    at: int,
-    received_at: int,
-    units: int,
-    subject: str | None,
-    corrections: tuple[tuple[int, int, int | None], ...],
-) -> Reading:
+def _reading(one: MeteredEvent) -> Reading:
     found = (
-        Delivery(Correction(f"{id}#{place:09}", id, corrected_at, instead), corrected_at)
-        for place, corrected_at, instead in corrections
+        Delivery(Correction(f"{one.id}#{place:09}", one.id, at, units), at)
+        for place, at, units in one.corrections
     )
-    return Reading(Delivery(Event(id, at, units, subject), received_at), tuple(found))
+    return Reading(Delivery(Event(one.id, one.at, one.units, one.subject), one.received_at), tuple(found))

@@ -3,8 +3,8 @@
 May import: everything.
 Boundaries: Reads arguments, asks the public surface or a hub, prints. No rule of its own.
 
-Exit codes: 0 done, or allowed; 1 denied, refused, or an invalid catalog; 2 wrong usage, or an error, told in
-one line on standard error; 130 interrupted; 141 nobody reads the output any more.
+Exit codes: 0 done, or allowed; 1 denied, refused, or an invalid catalog; 2 wrong usage, or an error, which is
+printed as one line on standard error; 130 interrupted; 141 the reader of the output closed the pipe.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastcheck",
         description="Entitlement checks and prepaid-credit burns. Start with: fastcheck demo",
-        epilog="exit codes: 0 done or allowed, 1 denied, refused or invalid, 2 wrong usage or an error",
+        epilog="exit codes: 0 done or allowed; 1 denied, refused or invalid; 2 wrong usage or an error",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
@@ -59,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     try:
         args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
-    except SystemExit as ended:  # argparse has said why
+    except SystemExit as ended:  # argparse has printed the reason
         return ended.code if isinstance(ended.code, int) else 2
     run: Callable[[argparse.Namespace], int] = args.run
     try:
         code = run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # `fastcheck … | head`: nobody reads the rest
+    except BrokenPipeError:  # `fastcheck … | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:

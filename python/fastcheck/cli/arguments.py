@@ -46,54 +46,56 @@ def add_group(commands: Commands, name: str, summary: str) -> Commands:
 
 
 def add_directory(parser: argparse.ArgumentParser) -> None:
-    """Which service is meant."""
-    parser.add_argument("directory", metavar="DIR", help="state directory of the service")
+    """The state directory that the command works on."""
+    parser.add_argument("directory", metavar="DIR", help="the state directory")
 
 
 def add_customer(parser: argparse.ArgumentParser) -> None:
-    """Who is meant."""
-    parser.add_argument("customer", metavar="CUSTOMER", help="id or alias key")
+    """The customer that the command is about."""
+    parser.add_argument("customer", metavar="CUSTOMER", help="id or alias of the customer")
 
 
 def add_instant(parser: argparse.ArgumentParser, option: str, what: str) -> None:
-    """An option that is an instant."""
+    """An option whose value is an instant."""
     parser.add_argument(option, metavar="INSTANT", type=instant, help=f"{what}: {HELP}")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
-    """How much of a list is wanted."""
-    parser.add_argument("--limit", metavar="N", type=positive, help="at most N (default: all there are)")
+    """A bound on how many items of a list are printed."""
+    parser.add_argument("--limit", metavar="N", type=positive, help="print at most N (default: all)")
 
 
 def add_change(parser: argparse.ArgumentParser, *, once: bool = True) -> None:
-    """Who makes a change, why, and how often it counts."""
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the audit log")
+    """Author, reason and idempotency key of a change."""
+    parser.add_argument("--reason", metavar="TEXT", default="", help="reason, kept in the audit log")
     parser.add_argument(
         "--author",
         metavar="NAME",
         default=os.environ.get("USER", ""),
-        help="who, for the audit log (default: $USER)",
+        help="author, kept in the audit log (default: $USER)",
     )
     if once:
         parser.add_argument(
-            "--once", metavar="KEY", help="idempotency key: repeated with the same key, it is done once"
+            "--once", metavar="KEY", help="idempotency key: the same key makes the same change only once"
         )
 
 
 def add_yes(parser: argparse.ArgumentParser) -> None:
-    """For a command that asks before it goes on."""
-    parser.add_argument("--yes", action="store_true", help="do not ask; needed without a terminal")
+    """Skips the question of a command that takes something away."""
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation; needed without a terminal"
+    )
 
 
 class UsageError(Exception):
-    """Arguments that do not go together, or mean nothing to the catalog. Says what to write instead."""
+    """Arguments that contradict each other or the catalog. The message says what to write instead."""
 
 
 def changing(admin: Admin, args: argparse.Namespace) -> Admin:
     """`admin` in the author's name, and under the idempotency key if there is one.
 
-    Raises `UsageError` for a key with an instant counted from now: the second try would be another request,
-    be refused, and tempt to a new key, under which it would be done twice."""
+    Raises `UsageError` for a key with an instant counted from now: the second try would be another request
+    and be refused, and a new key would make the change twice."""
     named = admin.by(args.author)
     if args.once is None:
         return named

@@ -1,4 +1,4 @@
-"""Entries of the audit log for people: what was changed, in a line."""
+"""Entries of the audit log for people: one line per change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastcheck.wire.record import setting_value
 
 
 def show(entries: Iterable[AuditEntry], limit: int | None, as_json: bool, subject: bool) -> None:
-    """Prints entries, newest first; `subject`: with whom they are about."""
+    """Prints entries, newest first; `subject`: with the id that each is about."""
     wanted = islice(entries, limit)
     if as_json:
         print_json_list(wanted)
@@ -31,7 +31,7 @@ def show(entries: Iterable[AuditEntry], limit: int | None, as_json: bool, subjec
 
 
 def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """What is different: `plan free -> pro`; what is new or gone, by its names."""
+    """The difference as text: `plan free -> pro`; a value that is new or gone, by its name."""
     if before is None or after is None:
         only = after or before or {}
         parts = [f"{_called(name)}{_told(name, value)}" for name, value in only.items() if _says(name, value)]
@@ -48,14 +48,14 @@ def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
 
 
 def _called(name: str) -> str:
-    """How a value is announced; some speak for themselves."""
+    """The label in front of a value; some values need none."""
     if name in ("feature", "grant", "setting", "kind", "pool"):
         return ""
     return "pool units " if name == "units" else f"{name.removesuffix('_at')} "
 
 
 def _says(name: str, value: Any) -> bool:
-    """Whether a value tells anything beyond what other columns do."""
+    """Whether a value adds anything to the other columns."""
     return value not in (None, (), [], "") and name not in ("reason", "since_ms")
 
 

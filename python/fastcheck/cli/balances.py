@@ -1,4 +1,4 @@
-"""What a customer has in every pool, as a table with bars where the screen is wide enough."""
+"""A customer's balances as a table, with bars where the terminal is wide enough."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from fastcheck import Entitlements
 
 WIDE_COLUMNS = 96
-"""From here on there is room for bars."""
+"""Terminals of at least this width show bars."""
 BAR_CELLS = 20
 
 
 def pools_of(entitlements: Entitlements, customer: str, grants: Iterable[GrantState]) -> list[str]:
-    """The pools that a customer has or had something in, those without a bound included: an unlimited meter
-    has no grant."""
+    """The pools in which a customer has or had a balance. Includes unlimited meters, which have no grant."""
     admin = entitlements.admin
     pools = {grant.pool for grant in grants}
     for pool in admin.pools():
@@ -41,7 +40,7 @@ def balance_of(entitlements: Entitlements, customer: str, pool: str, at: datetim
 
 
 def print_balances(title: str, balances: Sequence[Balance], grants: Sequence[GrantState] = ()) -> None:
-    """A table. `grants`: those of now, for the bars; without them there are none."""
+    """A table. `grants`: the current ones, for the bars; without them the table has no bars."""
     drawable = (sys.stdout.encoding or "").lower().startswith("utf")
     wide = drawable and sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDE_COLUMNS
     header = ["pool", "changes (UTC)", "left", "used", "overage"]

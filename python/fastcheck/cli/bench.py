@@ -1,8 +1,8 @@
 """`fastcheck bench`: this machine's figures against the floors, in one process and one run.
 
-Rounds are interleaved: every round times every row once, so that a slow moment of the machine falls on all
-of them, and a ratio is taken within its round. Shown are medians over the rounds. The cost of the empty
-timing loop is subtracted.
+Rounds are interleaved: every round times every row once, so a slow moment of the machine affects all rows. A
+ratio is taken within its round. The table shows medians over the rounds. The cost of the empty timing loop is
+subtracted.
 """
 
 import argparse
@@ -51,20 +51,26 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "bench",
-        "time check and consume on this machine against an empty Python function and a dict",
+        "compare check and consume on this machine with an empty Python function and a dict",
         "fastcheck bench --rounds 30",
-        "Ratios travel between machines, nanoseconds do not.\n"
-        "Medians over interleaved rounds, the timing loop subtracted.",
+        "Compare ratios between machines, not nanoseconds.\n"
+        "Figures are medians over interleaved rounds, without the cost of the timing loop.",
     )
-    parser.add_argument("--rounds", metavar="N", type=positive, default=20, help="default %(default)s")
     parser.add_argument(
-        "--calls", metavar="N", type=positive, default=20_000, help="per row and round; default %(default)s"
+        "--rounds", metavar="N", type=positive, default=20, help="rounds to run (default %(default)s)"
+    )
+    parser.add_argument(
+        "--calls",
+        metavar="N",
+        type=positive,
+        default=20_000,
+        help="calls per row and round (default %(default)s)",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Opens a temporary directory, times, prints."""
+    """Opens a temporary directory, measures, prints the table."""
     from fastcheck import Entitlements
 
     with TemporaryDirectory(prefix="fastcheck-bench-") as made:

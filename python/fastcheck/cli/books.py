@@ -1,4 +1,4 @@
-"""`fastcheck ledger export` and `check`: the ledger as files for finance, and whether it adds up."""
+"""`fastcheck ledger export` and `check`: files for finance, and the laws of the ledger."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ def add(parts: Commands) -> None:
     checker = add_command(
         parts,
         "check",
-        "check that the ledger adds up: grants, postings and leases of every account",
+        "check that the grants, postings and leases of every account add up",
         "fastcheck ledger check ./state",
-        "exit codes: 0 every law holds, 1 one is broken, 2 error",
+        "exit codes: 0 every law holds; 1 a law is broken; 2 error",
     )
     add_directory(checker)
-    checker.add_argument("--quick", action="store_true", help="only the sums of each pool")
+    checker.add_argument("--quick", action="store_true", help="compare only the sums of each pool")
     checker.set_defaults(run=run_check)
 
     exporter = add_command(
         parts,
         "export",
-        "write movements, balances, usage and revenue of a period to files",
+        "write the movements, balances, usage and revenue of a period to files",
         "fastcheck ledger export ./state ./books --since 2026-01-01 --until 2026-02-01",
-        "The files are compared with the ledger's own sums before they get their names. See docs/finance.md.",
+        "The files get their names once they agree with the ledger's own sums. See docs/finance.md.",
     )
     add_directory(exporter)
-    exporter.add_argument("out", metavar="OUT", help="directory for the files; made where there is none")
-    exporter.add_argument("--format", choices=("csv", "parquet"), default="csv", help="default csv")
+    exporter.add_argument("out", metavar="OUT", help="directory for the files; made if missing")
     exporter.add_argument(
-        "--period", choices=("hour", "day", "month", "year"), default="month", help="of usage (default month)"
+        "--format", choices=("csv", "parquet"), default="csv", help="format of the files (default csv)"
     )
-    add_instant(exporter, "--since", "only what moved from this instant on (default: everything)")
-    add_instant(exporter, "--until", "only what moved before this instant (default: now)")
+    exporter.add_argument(
+        "--period",
+        choices=("hour", "day", "month", "year"),
+        default="month",
+        help="period of the rows of usage (default month)",
+    )
+    add_instant(exporter, "--since", "first instant of the period (default: the beginning)")
+    add_instant(exporter, "--until", "end of the period, exclusive (default: now)")
     exporter.set_defaults(run=run_export)
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Writes the files, and says what they hold."""
+    """Writes the files and prints how many rows each has."""
     since = None if args.since is None else instant_ms(args.since, "--since")
     until = None if args.until is None else instant_ms(args.until, "--until")
     with (
@@ -70,7 +75,7 @@ def run_export(args: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Prints every broken law; 1 if there is one."""
+    """Prints every broken law; returns 1 if there is one."""
     seen = 0
     with (
         closing(state.entitlements(args.directory)) as entitlements,

@@ -1,4 +1,4 @@
-"""`fastcheck catalog`: validate a catalog file, import one, print the schema."""
+"""`fastcheck catalog`: validates a catalog file, imports one, prints the schema."""
 
 import argparse
 import sys
@@ -17,11 +17,11 @@ def add(commands: Commands) -> None:
     checker = add_command(
         parts,
         "validate",
-        "list every mistake of a catalog file",
+        "list every mistake in a catalog file",
         "fastcheck catalog validate catalog.yaml",
-        "exit codes: 0 valid, 1 invalid, 2 the file cannot be read",
+        "exit codes: 0 valid; 1 invalid; 2 the file cannot be read",
     )
-    checker.add_argument("file", metavar="FILE", type=Path, help="YAML or JSON")
+    checker.add_argument("file", metavar="FILE", type=Path, help="catalog file, YAML or JSON")
     checker.set_defaults(run=validate)
 
     importer = add_command(
@@ -29,12 +29,12 @@ def add(commands: Commands) -> None:
         "import",
         "make a catalog file from a Pricing2Yaml file",
         "fastcheck catalog import pricing.yaml -o catalog.yaml",
-        "What the pricing contradicts in itself is told on standard error.\n"
-        "exit codes: 0 made, 1 not a pricing, 2 error",
+        "Contradictions in the pricing and items that a catalog cannot express go to standard error.\n"
+        "exit codes: 0 made; 1 not a pricing; 2 error",
     )
-    importer.add_argument("file", metavar="FILE", type=Path, help="Pricing2Yaml")
+    importer.add_argument("file", metavar="FILE", type=Path, help="Pricing2Yaml file")
     importer.add_argument(
-        "-o", "--out", metavar="OUT", type=Path, help="where to write (default: standard output)"
+        "-o", "--out", metavar="OUT", type=Path, help="catalog file to write (default: standard output)"
     )
     importer.set_defaults(run=import_)
 
@@ -63,7 +63,7 @@ def validate(args: argparse.Namespace) -> int:
 
 
 def import_(args: argparse.Namespace) -> int:
-    """Writes the catalog and tells the notes."""
+    """Writes the catalog and prints the notes."""
     from fastcheck._fastcheck import Catalog
 
     try:

@@ -13,20 +13,20 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "check",
-        "ask whether a customer may use a feature now; nothing is spent",
+        "ask whether a customer may use a feature now, without spending",
         "fastcheck check ./state acme gpt-4o input=900,output=300",
-        "exit codes: 0 allowed, 1 denied, 2 error",
+        "exit codes: 0 allowed; 1 denied; 2 error",
     )
     add_directory(parser)
     add_customer(parser)
-    parser.add_argument("feature", metavar="FEATURE")
+    parser.add_argument("feature", metavar="FEATURE", help="name of the feature")
     parser.add_argument(
         "amount",
         metavar="AMOUNT",
         nargs="?",
         type=amount,
         default=1,
-        help="12, or input=900,output=300 (default 1)",
+        help="units: 12, or input=900,output=300 (default 1)",
     )
     parser.set_defaults(run=run)
 

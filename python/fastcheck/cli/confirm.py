@@ -1,4 +1,4 @@
-"""Asking before something is taken away."""
+"""The question before a command takes something away."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from fastcheck.cli.arguments import UsageError
 
 
 class Refused(Exception):
-    """The person at the terminal said no."""
+    """The person at the terminal answered no."""
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Goes on with `--yes` or a yes at the terminal. Raises `Refused`, and `UsageError` where nobody can be
-    asked."""
+    """Returns with `--yes`, or after a yes at the terminal. Raises `Refused` after a no, and `UsageError` if
+    there is no terminal."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""`fastcheck customer`: who the customers are and what they bought."""
+"""`fastcheck customer`: customers, their plans, add-ons and aliases."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from fastcheck.admin import Admin
 
 PUT_NOTES = """\
-What is not said here, the customer does not have afterwards; overrides and grants stay. With --keep
-everything stays as it is that is not named, and add-ons and aliases are added to those there are."""
+Replaces the customer: a plan, trial, add-on or alias that you leave out is removed. Overrides and grants
+stay. With --keep, fields that you leave out stay, and the add-ons and aliases that you name are added."""
 
 
 def add(commands: Commands) -> None:
@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
 
     lister = add_command(parts, "list", "list customers", "fastcheck customer list ./state --plan pro")
     add_directory(lister)
-    lister.add_argument("--plan", metavar="PLAN", help="only those on this plan: pro, or pro@2")
+    lister.add_argument("--plan", metavar="PLAN", help="only customers on this plan: pro, or pro@2")
     add_limit(lister)
     lister.set_defaults(run=run_list)
 
@@ -61,18 +61,18 @@ def add(commands: Commands) -> None:
     putter = add_command(
         parts,
         "put",
-        "make a customer what is said here",
+        "create or replace a customer",
         "fastcheck customer put ./state acme --plan pro --alias stripe:cus_9 --reason signup",
         PUT_NOTES,
     )
     add_directory(putter)
-    putter.add_argument("customer", metavar="CUSTOMER", help="id")
-    putter.add_argument("--plan", metavar="PLAN")
+    putter.add_argument("customer", metavar="CUSTOMER", help="id of the customer")
+    putter.add_argument("--plan", metavar="PLAN", help="the customer's plan (default: none)")
     putter.add_argument(
         "--version",
         metavar="N",
         type=positive,
-        help="of the plan (default: the one they have, or the newest)",
+        help="version of the plan (default: the customer's own on that plan, else the newest)",
     )
     putter.add_argument(
         "--addon",
@@ -80,22 +80,26 @@ def add(commands: Commands) -> None:
         type=addon,
         action="append",
         default=[],
-        help="may be repeated; seats_pack=2@2026-12-31",
+        help="an add-on: seats_pack=2@2026-12-31; may be repeated",
     )
     putter.add_argument(
-        "--alias", metavar="KEY", action="append", default=[], help="another key; may be repeated"
+        "--alias",
+        metavar="KEY",
+        action="append",
+        default=[],
+        help="another key of the customer; may be repeated",
     )
-    putter.add_argument("--trial", metavar="PLAN", help="a plan with an end, on top of their own")
-    add_instant(putter, "--trial-until", "the end of the trial (default: as long as the plan says)")
-    add_instant(putter, "--since", "where anniversaries count from (default: now for a new plan)")
-    putter.add_argument("--keep", action="store_true", help="leave what is not named as it is")
+    putter.add_argument("--trial", metavar="PLAN", help="a plan to try, on top of --plan")
+    add_instant(putter, "--trial-until", "end of the trial (default: as long as the plan says)")
+    add_instant(putter, "--since", "start of anniversaries (default: now for a new plan)")
+    putter.add_argument("--keep", action="store_true", help="keep fields that you leave out")
     add_change(putter)
     putter.set_defaults(run=run_put)
 
     deleter = add_command(
         parts,
         "delete",
-        "delete a customer: grants are voided, aliases are free again",
+        "delete a customer, void the grants and free the aliases",
         "fastcheck customer delete ./state acme --reason left",
     )
     add_directory(deleter)
@@ -107,7 +111,7 @@ def add(commands: Commands) -> None:
     teller = add_command(
         parts,
         "history",
-        "tell what was changed for a customer, newest first",
+        "list the changes of a customer, newest first",
         "fastcheck customer history ./state acme --limit 10",
     )
     add_directory(teller)
@@ -117,7 +121,7 @@ def add(commands: Commands) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Walks through all customers in the order of their ids."""
+    """Lists customers in the order of their ids."""
     with closing(state.entitlements(args.directory)) as entitlements:
         found = islice(_on(args.plan, walk(entitlements.admin.list_customers)), args.limit)
         if args.json:
@@ -140,7 +144,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    """Everything about one customer."""
+    """Prints one customer with overrides and balances."""
     with closing(state.entitlements(args.directory)) as entitlements:
         admin = entitlements.admin
         customer = admin.get_customer(args.customer)
@@ -161,7 +165,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def run_put(args: argparse.Namespace) -> int:
-    """Puts, and shows what the customer is now."""
+    """Stores the customer and prints it."""
     with closing(state.entitlements(args.directory)) as entitlements:
         admin = changing(entitlements.admin, args)
         wanted = {
@@ -185,8 +189,8 @@ def run_put(args: argparse.Namespace) -> int:
 
 
 def run_delete(args: argparse.Namespace) -> int:
-    """Asks, and deletes."""
-    confirm(f"Delete {args.customer}? Their grants are voided, their aliases free again.", args.yes)
+    """Asks for confirmation, then deletes."""
+    confirm(f"Delete {args.customer}? This voids all grants and frees all aliases.", args.yes)
     with closing(state.entitlements(args.directory)) as entitlements:
         changing(entitlements.admin, args).delete_customer(args.customer, reason=args.reason)
     if args.json:
@@ -197,20 +201,20 @@ def run_delete(args: argparse.Namespace) -> int:
 
 
 def run_history(args: argparse.Namespace) -> int:
-    """The audit log of one customer, also of one who was deleted."""
+    """Prints the audit log of one customer, deleted ones included."""
     with closing(state.entitlements(args.directory)) as entitlements:
         admin = entitlements.admin
         id = subject_of(admin, args.customer)
         entries = walk(lambda cursor, limit: admin.audit(cursor, limit, id))
         first = next(entries, None)
         if first is None:
-            admin.get_customer(args.customer)  # Nothing was ever changed, or nobody has that name.
+            admin.get_customer(args.customer)  # Either nothing was ever changed, or the customer is unknown.
         audit.show(_with(first, entries), args.limit, args.json, subject=False)
     return 0
 
 
 def subject_of(admin: Admin, key: str) -> str:
-    """The id behind an alias, under which changes are logged; the key itself for one that nobody has now."""
+    """The id behind an alias: the audit log names ids. The key itself, if no customer has it now."""
     try:
         return admin.get_customer(key).id
     except UnknownCustomer:
@@ -224,8 +228,8 @@ def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 
 
 def _kept(admin: Admin, id: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """What is wanted, and what the customer has of the rest; versions and the end of a trial stay by
-    themselves. Raises `UnknownCustomer`, `UsageError`."""
+    """The wanted fields, filled up with those the customer has. The service keeps versions and the end of a
+    trial by itself. Raises `UnknownCustomer`, `UsageError`."""
     now = admin.get_customer(id)
     has = {one.name: (one.quantity, one.until_at) for one in now.addons}
     trial = wanted["trial_plan"] or (now.trial.plan if now.trial else None)

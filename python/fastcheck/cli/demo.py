@@ -24,17 +24,23 @@ def add(commands: Commands) -> None:
         "fastcheck demo --seed 7",
     )
     parser.add_argument(
-        "--requests", metavar="N", type=_requests, default=REQUESTS, help="default %(default)s"
+        "--requests",
+        metavar="N",
+        type=_requests,
+        default=REQUESTS,
+        help="requests to generate (default %(default)s)",
     )
     parser.add_argument(
-        "--seed", metavar="N", type=whole, default=1, help="same seed, same trace (default %(default)s)"
+        "--seed", metavar="N", type=whole, default=1, help="seed of the trace (default %(default)s)"
     )
-    parser.add_argument("--plot", metavar="OUT.svg", type=Path, default=PLOT, help="default ./%(default)s")
+    parser.add_argument(
+        "--plot", metavar="OUT.svg", type=Path, default=PLOT, help="plot to write (default ./%(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generates, replays, prints."""
+    """Generates a trace, replays it, prints the report."""
     with TemporaryDirectory(prefix="fastcheck-demo-") as made:
         trace = Path(made) / "demo.csv.gz"
         write_trace(trace, generate(args.requests, args.seed))

@@ -1,4 +1,4 @@
-"""`fastcheck explain`: every source considered for one feature of one customer, which one won and why."""
+"""`fastcheck explain`: every source of one feature of one customer, and which one won."""
 
 import argparse
 from contextlib import closing
@@ -9,17 +9,17 @@ from fastcheck.cli.screen import print_json
 
 
 def add(commands: Commands, called: str = "explain") -> None:
-    """The arguments; `called`: how the command is reached, for its example."""
+    """The arguments; `called`: the command as the example writes it."""
     parser = add_command(
         commands,
         "explain",
-        "tell why a customer has a feature or not: every source, which one won and why",
+        "show why a customer has a feature or not: every source, which one won, and why",
         f"fastcheck {called} ./state acme export --at 2026-02-01T00:00:00Z",
     )
     add_directory(parser)
     add_customer(parser)
-    parser.add_argument("feature", metavar="FEATURE")
-    add_instant(parser, "--at", "another instant than now")
+    parser.add_argument("feature", metavar="FEATURE", help="name of the feature")
+    add_instant(parser, "--at", "answer for this instant (default: now)")
     parser.set_defaults(run=run)
 
 

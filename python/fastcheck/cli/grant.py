@@ -1,4 +1,4 @@
-"""`fastcheck grant`: what was put into customers' pools."""
+"""`fastcheck grant`: credits that were put into customers' pools."""
 
 from __future__ import annotations
 
@@ -39,21 +39,25 @@ def add(commands: Commands) -> None:
         "add",
         "put credits into a customer's pool",
         "fastcheck grant add ./state acme ai_credits 50000 --id order_17 --reason top-up",
-        "With --id or --once the command may be repeated: the credits are granted once.",
+        "With --id or --once you may repeat the command: the credits are granted once.",
     )
     add_directory(adder)
     add_customer(adder)
-    adder.add_argument("pool", metavar="POOL")
+    adder.add_argument("pool", metavar="POOL", help="pool of the catalog, or a meter")
     adder.add_argument("amount", metavar="AMOUNT", type=credits, help="credits: 50000, 50_000, 12.5")
     adder.add_argument(
-        "--priority", metavar="N", type=signed, default=100, help="smaller burns first (default 100)"
+        "--priority",
+        metavar="N",
+        type=signed,
+        default=100,
+        help="grants with a smaller priority burn first (default 100)",
     )
-    add_instant(adder, "--effective", "when it can be burned from (default: now)")
-    add_instant(adder, "--expires", "when what is left of it is gone (default: never)")
-    adder.add_argument("--kind", choices=KINDS, default="paid", help="default paid")
-    adder.add_argument("--id", metavar="ID", help="an id of your own (default: one is made)")
+    add_instant(adder, "--effective", "start of the grant (default: now)")
+    add_instant(adder, "--expires", "end of the grant; the rest expires (default: never)")
+    adder.add_argument("--kind", choices=KINDS, default="paid", help="kind of the grant (default paid)")
+    adder.add_argument("--id", metavar="ID", help="your own id for the grant (default: a new one)")
     adder.add_argument(
-        "--cost", metavar="COST", type=cost, help="what was paid, in minor units: 4900EUR (default: nothing)"
+        "--cost", metavar="COST", type=cost, help="price paid, in minor units: 4900EUR (default: nothing)"
     )
     add_change(adder)
     adder.set_defaults(run=run_add)
@@ -61,30 +65,30 @@ def add(commands: Commands) -> None:
     lister = add_command(
         parts,
         "list",
-        "list a customer's grants, oldest first, ended ones included",
+        "list the grants of a customer, oldest first, ended ones included",
         "fastcheck grant list ./state acme ai_credits",
     )
     add_directory(lister)
     add_customer(lister)
-    lister.add_argument("pool", metavar="POOL", nargs="?", help="only this pool")
+    lister.add_argument("pool", metavar="POOL", nargs="?", help="only grants of this pool")
     lister.set_defaults(run=run_list)
 
     voider = add_command(
         parts,
         "void",
-        "take back what is left of a grant",
+        "take back the rest of a grant",
         "fastcheck grant void ./state order_17 --reason refunded",
-        "exit codes: 0 voided, or it was before; 1 used up or expired; 2 error",
+        "exit codes: 0 voided now or before; 1 used up or expired; 2 error",
     )
     add_directory(voider)
-    voider.add_argument("grant", metavar="GRANT", help="its id, see `fastcheck grant list`")
+    voider.add_argument("grant", metavar="GRANT", help="id of the grant, see `fastcheck grant list`")
     add_change(voider)
     add_yes(voider)
     voider.set_defaults(run=run_void)
 
 
 def run_add(args: argparse.Namespace) -> int:
-    """Grants, and tells the id and the new balance."""
+    """Grants, then prints the id and the new balance."""
     with closing(state.entitlements(args.directory)) as entitlements:
         id = changing(entitlements.admin, args).grant(
             args.customer,
@@ -140,8 +144,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_void(args: argparse.Namespace) -> int:
-    """Asks, and voids."""
-    confirm(f"Void grant {args.grant}? What is left of it is taken back.", args.yes)
+    """Asks for confirmation, then voids."""
+    confirm(f"Void grant {args.grant}? This takes back the rest of it.", args.yes)
     with closing(state.entitlements(args.directory)) as entitlements:
         grant = changing(entitlements.admin, args).void(args.grant, reason=args.reason)
     if args.json:
@@ -152,7 +156,7 @@ def run_void(args: argparse.Namespace) -> int:
 
 
 def standing(grant: GrantState, now: int) -> str:
-    """What a grant is at an instant: voided, expired, upcoming, used up or active."""
+    """The state of a grant at an instant: voided, expired, upcoming, used up or active."""
     if grant.voided_at is not None and grant.voided_at <= now:
         return "voided"
     if grant.expires_at is not None and grant.expires_at <= now:

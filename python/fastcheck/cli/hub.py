@@ -1,4 +1,4 @@
-"""`fastcheck hub`: the ledger over HTTP, and the stream that brings it to hosts."""
+"""`fastcheck hub`: serves a ledger over HTTP, and streams its changes to hosts."""
 
 from __future__ import annotations
 
@@ -18,41 +18,48 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "hub",
-        "serve a ledger to hosts and administrators until it is stopped",
+        "serve a ledger to hosts and administrators until a signal ends it",
         "fastcheck hub ./hub --catalog catalog.yaml\n"
         "  fastcheck hub ./hub --database postgresql://fastcheck@db/ledger --listen 0.0.0.0:8700 \\\n"
         "      --tls-cert hub.pem --tls-key hub.key",
-        "Its first start writes an administrator's token to DIR/admin.token. It prints one line once it\n"
-        "may be asked; SIGTERM makes it send its hosts elsewhere, finish its requests, and end.\n"
-        "exit codes: 0 ended by a signal, 2 it could not begin",
+        "The first start writes an administrator's token to DIR/admin.token. The hub prints one line when\n"
+        "it is ready. On SIGTERM it sends its hosts to other hubs, finishes its requests and ends.\n"
+        "exit codes: 0 ended by a signal; 2 the hub could not start",
     )
     add_directory(parser)
     parser.add_argument(
-        "--database", metavar="URL", help="postgresql://user@host/database; default: ledger.db in DIR"
+        "--database",
+        metavar="URL",
+        help="PostgreSQL: postgresql://user@host/database (default: SQLite, DIR/ledger.db)",
     )
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
         type=_address,
         default=("127.0.0.1", PORT),
-        help=f"where to listen (default: 127.0.0.1:{PORT}; port 0: any free one)",
+        help=f"address to listen on (default: 127.0.0.1:{PORT}; port 0: any free port)",
     )
-    parser.add_argument("--catalog", metavar="FILE", type=Path, help="put this catalog in force at start")
+    parser.add_argument("--catalog", metavar="FILE", type=Path, help="catalog to put in force at the start")
     parser.add_argument(
-        "--environment", metavar="NAME", default="live", help="of the tokens that are taken (default: live)"
+        "--environment",
+        metavar="NAME",
+        default="live",
+        help="environment whose tokens the hub accepts (default: live)",
     )
-    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate and chain, PEM")
-    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate and its chain, PEM")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="key of the certificate, PEM")
     parser.add_argument(
-        "--insecure", action="store_true", help="allow another address than loopback without TLS"
+        "--insecure", action="store_true", help="listen on an address other than loopback without TLS"
     )
-    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="of standard error")
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="format of the log (default text)"
+    )
     parser.add_argument(
         "--drain-s",
         metavar="S",
         type=_seconds,
         default=10.0,
-        help="how long hosts are sent elsewhere at the end (default: 10)",
+        help="seconds over which the hub sends its hosts away at the end (default: 10)",
     )
     parser.set_defaults(run=run, parser=parser)
 
@@ -88,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ready(as_json: bool, url: str, token_file: str) -> None:
     if as_json:
-        # A line and not a document: whoever started the process reads it while it runs.
+        # A line and not a document: the parent process reads it while the hub runs.
         print(json.dumps({"url": url, "token_file": token_file or None}), flush=True)
     else:
         written = f"; an administrator's token is in {token_file}" if token_file else ""

@@ -15,10 +15,12 @@ def add(commands: Commands) -> None:
         "init",
         "make a state directory from a catalog file",
         "fastcheck init ./state --catalog catalog.yaml",
-        "exit codes: 0 made, 1 there is one already, 2 an invalid catalog, or an error",
+        "exit codes: 0 made; 1 DIR is a state directory already; 2 an invalid catalog, or an error",
     )
     parser.add_argument("directory", metavar="DIR", help="the new state directory")
-    parser.add_argument("--catalog", metavar="FILE", type=Path, required=True, help="YAML or JSON")
+    parser.add_argument(
+        "--catalog", metavar="FILE", type=Path, required=True, help="catalog file, YAML or JSON"
+    )
     parser.set_defaults(run=run)
 
 

@@ -21,12 +21,12 @@ _LENGTHS = {
 
 
 class FromNow(datetime):
-    """An instant that was given as a length from now, and so is another one at each try."""
+    """An instant given as a length from now: each try means another instant."""
 
 
 def instant(text: str) -> datetime:
-    """ISO 8601 with a zone; a date, which means its first moment in UTC; or a length from now, months and
-    years by the calendar."""
+    """ISO 8601 with a zone; a date, which is its first moment in UTC; or a length from now, where months and
+    years follow the calendar."""
     length = LENGTH.fullmatch(text)
     try:
         if length:

@@ -28,23 +28,23 @@ def add(commands: Commands) -> None:
     balancer = add_command(
         parts,
         "balance",
-        "tell what a customer has in one pool or all",
+        "show the balance of a customer in one pool or in all",
         "fastcheck ledger balance ./state acme ai_credits --at 2026-02-01",
     )
     add_directory(balancer)
     add_customer(balancer)
     balancer.add_argument("pool", metavar="POOL", nargs="?", help="only this pool")
-    add_instant(balancer, "--at", "another instant than now")
+    add_instant(balancer, "--at", "answer for this instant (default: now)")
     balancer.set_defaults(run=run_balance)
 
     auditor = add_command(
         parts,
         "audit",
-        "tell who changed what, when and why, newest first",
+        "list changes with instant, author and reason, newest first",
         "fastcheck ledger audit ./state --subject acme --limit 20",
     )
     add_directory(auditor)
-    auditor.add_argument("--subject", metavar="CUSTOMER", help="only changes of this one: id or alias key")
+    auditor.add_argument("--subject", metavar="CUSTOMER", help="only changes of this customer: id or alias")
     add_limit(auditor)
     auditor.set_defaults(run=run_audit)
 
@@ -53,7 +53,7 @@ def add(commands: Commands) -> None:
 
 
 def run_balance(args: argparse.Namespace) -> int:
-    """Asks for each pool."""
+    """Prints the balance of each pool."""
     with closing(state.entitlements(args.directory)) as entitlements:
         grants = [] if args.pool else entitlements.admin.list_grants(args.customer)
         pools = [args.pool] if args.pool else pools_of(entitlements, args.customer, grants)
@@ -68,7 +68,7 @@ def run_balance(args: argparse.Namespace) -> int:
 
 
 def run_audit(args: argparse.Namespace) -> int:
-    """Walks back through the log."""
+    """Prints the log from its end."""
     with closing(state.entitlements(args.directory)) as entitlements:
         admin = entitlements.admin
         subject = None if args.subject is None else subject_of(admin, args.subject)

@@ -1,4 +1,4 @@
-"""`fastcheck override`: exceptions made for one customer."""
+"""`fastcheck override`: exceptions for one customer."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from fastcheck.clock import instant_ms
 from fastcheck.wire.answers import Override
 
 PUT_NOTES = """\
-VALUE by the kind of the feature:
+VALUE depends on the kind of the feature:
   switch, credit  on, off
   limit           40, unlimited, off
   meter           100000, unlimited, off
-  value           text; a whole number, true and false are taken as such unless --text is said"""
+  value           text, a whole number, true or false; with --text always text"""
 
 SWITCHES = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
@@ -43,24 +43,26 @@ def add(commands: Commands) -> None:
     putter = add_command(
         parts,
         "put",
-        "make an exception to one feature for one customer; it takes the place of an earlier one",
+        "set or replace an exception to one feature for one customer",
         "fastcheck override put ./state acme seats 40 --expires +1mo --reason pilot",
         PUT_NOTES,
     )
     add_directory(putter)
     add_customer(putter)
-    putter.add_argument("feature", metavar="FEATURE")
-    putter.add_argument("value", metavar="VALUE")
-    putter.add_argument("--text", action="store_true", help="VALUE is text, whatever it looks like")
-    add_instant(putter, "--starts", "from when it holds (default: now)")
-    add_instant(putter, "--expires", "until when it holds (default: until it is removed)")
+    putter.add_argument("feature", metavar="FEATURE", help="name of the feature")
+    putter.add_argument("value", metavar="VALUE", help="the customer's setting, see below")
+    putter.add_argument(
+        "--text", action="store_true", help="read VALUE as text, also if it looks like a number"
+    )
+    add_instant(putter, "--starts", "start of the exception (default: now)")
+    add_instant(putter, "--expires", "end of the exception (default: until it is removed)")
     add_change(putter)
     putter.set_defaults(run=run_put)
 
     lister = add_command(
         parts,
         "list",
-        "list a customer's overrides, ended ones included",
+        "list the overrides of a customer, ended ones included",
         "fastcheck override list ./state acme",
     )
     add_directory(lister)
@@ -70,19 +72,19 @@ def add(commands: Commands) -> None:
     remover = add_command(
         parts,
         "remove",
-        "end an exception",
+        "remove an exception",
         "fastcheck override remove ./state acme seats --reason 'the pilot is over'",
         "exit codes: 0 removed, or there was none; 2 error",
     )
     add_directory(remover)
     add_customer(remover)
-    remover.add_argument("feature", metavar="FEATURE")
+    remover.add_argument("feature", metavar="FEATURE", help="name of the feature")
     add_change(remover)
     remover.set_defaults(run=run_remove)
 
 
 def run_put(args: argparse.Namespace) -> int:
-    """Reads the value as the feature wants it, and puts it."""
+    """Reads the value by the kind of the feature, and stores the override."""
     with closing(state.entitlements(args.directory)) as entitlements:
         before = entitlements.explain(args.customer, args.feature)
         value = parsed(args.value, before.kind, args.feature, text_only=args.text)
@@ -120,9 +122,9 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_remove(args: argparse.Namespace) -> int:
-    """Removes, and tells whether there was one."""
+    """Removes, and prints whether there was one."""
     with closing(state.entitlements(args.directory)) as entitlements:
-        entitlements.explain(args.customer, args.feature)  # A feature nobody knows is a mistake, not "none".
+        entitlements.explain(args.customer, args.feature)  # An unknown feature is an error, not "none".
         removed = changing(entitlements.admin, args).remove_override(
             args.customer, args.feature, reason=args.reason
         )
@@ -153,7 +155,7 @@ def print_overrides(title: str, overrides: Sequence[Override]) -> None:
 def parsed(
     text: str, kind: str, feature: str, *, text_only: bool = False
 ) -> bool | int | str | Decimal | None:
-    """A value as a feature of this kind takes it; None = unlimited. Raises `UsageError`."""
+    """The value for a feature of this kind; None = unlimited. Raises `UsageError`."""
     word = text.lower()
     if kind in ("switch", "credit"):
         if word in SWITCHES:

@@ -1,4 +1,4 @@
-"""Lists that come in pages, walked to their end."""
+"""Lists that the service answers page by page."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fastcheck.wire.answers import Page
 Item = TypeVar("Item")
 
 PAGE_ITEMS = 1_000
-"""The most that one request answers."""
+"""Items per request."""
 
 
 def walk(page: Callable[[str | None, int], Page[Item]]) -> Iterator[Item]:
-    """Every item; `page(cursor, limit)` asks for some of them."""
+    """Every item; `page(cursor, limit)` requests one page."""
     cursor: str | None = None
     while True:
         found = page(cursor, PAGE_ITEMS)

@@ -13,17 +13,17 @@ from fastcheck.replay.report import Line
 from fastcheck.replay.run import OUTPUT_ESTIMATE
 
 NOTES = """\
-Each request is checked for its model, an estimate is reserved, the true amount committed.
+For each request the command checks the model, reserves an estimate and commits the true amount.
 
-Sessions become customers. The trace names neither plan nor model: each session gets one of each by this rule:
+Sessions become customers. A trace names no plan and no model. This rule gives each session one of each:
   pick, rest = divmod(crc32(session), sum of plan weights)
   plan  = the plan in whose share of the weights rest falls
-  model = likewise, pick modulo the sum of the model weights
-The estimate: input and cached tokens are known beforehand, output is taken to be --output-estimate tokens.
+  model = likewise, with pick modulo the sum of the model weights
+The estimate is the true input and cached tokens, and --output-estimate tokens of output.
 
-docs/replay.md tells the file formats, the rules and what the times include.
+docs/replay.md has the file formats, the rules, and what the times include.
 
-exit codes: 0 done, whatever was denied; 2 error"""
+exit codes: 0 done, with or without denials; 2 error"""
 
 
 def add(commands: Commands) -> None:
@@ -37,19 +37,19 @@ def add(commands: Commands) -> None:
         NOTES,
     )
     parser.add_argument(
-        "trace", metavar="TRACE", type=Path, help="CSV: ts_ms,session,input_tokens,… (may be gzipped)"
+        "trace", metavar="TRACE", type=Path, help="CSV, plain or gzipped: ts_ms,session,input_tokens,…"
     )
     parser.add_argument(
-        "--catalog", metavar="FILE", type=Path, required=True, help="catalog, or a template of one"
+        "--catalog", metavar="FILE", type=Path, required=True, help="catalog file, or a template of one"
     )
     parser.add_argument(
-        "--rates", metavar="FILE", type=Path, help="rate card for the template: USD per token, CSV"
+        "--rates", metavar="FILE", type=Path, help="rate card for the template: CSV, USD per token"
     )
     parser.add_argument(
-        "--state", metavar="DIR", type=Path, help="state directory (default: temporary, removed)"
+        "--state", metavar="DIR", type=Path, help="state directory to use and keep (default: a temporary one)"
     )
     parser.add_argument(
-        "--assign", metavar="FILE", type=Path, help="CSV session,plan,model instead of the rule"
+        "--assign", metavar="FILE", type=Path, help="CSV session,plan,model, used instead of the rule"
     )
     weights = ",".join(f"{plan}={weight}" for plan, weight in PLAN_WEIGHTS.items())
     parser.add_argument(
@@ -58,23 +58,27 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--models",
         metavar="WEIGHTS",
-        help="weights of the models (default: those the template prices, equally)",
+        help="weights of the models (default: the models of the template, equally)",
     )
     parser.add_argument(
-        "--credits-per-usd", metavar="N", type=positive, default=CREDITS_PER_USD, help="default %(default)s"
+        "--credits-per-usd",
+        metavar="N",
+        type=positive,
+        default=CREDITS_PER_USD,
+        help="credits that cost 1 USD (default %(default)s)",
     )
     parser.add_argument(
         "--output-estimate",
         metavar="N",
         type=whole,
         default=OUTPUT_ESTIMATE,
-        help="tokens; default %(default)s",
+        help="tokens of output to reserve (default %(default)s)",
     )
-    parser.add_argument("--limit", metavar="N", type=positive, help="only the first N requests")
+    parser.add_argument("--limit", metavar="N", type=positive, help="replay only the first N requests")
     parser.add_argument(
-        "--catalog-out", metavar="OUT", type=Path, help="also write the complete catalog file"
+        "--catalog-out", metavar="OUT", type=Path, help="write the complete catalog file here"
     )
-    parser.add_argument("--plot", metavar="OUT.svg", type=Path, help="draw burn over time by plan")
+    parser.add_argument("--plot", metavar="OUT.svg", type=Path, help="draw the burn over time, by plan")
     parser.set_defaults(run=run)
 
 

@@ -1,6 +1,4 @@
-"""What commands print: tables, named values, JSON, progress. With `rich` where it is installed and a person
-looks.
-"""
+"""What commands print: tables, named values, JSON, progress. On a terminal with `rich`, if installed."""
 
 import json
 import sys
@@ -41,7 +39,7 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        # Mappings name quantities and counts too, so that only an instant is told by its name.
+        # Mappings name quantities and counts too, so only instants are recognised by their name.
         return {
             str(key): _field(key, item) if str(key).endswith("_at") else plain_data(item)
             for key, item in value.items()
@@ -152,9 +150,8 @@ def print_values(data: Mapping[str, Any]) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Shows how far long work is, on standard error, if that is a terminal. The value is told how many are
-    done.
-    """
+    """Shows the progress of long work on standard error, if that is a terminal. Call the value with how many
+    are done."""
     if not sys.stderr.isatty():
         yield lambda done: None
     elif _rich(sys.stderr):

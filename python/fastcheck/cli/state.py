@@ -1,4 +1,4 @@
-"""The state directory that a command looks into."""
+"""The state directory that a command works on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def entitlements(directory: str) -> Entitlements:
-    """Attaches to the service that runs there; where none runs, owns the directory for the moment. Never
-    makes one of a directory that is none.
+    """Attaches to the process that has the directory open; without one, owns the directory for this command.
+    Never makes a state directory.
 
     Raises `DirectoryError`, `CatalogError`, `OwnerUnavailable`."""
     from fastcheck import Entitlements

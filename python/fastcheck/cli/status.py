@@ -1,4 +1,4 @@
-"""`fastcheck status`: who owns a state directory, what it holds, how fresh it is."""
+"""`fastcheck status`: the owner, the content and the freshness of a state directory."""
 
 import argparse
 from contextlib import closing

@@ -1,14 +1,14 @@
-"""`fastcheck token`: who may ask a hub, and what for."""
+"""`fastcheck token`: the tokens that a hub accepts."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fastcheck.cli.arguments import (
     Commands,
@@ -26,43 +26,17 @@ from fastcheck.cli.instants import told
 from fastcheck.cli.pages import walk
 from fastcheck.cli.screen import print_json, print_json_list, print_rows
 from fastcheck.errors import DirectoryError
+from fastcheck.wire.scopes import SCOPES
 
 if TYPE_CHECKING:
-    from fastcheck.wire.answers import Page
-    from fastcheck.wire.requests import Instant
-    from fastcheck.wire.token_answers import MadeToken, TokenState
+    from fastcheck.hub_client.tokens import TokenMethods
+    from fastcheck.wire.token_answers import TokenState
 
-SCOPES = ("stream", "spend", "admin", "support")
 TOKEN_FILE_BYTES_MAX = 4_096
 URL_VARIABLE = "FASTCHECK_HUB"
 TOKEN_VARIABLE = "FASTCHECK_TOKEN"
-WHERE = f"""Which hub: --url (default: ${URL_VARIABLE}) with an admin token, in a file (--token-file) or
-${TOKEN_VARIABLE}. Or the hub's directory DIR, while no hub is running on it."""
-
-
-class Tokens(Protocol):
-    """Who keeps the tokens: a hub, or its directory."""
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Sequence[str],
-        *,
-        environment: str,
-        expires_at: Instant | None,
-        rate_per_s: int | None,
-        reason: str,
-    ) -> MadeToken:
-        """Makes one."""
-        ...
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        """All of them."""
-        ...
-
-    def revoke_token(self, id: str, *, reason: str) -> TokenState:
-        """Ends one."""
-        ...
+WHERE = f"""Name a running hub with --url (default: ${URL_VARIABLE}) and give an admin token, in a file
+(--token-file) or in ${TOKEN_VARIABLE}. Or name the directory DIR of a hub that is stopped."""
 
 
 def add(commands: Commands) -> None:
@@ -72,12 +46,12 @@ def add(commands: Commands) -> None:
     maker = add_command(
         parts,
         "make",
-        "make a token; its text is shown this once",
+        "make a token and print its text, which is shown only once",
         "fastcheck token make billing --scope spend --url https://hub:8700 --token-file admin.token",
         WHERE,
     )
     _add_where(maker)
-    maker.add_argument("name", metavar="NAME", help="what people call it")
+    maker.add_argument("name", metavar="NAME", help="name of the token, for people")
     maker.add_argument(
         "--scope",
         metavar="SCOPE",
@@ -85,17 +59,20 @@ def add(commands: Commands) -> None:
         action="append",
         choices=SCOPES,
         required=True,
-        help="what it allows: stream (hosts), spend, support (reads) or admin; may be repeated",
+        help="what the token allows: stream (hosts), spend, support (reads) or admin; may be repeated",
     )
     maker.add_argument(
-        "--environment", metavar="NAME", default="live", help="the hubs it is for (default live)"
+        "--environment",
+        metavar="NAME",
+        default="live",
+        help="environment of the hubs that accept it (default live)",
     )
-    add_instant(maker, "--expires", "when it ends (default: never)")
+    add_instant(maker, "--expires", "end of the token (default: never)")
     maker.add_argument(
-        "--rate", metavar="N", type=positive, help="requests it may make a second (default: the hub's)"
+        "--rate", metavar="N", type=positive, help="requests per second (default: the hub's own bound)"
     )
     maker.add_argument(
-        "--to", metavar="FILE", help="write its text to a new file (0600) instead of showing it"
+        "--to", metavar="FILE", help="write its text to a new file (mode 0600) instead of printing it"
     )
     add_change(maker, once=False)
     maker.set_defaults(run=run_make)
@@ -110,30 +87,32 @@ def add(commands: Commands) -> None:
     revoker = add_command(
         parts,
         "revoke",
-        "end a token for good, within a second everywhere",
+        "end a token for good, on every hub within a second",
         "fastcheck token revoke 7f3a90c2b1d4e586 --reason leaked --yes",
         WHERE,
     )
     _add_where(revoker)
-    revoker.add_argument("token", metavar="ID", help="its id, see `fastcheck token list`; not its text")
+    revoker.add_argument(
+        "token", metavar="ID", help="id of the token, see `fastcheck token list`; not its text"
+    )
     add_change(revoker, once=False)
     add_yes(revoker)
     revoker.set_defaults(run=run_revoke)
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR", nargs="?", help="the directory of a hub that is stopped")
-    parser.add_argument("--url", metavar="URL", help=f"the hub's address (default: ${URL_VARIABLE})")
+    parser.add_argument("directory", metavar="DIR", nargs="?", help="directory of a hub that is stopped")
+    parser.add_argument("--url", metavar="URL", help=f"address of the hub (default: ${URL_VARIABLE})")
     parser.add_argument(
-        "--token-file", metavar="FILE", help=f"a file with an admin token (default: ${TOKEN_VARIABLE})"
+        "--token-file", metavar="FILE", help=f"file with an admin token (default: ${TOKEN_VARIABLE})"
     )
     parser.add_argument(
-        "--ca-file", metavar="FILE", help="authorities that the hub's certificate is checked by"
+        "--ca-file", metavar="FILE", help="certificates of the authority that signed the hub's certificate"
     )
 
 
 def run_make(args: argparse.Namespace) -> int:
-    """Makes a token, and tells its text once."""
+    """Makes a token and prints its text once."""
     to = None if args.to is None else _new_file(args.to)
     try:
         with _tokens(args) as tokens:
@@ -166,7 +145,7 @@ def run_make(args: argparse.Namespace) -> int:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """A row for each, those that are over included."""
+    """Prints a row per token, expired and revoked ones included."""
     with _tokens(args) as tokens:
         found = _first(walk(tokens.list_tokens), args.limit)
         if args.json:
@@ -178,8 +157,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_revoke(args: argparse.Namespace) -> int:
-    """Asks, and revokes."""
-    confirm(f"Revoke token {args.token}? Whoever uses it is refused from then on.", args.yes)
+    """Asks for confirmation, then revokes."""
+    confirm(f"Revoke token {args.token}? Every hub refuses it from then on.", args.yes)
     with _tokens(args) as tokens:
         state = tokens.revoke_token(args.token, reason=args.reason)
     if args.json:
@@ -202,7 +181,7 @@ def _row(one: TokenState) -> tuple[str, ...]:
 
 
 def standing(one: TokenState) -> str:
-    """What a token is now: revoked, expired or active."""
+    """The state of a token now: revoked, expired or active."""
     if one.revoked_at is not None:
         return "revoked"
     return "expired" if one.expires_at is not None and one.expires_at <= _now_ms() else "active"
@@ -217,7 +196,7 @@ def _as_data(one: TokenState) -> dict[str, Any]:
 
 
 def _new_file(path: str) -> int:
-    """A descriptor of a file that was not there. Before the token is made: its text is told only once."""
+    """A descriptor of a new file. Opened before the token is made: its text is shown only once."""
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -225,7 +204,7 @@ def _new_file(path: str) -> int:
 
 
 @contextmanager
-def _tokens(args: argparse.Namespace) -> Iterator[Tokens]:
+def _tokens(args: argparse.Namespace) -> Iterator[TokenMethods]:
     url = args.url or os.environ.get(URL_VARIABLE)
     if args.directory is not None:
         if args.url is not None:
@@ -234,7 +213,7 @@ def _tokens(args: argparse.Namespace) -> Iterator[Tokens]:
             yield tokens
         return
     if not url:
-        raise UsageError(f"say which hub: --url, ${URL_VARIABLE}, or the directory of one that is stopped")
+        raise UsageError(f"say which hub: --url, ${URL_VARIABLE}, or the directory of a hub that is stopped")
     from fastcheck.hub_client import HubClient
 
     with HubClient(url, _admin_token(args.token_file), ca_file=args.ca_file) as client:
@@ -252,13 +231,14 @@ def _admin_token(file: str | None) -> str:
 
 
 @contextmanager
-def _directory(directory: str, author: str) -> Iterator[Tokens]:
-    """The ledger of a directory, which nobody else may have open meanwhile."""
+def _directory(directory: str, author: str) -> Iterator[TokenMethods]:
+    """The ledger of a directory, which no other process may have open meanwhile."""
     from fastcheck import _fastcheck
     from fastcheck.clock import SystemClock
     from fastcheck.directory.lock import OwnerLock
     from fastcheck.hub.service import Service
     from fastcheck.hub.store.sqlite import SqliteStore
+    from fastcheck.hub_client.tokens import TokenMethods
 
     ledger = Path(directory, "ledger.db")
     if not ledger.exists():
@@ -269,49 +249,9 @@ def _directory(directory: str, author: str) -> Iterator[Tokens]:
     try:
         store = SqliteStore(ledger)
         try:
-            yield _Kept(Service(store, SystemClock(), _fastcheck.Catalog.parse), author)
+            service = Service(store, SystemClock(), _fastcheck.Catalog.parse)
+            yield TokenMethods(service.ask, lambda: True).by(author)
         finally:
             store.close()
     finally:
         lock.release()
-
-
-class _Kept:
-    """Tokens of a ledger that is open here."""
-
-    def __init__(self, service: Any, author: str) -> None:
-        self._service = service
-        self._author = author
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Sequence[str],
-        *,
-        environment: str,
-        expires_at: Instant | None,
-        rate_per_s: int | None,
-        reason: str,
-    ) -> MadeToken:
-        made: MadeToken = self._service.make_token(
-            name,
-            scopes,
-            environment=environment,
-            expires_at=expires_at,
-            rate_per_s=rate_per_s,
-            by=self._by(reason),
-        )
-        return made
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        found: Page[TokenState] = self._service.list_tokens(cursor, limit)
-        return found
-
-    def revoke_token(self, id: str, *, reason: str) -> TokenState:
-        ended: TokenState = self._service.revoke_token(id, by=self._by(reason))
-        return ended
-
-    def _by(self, reason: str) -> Any:
-        from fastcheck.wire.requests import By
-
-        return By(self._author, reason)

@@ -1,4 +1,4 @@
-"""`fastcheck usage`: the usage records that were kept with event ids."""
+"""`fastcheck usage`: the usage records of burns with an event id."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from fastcheck.admin import Admin
 
 PERIODS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
-"""How the period of an instant is called, in UTC."""
+"""The name of the period of an instant, in UTC."""
 
 NOTES = """\
-Records are kept of burns that name an event: consume(…, event="req_8f2"). Burns without one are in the
-balances, and not here. They arrive within a round of the owner, some 50 ms."""
+The ledger keeps a usage record of each burn that names an event: consume(…, event="req_8f2"). Other burns are
+in the balances only. The owner stores records about every 50 ms."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A burn that was recorded."""
+    """A usage record of one burn."""
 
     at: int
     event: str
     customer: str
     feature: str
     pool_units: int
-    """What it took from the pool, in units of 10^-scale."""
+    """Units taken from the pool, in 10^-scale of a credit."""
     quantities: dict[str, int]
     """Units of the feature; "" is the plain, unnamed quantity."""
 
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
     lister = add_command(
         parts,
         "list",
-        "list usage records in the order they were stored",
+        "list usage records in the order in which they were stored",
         "fastcheck usage list ./state --customer acme --since -7d",
         NOTES,
     )
@@ -61,19 +61,19 @@ def add(commands: Commands) -> None:
     summer = add_command(
         parts,
         "totals",
-        "total usage records by feature and period",
+        "add up usage records by feature and period",
         "fastcheck usage totals ./state --customer acme --by month",
         NOTES,
     )
     _add_filters(summer)
     summer.add_argument(
-        "--by", choices=(*PERIODS, "all"), default="month", help="the period, in UTC (default month)"
+        "--by", choices=(*PERIODS, "all"), default="month", help="period of a row, in UTC (default month)"
     )
     summer.set_defaults(run=run_totals)
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints the records as they come."""
+    """Prints the records page by page."""
     with closing(state.entitlements(args.directory)) as entitlements:
         found = islice(_records(entitlements.admin, args), args.limit)
         if args.json:
@@ -88,7 +88,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_totals(args: argparse.Namespace) -> int:
-    """Adds up, and prints a row for each period and feature."""
+    """Adds up, and prints a row per period and feature."""
     used: dict[tuple[str, str], Counter[str]] = {}
     records: Counter[tuple[str, str]] = Counter()
     pool_units: Counter[tuple[str, str]] = Counter()
@@ -121,14 +121,14 @@ def run_totals(args: argparse.Namespace) -> int:
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     add_directory(parser)
-    parser.add_argument("--customer", metavar="CUSTOMER", help="only this one: id or alias key")
-    parser.add_argument("--feature", metavar="FEATURE", help="only this one")
-    add_instant(parser, "--since", "only from this instant on")
-    add_instant(parser, "--until", "only before this instant")
+    parser.add_argument("--customer", metavar="CUSTOMER", help="only records of this customer: id or alias")
+    parser.add_argument("--feature", metavar="FEATURE", help="only records of this feature")
+    add_instant(parser, "--since", "first instant (default: the beginning)")
+    add_instant(parser, "--until", "end, exclusive (default: the newest record)")
 
 
 def _records(admin: Admin, args: argparse.Namespace) -> Iterator[Record]:
-    """The records that are wanted: in [since, until)."""
+    """The records in [since, until) that the filters name."""
     customer = None if args.customer is None else subject_of(admin, args.customer)
 
     def page(cursor: str | None, limit: int) -> Page[Any]:

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastcheck.errors import RecordError
 from fastcheck.finance.files import FORMATS, Files, iso, private_file
 from fastcheck.finance.reading import PERIODS, Totals, Write, read
-from fastcheck.finance.reconcile import Sums, reconcile
-from fastcheck.wire.cut import POSTINGS_PER_SUM, Cut
+from fastcheck.finance.reconcile import reconcile
+from fastcheck.wire.answers import Page
+from fastcheck.wire.operation import Asks
+from fastcheck.wire.operations.finance import (
+    DUE,
+    POSTINGS_PER_SUM,
+    BeginExport,
+    BookDue,
+    GetSums,
+    ListExportedUsage,
+    ListMovements,
+    SettleHeld,
+)
+from fastcheck.wire.shapes import Export, ExportSums
 
 MANIFEST = "manifest.json"
 ROWS_PER_REQUEST = 1_000
 
-Ask = Callable[..., Any]
-"""Runs a request where the ledger is: (method, arguments…)."""
+Row = TypeVar("Row")
 Progress = Callable[[int, int], None]
 """Told how many postings of how many were read."""
 
@@ -41,7 +52,7 @@ class Exported:
 
 
 def export(
-    ask: Ask,
+    ask: Asks,
     directory: str | os.PathLike[str],
     *,
     since: int | None = None,
@@ -56,51 +67,63 @@ def export(
         if given not in known:
             raise RecordError(f"{what} must be one of {', '.join(known)}, not {given!r:.40}")
     book(ask)
-    cut: Cut = ask("finance_cut", since, until)
+    moment = ask(BeginExport(since, until))
     files = Files(Path(directory), format)
     try:
-        totals = rows(ask, cut, files.put, period, progress)
-        reconcile(totals, sums(ask, cut))
+        totals = rows(ask, moment, files.put, period, progress)
+        reconcile(totals, sums(ask, moment))
         written = files.finish()
     finally:
         files.discard()
-    found = Exported(str(directory), cut.since, cut.until, cut.at, written, as_data(totals))
-    _put_manifest(files.directory, found, cut, period)
+    found = Exported(str(directory), moment.since, moment.until, moment.at, written, as_data(totals))
+    _put_manifest(files.directory, found, moment, period)
     return found
 
 
-def book(ask: Ask) -> None:
+def book(ask: Asks) -> None:
     """Books what is due: settled use, and what time has done to grants."""
-    for request in (("settle_held",), ("book_due", "leases"), ("book_due", "accounts")):
-        cursor = ask(*request, None)
-        while cursor is not None:
-            cursor = ask(*request, tuple(cursor))
+    _to_the_end(lambda cursor: ask(SettleHeld(cursor)))
+    for what in DUE:
+        _to_the_end(lambda cursor, what=what: ask(BookDue(what, cursor)).cursor)  # type: ignore[misc]
+
+
+def _to_the_end(step: Callable[[str | None], str | None]) -> None:
+    cursor = step(None)
+    while cursor is not None:
+        cursor = step(cursor)
 
 
 def rows(
-    ask: Ask, cut: Cut, write: Write, period: str = "month", progress: Progress = lambda done, total: None
+    ask: Asks,
+    moment: Export,
+    write: Write,
+    period: str = "month",
+    progress: Progress = lambda done, total: None,
 ) -> Totals:
     """Reads all that belongs to the period, and writes its rows."""
-    movements = _told(_pages(ask, "finance_movements", cut), cut.place, progress)
-    return read(cut, movements, _pages(ask, "finance_usage", cut), write, period)
+    id, count = moment.id, ROWS_PER_REQUEST
+    movements = _pages(lambda cursor: ask(ListMovements(id, cursor, count)))
+    used = _pages(lambda cursor: ask(ListExportedUsage(id, cursor, count)))
+    return read(moment, _told(movements, moment.place, progress), used, write, period)
 
 
-def sums(ask: Ask, cut: Cut) -> Iterator[Sums]:
+def sums(ask: Asks, moment: Export) -> Iterator[ExportSums]:
     """The ledger's own sums, in parts."""
-    for after in range(0, max(cut.place, cut.record), POSTINGS_PER_SUM):
-        yield ask("finance_sums", cut, after)
+    for after in range(0, max(moment.place, moment.record), POSTINGS_PER_SUM):
+        yield ask(GetSums(moment.id, after))
 
 
-def _pages(ask: Ask, method: str, cut: Cut) -> Iterator[tuple[Any, ...]]:
-    cursor: Sequence[Any] | None = None
+def _pages(page: Callable[[str | None], Page[Row]]) -> Iterator[Row]:
+    cursor: str | None = None
     while True:
-        found, cursor = ask(method, cut, cursor, ROWS_PER_REQUEST)
-        yield from found
+        found = page(cursor)
+        yield from found.items
+        cursor = found.cursor
         if cursor is None:
             return
 
 
-def _told(found: Iterator[tuple[Any, ...]], total: int, progress: Progress) -> Iterator[tuple[Any, ...]]:
+def _told(found: Iterator[Row], total: int, progress: Progress) -> Iterator[Row]:
     for done, row in enumerate(found, 1):
         if done % ROWS_PER_REQUEST == 0:
             progress(done, total)
@@ -128,15 +151,15 @@ def _nested(found: Any) -> dict[str, dict[str, int]]:
     return made
 
 
-def _put_manifest(directory: Path, found: Exported, cut: Cut, period: str) -> None:
+def _put_manifest(directory: Path, found: Exported, moment: Export, period: str) -> None:
     manifest = {
         "version": 1,
         "since": iso(found.since),
         "until": iso(found.until),
         "as_of": iso(found.as_of),
-        "last_place": cut.place,
+        "last_place": moment.place,
         "period": period,
-        "scales": dict(cut.pools),
+        "scales": dict(moment.pools),
         "files": found.files,
         "sums": found.sums,
     }

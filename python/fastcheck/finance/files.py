@@ -100,8 +100,8 @@ class ParquetSheet:
 
 def _pyarrow() -> tuple[Any, Any]:
     try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
         raise FastcheckError(
             "Parquet files need pyarrow: pip install 'fastcheck[parquet]', or export as csv"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from fastcheck.clock import at_utc
@@ -14,7 +15,7 @@ from fastcheck.errors import LedgerError
 from fastcheck.finance.tables import decimal_text
 from fastcheck.ledger.finance import CLASSES, Class, GrantBooks, Price, movement, used_by
 from fastcheck.ledger.model import MovementKind
-from fastcheck.wire.cut import Cut
+from fastcheck.wire.shapes import Export, ExportedUse, Movement
 
 PERIODS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 """How the period of an instant is called, in UTC."""
@@ -74,17 +75,13 @@ _Revenue = dict[tuple[str, str, str], Counter[str]]
 
 
 def read(
-    cut: Cut,
-    movements: Iterable[tuple[Any, ...]],
-    usage: Iterable[tuple[Any, ...]],
-    write: Write,
-    period: str,
+    moment: Export, movements: Iterable[Movement], usage: Iterable[ExportedUse], write: Write, period: str
 ) -> Totals:
-    """Writes the rows of all tables. `movements` and `usage`: as `hub.finance` gives them. Raises
-    `LedgerError` where a posting cannot be."""
-    reading = _Reading(cut, write, PERIODS[period])
+    """Writes the rows of all tables. `movements` and `usage`: by customer. Raises `LedgerError` where a
+    posting cannot be."""
+    reading = _Reading(moment, write, PERIODS[period])
     recorded = _Customers(usage)
-    for number, of_customer in groupby(movements, key=lambda row: row[0]):
+    for number, of_customer in groupby(movements, key=itemgetter(0)):
         for before in recorded.below(number):
             reading.customer((), before)
         reading.customer(of_customer, recorded.of(number))
@@ -97,17 +94,17 @@ def read(
 class _Customers:
     """Usage records by customer, beside the postings."""
 
-    def __init__(self, usage: Iterable[tuple[Any, ...]]) -> None:
-        self._groups = groupby(usage, key=lambda row: row[0])
+    def __init__(self, usage: Iterable[ExportedUse]) -> None:
+        self._groups = groupby(usage, key=itemgetter(0))
         self._next = next(self._groups, None)
 
-    def below(self, number: int | None) -> Iterator[Iterable[tuple[Any, ...]]]:
+    def below(self, number: int | None) -> Iterator[Iterable[ExportedUse]]:
         """The records of each customer before this one; None: of all that are left."""
         while self._next is not None and (number is None or self._next[0] < number):
             yield self._next[1]
             self._next = next(self._groups, None)
 
-    def of(self, number: int) -> Iterator[tuple[Any, ...]]:
+    def of(self, number: int) -> Iterator[ExportedUse]:
         """The records of this customer."""
         if self._next is not None and self._next[0] == number:
             yield from self._next[1]
@@ -115,12 +112,12 @@ class _Customers:
 
 
 class _Reading:
-    def __init__(self, cut: Cut, write: Write, period: str) -> None:
-        self._cut = cut
+    def __init__(self, moment: Export, write: Write, period: str) -> None:
+        self._moment = moment
         self._write_row = write
         self._period = period
-        self._scales = dict(cut.pools)
-        self._features = dict(cut.features)
+        self._scales = dict(moment.pools)
+        self._features = dict(moment.features)
         self._revenue: _Revenue = {}
         self.totals = Totals()
 
@@ -128,11 +125,11 @@ class _Reading:
         self._write_row(table, row)
         self.totals.counts[table] += 1
 
-    def customer(self, movements: Iterable[tuple[Any, ...]], usage: Iterable[tuple[Any, ...]]) -> None:
+    def customer(self, movements: Iterable[Movement], usage: Iterable[ExportedUse]) -> None:
         """One customer: each account, then what was used."""
         used: Counter[tuple[str, str]] = Counter()  # (pool, period) -> units
         customer = ""
-        for pool, rows in groupby(movements, key=lambda row: row[1]):
+        for pool, rows in groupby(movements, key=itemgetter(1)):
             customer = self._account(pool, rows, used)
         records: Counter[tuple[str, str, str]] = Counter()  # (pool, feature, period) -> records
         units: Counter[tuple[str, str, str]] = Counter()
@@ -154,9 +151,9 @@ class _Reading:
             self._write("usage", customer, *row, units[row], text, records[row])
             self.totals.used[pool] += units[row]
 
-    def _account(self, pool: str, rows: Iterable[tuple[Any, ...]], used: Counter[tuple[str, str]]) -> str:
+    def _account(self, pool: str, rows: Iterable[Movement], used: Counter[tuple[str, str]]) -> str:
         grants: dict[str, _Grant] = {}
-        scale, since = self._scales.get(pool), self._cut.since
+        scale, since = self._scales.get(pool), self._moment.since
         customer = ""
         for row in rows:
             _, _, place, id, at, booked_at, grant, kind, source, target, posted, amount, cost, currency = row
@@ -169,7 +166,9 @@ class _Reading:
             held, worth = None, 0
             if grant is not None:
                 held = grants.setdefault(grant, _Grant(kind or "", currency or ""))
-                price = Price(0, 0, "") if cost is None else Price(amount, cost, currency)
+                price = Price(0, 0, "")
+                if amount is not None and cost is not None and currency is not None:
+                    price = Price(amount, cost, currency)
                 worth = held.books.take(what, units, price)
                 self._recognise(pool, held, what, worth, at < since)
             if at < since:

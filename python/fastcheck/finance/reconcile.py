@@ -10,15 +10,14 @@ from fastcheck.errors import LedgerError
 from fastcheck.finance.reading import Totals
 from fastcheck.ledger.finance import movement, used_by
 from fastcheck.ledger.postings import LedgerAccount
+from fastcheck.wire.shapes import ExportSums
 
 MISTAKES_TOLD = 8
 _GRANT = LedgerAccount.GRANT.value
 
-Sums = tuple[Iterable[tuple[Any, ...]], Iterable[tuple[Any, ...]]]
 
-
-def reconcile(totals: Totals, sums: Iterable[Sums]) -> None:
-    """Compares. `sums`: as `hub.finance.sums` gives them. Raises `LedgerError` with the numbers."""
+def reconcile(totals: Totals, sums: Iterable[ExportSums]) -> None:
+    """Compares with the ledger's own sums. Raises `LedgerError` with the numbers."""
     moved: Counter[tuple[str, str]] = Counter()
     opening: Counter[str] = Counter()
     closing: Counter[str] = Counter()
@@ -26,20 +25,20 @@ def reconcile(totals: Totals, sums: Iterable[Sums]) -> None:
     records: Counter[str] = Counter()
     recorded: Counter[str] = Counter()
     count = 0
-    for posted, kept in sums:
-        for earlier, pool, source, target, units, rows in posted:
-            gain = units * ((target == _GRANT) - (source == _GRANT))
-            closing[pool] += gain
-            if earlier:
-                opening[pool] += gain
+    for part in sums:
+        for one in part.postings:
+            gain = one.units * ((one.target == _GRANT) - (one.source == _GRANT))
+            closing[one.pool] += gain
+            if one.earlier:
+                opening[one.pool] += gain
                 continue
-            kind, signed = movement(source, target, units)
-            moved[pool, kind.value] += signed
-            used[pool] += used_by(kind, signed)
-            count += rows
-        for feature, units, rows in kept:
-            recorded[feature] += units
-            records[feature] += rows
+            kind, signed = movement(one.source, one.target, one.units)
+            moved[one.pool, kind.value] += signed
+            used[one.pool] += used_by(kind, signed)
+            count += one.count
+        for use in part.records:
+            recorded[use.feature] += use.units
+            records[use.feature] += use.count
     wrong: list[str] = []
     _compare(wrong, "movements, rows", {"": count}, {"": totals.counts["movements"]})
     _compare(wrong, "movements, units", moved, totals.movements)

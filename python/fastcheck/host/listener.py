@@ -6,7 +6,6 @@ change "missed"."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -14,10 +13,13 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fastcheck.errors import Closed, FastcheckError
 from fastcheck.host.changes import Change, Subscription
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger("fastcheck.listener")
 
@@ -42,6 +44,8 @@ class _Bell:
 
     def hang(self) -> asyncio.Event:
         """An event of the running loop that the next ring sets."""
+        import asyncio  # There is a loop, so it is loaded.
+
         loop = asyncio.get_running_loop()
         if self._hung is None or self._hung[0] is not loop:
             self._hung = loop, asyncio.Event()

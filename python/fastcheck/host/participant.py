@@ -25,7 +25,11 @@ from fastcheck.host.socket import OwnerSocket
 from fastcheck.host.worker import RETRY_S, OwnerClient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastcheck.admin import Admin
     from fastcheck.host.given_catalog import GivenCatalog
+    from fastcheck.wire.answers import Status
 
 log = logging.getLogger("fastcheck.host")
 
@@ -69,6 +73,13 @@ class Part(Protocol):
 PartT = TypeVar("PartT", bound=Part)
 
 
+class Position(Protocol):
+    """A checker, as far as its host looks at it."""
+
+    def _seq(self) -> tuple[int, int]:
+        """(epoch, number of the last change) that it sees."""
+
+
 class Host(abc.ABC, Generic[PartT]):
     """This process's part in one directory."""
 
@@ -98,6 +109,24 @@ class Host(abc.ABC, Generic[PartT]):
     @abc.abstractmethod
     def start(self, given: GivenCatalog | None) -> None:
         """Owns the directory if nobody does, else attaches."""
+
+    @abc.abstractmethod
+    def admin(self) -> Admin:
+        """What administrators do with what this host knows."""
+
+    def serves(self, checker: Position) -> None:
+        """Begins to serve a checker."""
+
+    def touch_many(self, customers: Sequence[str]) -> bool:
+        """Asks for customers that are not here; False where every customer is here in any case."""
+        return False
+
+    def told(self, status: Status, *, connected: bool) -> Status:
+        """A checker's status with what its host knows. `connected`: as the arena says."""
+        return status
+
+    def wait_ready(self, timeout_s: float | None) -> None:
+        """Waits until this host was filled once; at once where it needs no hub for that. Raises `NotYet`."""
 
     def _take_part(self, given: GivenCatalog | None, how: str) -> None:
         """Owns the directory if nobody does, else finds an owner that answers. `how` one becomes its owner.
@@ -281,6 +310,8 @@ class Host(abc.ABC, Generic[PartT]):
         self._begin()
 
 
+AnyHost = Host[Any]
+"""A host of either kind."""
 _HOSTS: weakref.WeakSet[Host[Any]] = weakref.WeakSet()
 _LEAKED: list[object] = []
 

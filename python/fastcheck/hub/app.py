@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
-from fastcheck._fastcheck import __version__
 from fastcheck.hub.http import health, snapshots
 from fastcheck.hub.http.access_log import Access
+from fastcheck.hub.http.api import application
+from fastcheck.hub.http.permission import Permission
 from fastcheck.hub.parts import Hub
+from fastcheck.hub.service import Service
 
 
-def make_app(hub: Hub, install: Callable[[FastAPI], None] = lambda app: None) -> FastAPI:
-    """The application. It starts the hub, and stops it. `install` adds the API."""
+def make_app(hub: Hub, service: Service | None = None) -> Starlette:
+    """The application. It starts the hub, and stops it. `service`: whom its API asks; None: it has none."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await hub.start()
         try:
             yield
         finally:
             await hub.stop()
 
-    app = FastAPI(
-        title="fastcheck hub",
-        version=__version__,
-        description="Customers, plans, credits and entitlements, and the stream that brings them to hosts.",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/v1/openapi.json",
-    )
+    # The log is the outermost: it sees every request.
+    around = [Middleware(Access, metrics=hub.metrics)]
+    app = application(service, [*health.ROUTES, snapshots.ROUTE], around, lifespan)
     app.state.hub = hub
-    app.state.principal_of = hub.authenticator.principal_of
-    app.state.note_refusal = hub.authenticator.note_refusal
-    app.include_router(health.router)
-    app.include_router(snapshots.router)
-    install(app)
-    app.add_middleware(Access, metrics=hub.metrics)  # The outermost: it sees every request.
+    permission = Permission(hub.authenticator)
+    app.state.principal_of, app.state.note_refusal = permission.principal_of, permission.note_refusal
     return app

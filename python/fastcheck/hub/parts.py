@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,8 @@ from fastcheck.hub.stream.snapshot_files import MakeWriter, Spool
 
 log = logging.getLogger("fastcheck.hub")
 
+CANCEL_AGAIN_S: Final = 0.2
+"""After which a task that goes on is cancelled once more."""
 READERS: Final = 8
 """Threads that read the ledger, tokens and snapshots for streams."""
 
@@ -169,11 +170,11 @@ class Hub:
     async def stop(self) -> None:
         """Ends everything. What was committed stays; hosts find another hub."""
         self.service.committed = None
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        # Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes together with its answer.
+        while left := {task for task in self._tasks if not task.done()}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
         self.streams.close()
         await asyncio.sleep(0)  # So that each connection hears of its end.
         loop = asyncio.get_running_loop()

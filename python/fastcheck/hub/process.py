@@ -33,7 +33,10 @@ from fastcheck.hub.service import Service
 from fastcheck.hub.store.directory import DirectoryStore
 from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.postgres_wakeup import HubNews
-from fastcheck.wire.requests import By
+from fastcheck.wire.by import By
+from fastcheck.wire.operations.catalog import SetCatalog
+from fastcheck.wire.operations.tokens import ListTokens, MakeToken, RevokeToken
+from fastcheck.wire.scopes import SCOPES
 
 if TYPE_CHECKING:
     from fastcheck.hub.store import Store
@@ -49,7 +52,6 @@ REQUESTS_S: Final = 10
 KEEP_ALIVE_S: Final = 20
 READY_LOOK_S: Final = 0.05
 ADMIN_TOKEN: Final = "admin.token"
-ADMIN_SCOPES: Final = ("stream", "spend", "admin", "support")
 AUTHOR: Final = By("fastcheck hub")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -114,7 +116,7 @@ def _serve(
         (Duties(service, store, clock),),
         None if options.database is None else HubNews(options.database),
     )
-    app = make_app(hub, partial(api.install, service=service, clock=clock))
+    app = make_app(hub, service)
     config = uvicorn.Config(
         app,
         ws=cast(Any, hub.streams.accept),  # uvicorn calls it as it would call a class.
@@ -242,16 +244,16 @@ def _open(options: Options, directory: Path) -> DirectoryStore | PostgresStore:
 
 def _put_catalog(service: Service, path: Path) -> None:
     source = path.read_bytes()
-    if service.set_catalog(Catalog.parse(source, str(path)), source, str(path), by=AUTHOR):
+    if service.ask(SetCatalog(source, str(path)), AUTHOR).changed:
         log.info("the catalog %s is in force", path)
 
 
 def _first_token(service: Service, directory: Path, environment: str) -> str:
     """Writes an administrator's token where the ledger has no token at all; the file, or ""."""
-    if service.list_tokens(limit=1).items:
+    if service.ask(ListTokens(limit=1)).items:
         return ""
     path = directory / ADMIN_TOKEN
-    made = service.make_token("admin", ADMIN_SCOPES, environment=environment, by=AUTHOR)
+    made = service.ask(MakeToken("admin", SCOPES, environment), AUTHOR)
     assert made.token is not None  # Only a repetition has none.
     fresh = path.with_suffix(".new")
     try:
@@ -264,7 +266,7 @@ def _first_token(service: Service, directory: Path, environment: str) -> str:
             os.fsync(file.fileno())
         fresh.rename(path)
     except OSError as error:
-        service.revoke_token(made.state.id, by=AUTHOR)
+        service.ask(RevokeToken(made.state.id), AUTHOR)
         raise DirectoryError(
             path, f"the first token cannot be written: {error.strerror}", "free space, then start again"
         ) from error

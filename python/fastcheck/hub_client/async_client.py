@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from fastcheck.errors import Closed
-from fastcheck.hub_client.methods import HubMethods, calling
+from fastcheck.hub_client.methods import HubMethods, asking
 from fastcheck.hub_client.routes import Routed
 from fastcheck.hub_client.transport import TIMEOUT_S, AsyncSender
 
@@ -70,7 +70,7 @@ class AsyncHubClient:
         self._sender.check_open()
         turn = _Turn(self._sender, asyncio.get_running_loop())
         bound = copy.copy(self._methods)
-        bound._call = calling(turn.ask)
+        bound._answers = asking(turn.ask)
         work = partial(getattr(bound, method), *args, **options)
         try:
             return await turn.loop.run_in_executor(self._threads, work)

@@ -45,12 +45,12 @@ class HubClient(HubMethods):
         self._sender = Sender(
             url, token, timeout_s=timeout_s, ca_file=ca_file, insecure=insecure, transport=transport
         )
-        super().__init__(self._ask)
+        super().__init__(self._send)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._sender.url!r})"
 
-    def _ask(self, routed: Routed) -> Any:
+    def _send(self, routed: Routed) -> Any:
         return routed.read(self._sender.send(routed.request))
 
     @property

@@ -2,109 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from fastcheck.admin import Admin
-from fastcheck.admin.base import cursor_of
-from fastcheck.clock import instant_ms
-from fastcheck.errors import WrongType
-from fastcheck.hub_client.routes import LOCAL, ROUTES, Routed
-from fastcheck.wire.answers import Explanation, Page
-from fastcheck.wire.names import name as checked_name
-from fastcheck.wire.requests import Instant
+from fastcheck.hub_client.routes import Routed, routed
+from fastcheck.hub_client.tokens import TokenMethods
+from fastcheck.wire.answers import Explanation
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.operation import Answer, Asks, Request
+from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, source_of
+from fastcheck.wire.operations.epochs import GetPosition
+from fastcheck.wire.operations.features import CheckFeature, Explain
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
-from fastcheck.wire.token_answers import MadeToken, TokenState
 
 Ask = Callable[[Routed], Any]
 """Sends a request and reads its answer."""
 
 
-class HubMethods(Admin):
+class HubMethods(Admin, TokenMethods):
     """The methods over some way to ask a hub."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(calling(ask), lambda: False)
+        super().__init__(asking(ask), lambda: False)
 
     def explain(self, customer: str, feature: str, at: Instant | None = None) -> Explanation:
         """Every source of a feature for a customer, at an instant (default: now), and which one won, by what
         was settled so far. Raises `UnknownCustomer`, `UnknownFeature`."""
-        moment = None if at is None else instant_ms(at, "at")
-        found: Explanation = self._call(
-            "explain", checked_name(customer, "customer"), checked_name(feature, "feature"), moment
-        )
-        return found
+        return self._ask(Explain(customer, feature, at_ms(at, "at")))
 
     def check(self, customer: str, feature: str) -> FeatureCheck:
         """What a check of one use answers at the hub, by what was settled so far; true where it is allowed. A
         host answers in nanoseconds: this is for who has none. Raises `UnknownCustomer`, `UnknownFeature`."""
-        found: FeatureCheck = self._call(
-            "check_feature", checked_name(customer, "customer"), checked_name(feature, "feature")
-        )
-        return found
+        return self._ask(CheckFeature(customer, feature))
 
     def get_catalog(self) -> CatalogText:
         """The catalog in force, as it was put. Raises `CatalogError` where there is none."""
-        found: CatalogText = self._call("get_catalog")
-        return found
+        return self._ask(GetCatalog())
 
     def catalog_problems(self, source: bytes | str, *, filename: str = "<catalog>") -> list[str]:
         """What `set_catalog` would refuse a catalog for; nothing is changed."""
-        if not isinstance(source, (bytes, str)):
-            raise WrongType(f"a catalog is text or bytes, not {type(source).__name__}")
-        data = source.encode("utf-8", "replace") if isinstance(source, str) else source
-        return list(self._call("catalog_problems", data, filename))
+        return list(self._ask(CheckCatalog(source_of(source), filename)).problems)
 
     def position(self) -> LedgerPosition:
         """The ledger's epoch and the number of its last change."""
-        found: LedgerPosition = self._call("position")
-        return found
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Iterable[str],
-        *,
-        environment: str = "live",
-        expires_at: Instant | None = None,
-        rate_per_s: int | None = None,
-        reason: str = "",
-    ) -> MadeToken:
-        """Makes a token for hubs of an environment; its text is in this answer and never again. `scopes`:
-        some of stream, spend, admin, support. This request is never repeated by itself.
-
-        Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
-        if isinstance(scopes, (str, bytes)):
-            raise WrongType("scopes must be a list of str, not one str")
-        made: MadeToken = self._call(
-            "make_token",
-            checked_name(name, "a token's name"),
-            list(scopes),
-            environment,
-            None if expires_at is None else instant_ms(expires_at, "expires_at"),
-            rate_per_s,
-            self._by(reason),
-        )
-        return made
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        """All tokens, those that are over included; `page.cursor` asks for the rest."""
-        found: Page[TokenState] = self._call("list_tokens", cursor_of(cursor), limit)
-        return found
-
-    def revoke_token(self, id: str, *, reason: str = "") -> TokenState:
-        """Ends a token for good; again: no change. Streams that it opened end within a second. Raises
-        `UnknownToken`."""
-        ended: TokenState = self._call("revoke_token", checked_name(id, "a token's id"), self._by(reason))
-        return ended
+        return self._ask(GetPosition())
 
 
-def calling(ask: Ask) -> Callable[..., Any]:
-    """The seam of `Admin`: a request by its name."""
+def asking(ask: Ask) -> Asks:
+    """The seam of `Admin`: a request, sent and its answer read. What only a directory does is answered with
+    None."""
 
-    def call(method: str, *args: Any, **kwargs: Any) -> Any:
-        if method in LOCAL:
-            return LOCAL[method]
-        return ask(ROUTES[method](*args, **kwargs))
+    def answer(request: Request[Answer], by: By = ANYBODY) -> Answer:
+        found: Any = ask(routed(request, by)) if OPERATIONS.of(request).public else None
+        answered: Answer = found
+        return answered
 
-    return call
+    return answer

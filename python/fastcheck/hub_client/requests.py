@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 
 from fastcheck.errors import AmountError, WrongType
 from fastcheck.hub_client.exchange import Request
+from fastcheck.wire.by import By
 from fastcheck.wire.headers import AUTHOR, IDEMPOTENCY_KEY, PREFIX, REASON
 from fastcheck.wire.json import decimal_text
-from fastcheck.wire.requests import By
 
 DIGITS_MAX = 40
 """Of an amount before and after the point: far beyond what any pool holds."""
@@ -23,6 +23,15 @@ def path(*parts: str) -> str:
     """A path of names; each is encoded, whatever it holds."""
     # "." and ".." as they are would be taken out of the path on its way.
     return PREFIX + "".join("/" + quote(part, safe=":").replace(".", "%2E") for part in parts)
+
+
+def path_of(template: str, plain: Mapping[str, Any]) -> str:
+    """An operation's path with the fields that it names."""
+    return path(*(_filled(part, plain) for part in template.strip("/").split("/")))
+
+
+def _filled(part: str, plain: Mapping[str, Any]) -> str:
+    return str(plain[part[1:-1]]) if part.startswith("{") else part
 
 
 def get(where: str, **query: object) -> Request:
@@ -92,13 +101,3 @@ def amount(value: object, what: str = "the amount") -> str:
     if not fits:
         raise AmountError(f"{what} has more digits than any pool holds: round or split it")
     return decimal_text(value)
-
-
-def setting(value: Any) -> Any:
-    """The value of an override."""
-    return {"decimal": amount(value, "the value")} if isinstance(value, Decimal) else value
-
-
-def cost(paid: tuple[int, str] | None) -> Mapping[str, Any] | None:
-    """What is paid."""
-    return None if paid is None else {"minor_units": paid[0], "currency": paid[1]}

@@ -9,7 +9,6 @@ from fastcheck.amounts import Credits
 from fastcheck.wire.answers import travels
 
 
-@travels
 @dataclass(frozen=True)
 class WebhookState:
     """A place to which events are sent."""
@@ -31,7 +30,6 @@ class WebhookState:
         return f"WebhookState({self.id!r}, kinds={self.kinds}, enabled={self.enabled})"
 
 
-@travels
 @dataclass(frozen=True)
 class DeliveryState:
     """An event on its way to a webhook."""

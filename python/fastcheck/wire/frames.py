@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from fastcheck.errors import ProtocolError
 from fastcheck.wire.names import NAME_BYTES_MAX

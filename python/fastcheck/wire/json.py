@@ -1,4 +1,5 @@
-"""Answers as JSON and back, by the types of their fields.
+"""Requests and answers as JSON and back, by the types of their fields; over the owner's socket, the same as
+msgpack.
 
 Amounts of credits are decimal text ("50000", "12.5"), because many readers of JSON make floats of numbers.
 Instants stay ms since 1970. What may be text or a decimal (the value of an override) writes the decimal as
@@ -11,18 +12,16 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Hashable
-from dataclasses import dataclass, fields, is_dataclass
+from collections import abc
+from collections.abc import Hashable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 from fastcheck.errors import ProtocolError
+from fastcheck.wire.fields import AMOUNT, Kind, Told
 
-AMOUNT_PATTERN = r"[0-9]{1,40}(\.[0-9]{1,40})?"
-"""Credits as text. The largest amount has 19 digits, and a scale adds at most 12; the bound is for the
-reader's sake."""
-_AMOUNT = re.compile("-?" + AMOUNT_PATTERN)
 _WIDE = re.compile(r"[0-9]{1,40}")
 AMOUNTS = frozenset({"amount", "remaining"})
 """Fields in credits where the fields themselves have no types, as in an event's data."""
@@ -61,6 +60,11 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Either:
+    """A word or a whole number."""
+
+
+@dataclass(frozen=True)
 class Loose:
     """Whatever msgpack and JSON both have: the data of an event, a row of the audit log."""
 
@@ -80,15 +84,71 @@ class Maybe:
 
 
 @dataclass(frozen=True)
+class Named:
+    """An object with names that are not fixed; a dict here."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Kinded:
+    """A field of a request, with its kind."""
+
+    of: Shape
+    kind: Kind
+    examples: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Record:
-    """An object with named fields; a frozen dataclass here."""
+    """An object with named fields; a frozen dataclass or a named tuple here."""
 
     kind: type[Any]
     name: str
     fields: tuple[tuple[str, Shape], ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Of the fields that a caller may leave out."""
+
+    @cached_property
+    def ways(self) -> tuple[tuple[str, Shape, type | None, bool], ...]:
+        """(field, its shape, the type of one that JSON has as it is, whether it may be null): pages have many
+        records, most of whose fields need no more than a look at their type."""
+        return tuple((name, inner, *_as_it_is(inner)) for name, inner in self.fields)
 
 
-Shape = Plain | Amount | WideInt | Setting | Cost | Loose | Many | Maybe | Record
+Shape = (
+    Plain
+    | Amount
+    | WideInt
+    | Setting
+    | Cost
+    | Either
+    | Loose
+    | Many
+    | Maybe
+    | Named
+    | OneOf
+    | Kinded
+    | Record
+)
+
+
+def _as_it_is(of: Shape) -> tuple[type | None, bool]:
+    match of:
+        case Maybe(inner):
+            return _as_it_is(inner)[0], True
+        case Kinded(inner):
+            return _as_it_is(inner)
+        case Plain(kind):
+            return kind, False
+    return None, False
 
 
 def shape(hint: Any) -> Shape:
@@ -96,37 +156,69 @@ def shape(hint: Any) -> Shape:
     return _shape(hint)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _shape(hint: Hashable) -> Shape:
     if hint is Wide:
         return WideInt()
-    if hint in (str, int, bool):
+    if hint in (None, type(None)):
+        return Maybe(OneOf(()))  # Null alone: what has no answer.
+    if hint in (str, int, bool, bytes):
         return Plain(hint)
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _kinded(args)
+    if origin is Literal:
+        return OneOf(args)
     if origin in (Union, types.UnionType):
-        return _of_union(set(args))
+        return _of_union(args)
     if hint is tuple or hint is Any or origin is dict:
         return Loose()
+    if origin is abc.Mapping:
+        return Named(shape(args[1]))
     if args == (int, str):
         return Cost()
     if origin in (tuple, list):
         return Many(shape(args[0]))
     kind = origin or hint
-    if not is_dataclass(kind):
-        raise TypeError(f"{hint} has no form in JSON")
     assert isinstance(kind, type)
-    item = dict(zip(getattr(kind, "__parameters__", ()), args, strict=True))
-    hints = get_type_hints(kind)
-    found = tuple((one.name, shape(_bound(hints[one.name], item))) for one in fields(kind))
+    return _record(kind, args)
+
+
+def _kinded(args: tuple[Any, ...]) -> Shape:
+    of, *extras = args
+    kind = next((one for one in extras if isinstance(one, Kind)), None)
+    examples = next((one.examples for one in extras if isinstance(one, Told)), ())
+    return shape(of) if kind is None else Kinded(shape(of), kind, examples)
+
+
+def _record(kind: type[Any], args: tuple[Any, ...]) -> Record:
+    hints = get_type_hints(kind, include_extras=True)
     name = kind.__name__ + "".join(getattr(one, "__name__", "") for one in args)
-    return Record(kind, name, found)
+    if is_dataclass(kind):
+        item = dict(zip(getattr(kind, "__parameters__", ()), args, strict=True))
+        found = tuple((one.name, shape(_bound(hints[one.name], item))) for one in fields(kind))
+        defaults: dict[str, Any] = {}
+        for one in fields(kind):
+            if one.default is not MISSING:
+                defaults[one.name] = one.default
+            elif one.default_factory is not MISSING:
+                defaults[one.name] = one.default_factory()
+        return Record(kind, name, found, defaults)
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return Record(kind, name, tuple((one, shape(hints[one])) for one in kind._fields))
+    raise TypeError(f"{kind} has no form in JSON")
 
 
-def _of_union(args: set[Any]) -> Shape:
+def _of_union(arms: tuple[Any, ...]) -> Shape:
+    args = set(arms)
     if str in args and Decimal in args:
         return Setting()
     without = args - {type(None)}
-    found = Amount() if without == {int, Decimal} else shape(without.pop())
+    found: Shape
+    if without == {int, str}:
+        found = Either()
+    else:
+        found = Amount() if without == {int, Decimal} else shape(without.pop())
     return found if len(without) == len(args) else Maybe(found)
 
 
@@ -145,8 +237,11 @@ def write(value: Any, of: Shape) -> Any:
             return None if value is None else write(value, inner)
         case Many(item):
             return [write(one, item) for one in value]
-        case Record(_, _, named):
-            return {name: write(getattr(value, name), inner) for name, inner in named}
+        case Record():
+            return {
+                name: getattr(value, name) if kind is not None else write(getattr(value, name), inner)
+                for name, inner, kind, _ in of.ways
+            }
         case Amount():
             return decimal_text(value)
         case WideInt():
@@ -155,6 +250,10 @@ def write(value: Any, of: Shape) -> Any:
             return {"decimal": decimal_text(value)} if isinstance(value, Decimal) else value
         case Cost():
             return {"minor_units": value[0], "currency": value[1]}
+        case Named(item):
+            return {name: write(one, item) for name, one in value.items()}
+        case Kinded(inner):
+            return write(value, inner)
         case Loose():
             return _loose(value)
     return value
@@ -175,9 +274,6 @@ def _loose(value: Any, key: object = "") -> Any:
     return value
 
 
-Answer = TypeVar("Answer")
-
-
 def read(data: Any, of: Shape) -> Any:
     """The inverse of `write`. Raises `ProtocolError`."""
     match of:
@@ -187,11 +283,22 @@ def read(data: Any, of: Shape) -> Any:
         case Maybe(inner):
             return None if data is None else read(data, inner)
         case Many(item):
-            if isinstance(data, list):
+            if isinstance(data, (list, tuple)):
                 return tuple(read(one, item) for one in data)
-        case Record(kind, _, named):
-            if isinstance(data, dict) and all(name in data for name, _ in named):
-                return kind(**{name: read(data[name], inner) for name, inner in named})
+        case Named(item):
+            if isinstance(data, dict):
+                return {name: read(one, item) for name, one in data.items()}
+        case OneOf(words):
+            if isinstance(data, str) and data in words:
+                return data
+        case Either():
+            if type(data) in (int, str):
+                return data
+        case Kinded(inner):
+            return read(data, inner)
+        case Record():
+            if isinstance(data, dict):
+                return _read_record(data, of)
         case Amount():
             return amount(data)
         case WideInt():
@@ -209,20 +316,30 @@ def read(data: Any, of: Shape) -> Any:
                     return paid
         case Loose():
             return _tight(data)
-    raise ProtocolError(f"the hub's answer is malformed: {_named(of)} is {data!r:.80}")
+    raise ProtocolError(f"what came is malformed: {_named(of)} is {data!r:.80}")
+
+
+def _read_record(data: dict[Any, Any], of: Record) -> Any:
+    found: dict[str, Any] = {}
+    for name, inner, kind, optional in of.ways:
+        if name not in data:
+            raise ProtocolError(f"what came is malformed: {of.name} has no {name}")
+        one = data[name]
+        found[name] = one if type(one) is kind or (one is None and optional) else read(one, inner)
+    return of.kind(**found)
 
 
 def amount(data: Any, *, whole: bool = True) -> int | Decimal:
     """Credits from text; an int where they are whole, unless told otherwise. Raises `ProtocolError`."""
-    if isinstance(data, str) and _AMOUNT.fullmatch(data) is not None:
+    if isinstance(data, str) and AMOUNT.fullmatch(data) is not None:
         return int(data) if whole and "." not in data else Decimal(data)
-    raise ProtocolError(f"the hub's answer is malformed: an amount is {data!r:.80}")
+    raise ProtocolError(f"what came is malformed: an amount is {data!r:.80}")
 
 
 def _tight(data: Any, key: str = "") -> Any:
     if isinstance(data, dict):
         return {name: _tight(one, name) for name, one in data.items()}
-    if isinstance(data, list):
+    if isinstance(data, (list, tuple)):
         return tuple(_tight(one) for one in data)
     return amount(data) if key in AMOUNTS and isinstance(data, str) else data
 

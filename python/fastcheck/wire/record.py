@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from fastcheck.errors import ProtocolError, RecordError, WrongType
 from fastcheck.wire.names import INTEGER_MAX, TEXT_BYTES_MAX, text_within

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from fastcheck.wire.answers import Move, Problem
-from fastcheck.wire.cut import Cut
 from fastcheck.wire.json import Wide
 from fastcheck.wire.record import SettingValue
 
@@ -108,16 +108,14 @@ class LedgerPosition:
     """The number of the last change."""
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A part of a use."""
 
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # Over the method of tuples: the API calls it so.
 
 
-@dataclass(frozen=True)
-class UsageRecord:
+class UsageRecord(NamedTuple):
     """A use that a host recorded."""
 
     at: int
@@ -129,8 +127,7 @@ class UsageRecord:
     quantities: tuple[Quantity, ...]
 
 
-@dataclass(frozen=True)
-class UsageCorrection:
+class UsageCorrection(NamedTuple):
     """A correction of a usage event."""
 
     place: int
@@ -140,8 +137,7 @@ class UsageCorrection:
     """None: the event never was."""
 
 
-@dataclass(frozen=True)
-class MeteredEvent:
+class MeteredEvent(NamedTuple):
     """A use that was metered elsewhere, with its corrections."""
 
     id: str
@@ -170,16 +166,14 @@ class Booked:
     """Asks for the next page; None: that was all."""
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """A pool's decimal digits."""
 
     pool: str
     scale: int
 
 
-@dataclass(frozen=True)
-class Spends:
+class Spends(NamedTuple):
     """Which pool a feature spends."""
 
     feature: str
@@ -205,36 +199,7 @@ class Export:
     features: tuple[Spends, ...]
 
 
-def export_of(cut: Cut) -> Export:
-    """A cut for the wire."""
-    id = f"{cut.since}-{cut.until}-{cut.at}-{cut.place}-{cut.record}"
-    return Export(
-        id,
-        cut.since,
-        cut.until,
-        cut.at,
-        cut.place,
-        cut.record,
-        tuple(Scale(*one) for one in cut.pools),
-        tuple(Spends(*one) for one in cut.features),
-    )
-
-
-def cut_of(export: Export) -> Cut:
-    """The inverse of `export_of`."""
-    return Cut(
-        export.since,
-        export.until,
-        export.at,
-        export.place,
-        export.record,
-        tuple((one.pool, one.scale) for one in export.pools),
-        tuple((one.feature, one.pool) for one in export.features),
-    )
-
-
-@dataclass(frozen=True)
-class Movement:
+class Movement(NamedTuple):
     """A posting of the ledger. Units are 10^-scale of the pool's credit."""
 
     number: int
@@ -258,8 +223,7 @@ class Movement:
     currency: str | None
 
 
-@dataclass(frozen=True)
-class ExportedUse:
+class ExportedUse(NamedTuple):
     """A usage record of the exported period."""
 
     number: int

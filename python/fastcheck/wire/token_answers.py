@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fastcheck.wire.answers import travels
 
-
-@travels
 @dataclass(frozen=True)
 class TokenState:
     """Who may speak to a hub."""
@@ -30,7 +27,6 @@ class TokenState:
     """Requests it may make each second; None = as many as the hub allows by default."""
 
 
-@travels
 @dataclass(frozen=True)
 class MadeToken:
     """A token that has just been made."""

@@ -1,22 +1,9 @@
 //! Answers as objects: small, frozen, and turned into Python values only when asked.
 
-use fastcheck_core::check::Answer;
-use fastcheck_core::resolve::Source;
+use fastcheck_core::Source;
 use pyo3::prelude::*;
 
 use crate::amounts::credits;
-
-pub fn reason(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Allowed | Answer::AllowedUnknown => "allowed",
-        Answer::NotEntitled => "not_entitled",
-        Answer::UnknownCustomer => "unknown_customer",
-        Answer::UnknownFeature => "unknown_feature",
-        Answer::Exhausted => "exhausted",
-        Answer::NoLease => "no_lease",
-        Answer::Stale | Answer::AllowedStale => "stale",
-    }
-}
 
 /// Milliseconds since the epoch as an aware `datetime`.
 fn instant<'py>(py: Python<'py>, at_ms: u64) -> PyResult<Bound<'py, PyAny>> {
@@ -34,50 +21,48 @@ fn instant<'py>(py: Python<'py>, at_ms: u64) -> PyResult<Bound<'py, PyAny>> {
 /// What `decide` answers. Truthy if allowed.
 #[pyclass(frozen, module = "fastcheck._fastcheck")]
 pub struct Decision {
-    pub answer: Answer,
-    pub source: Option<Source>,
-    /// Pool units left on this host; `None`: not countable, unlimited, or not known here.
-    pub remaining: Option<u64>,
-    pub scale: u8,
-    pub resets_at_ms: Option<u64>,
+    pub decided: fastcheck_core::Decision,
     pub as_of_ms: u64,
     /// How old that was when this was decided.
     pub lag_ms: u64,
-    pub cost: u64,
 }
 
 #[pymethods]
 impl Decision {
     #[getter]
     fn allowed(&self) -> bool {
-        self.answer.allowed()
+        self.decided.answer.allowed()
     }
 
     #[getter]
     fn reason(&self) -> &'static str {
-        reason(self.answer)
+        self.decided.answer.reason()
     }
 
     #[getter]
     fn source(&self) -> Option<&'static str> {
-        self.source.map(Source::as_str)
+        self.decided.source.map(Source::as_str)
     }
 
     #[getter]
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.remaining
-            .map(|units| credits(py, units, self.scale))
+        self.decided
+            .remaining
+            .map(|units| credits(py, units, self.decided.scale))
             .transpose()
     }
 
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        credits(py, self.cost, self.scale)
+        credits(py, self.decided.cost, self.decided.scale)
     }
 
     #[getter]
     fn resets_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.resets_at_ms.map(|at| instant(py, at)).transpose()
+        self.decided
+            .resets_at_ms
+            .map(|at| instant(py, at))
+            .transpose()
     }
 
     #[getter]
@@ -91,7 +76,7 @@ impl Decision {
     }
 
     fn __bool__(&self) -> bool {
-        self.answer.allowed()
+        self.decided.answer.allowed()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -100,13 +85,13 @@ impl Decision {
         };
         Ok(format!(
             "Decision(allowed={}, reason={:?}, source={:?}, remaining={}, resets_at={})",
-            if self.answer.allowed() {
+            if self.decided.answer.allowed() {
                 "True"
             } else {
                 "False"
             },
-            reason(self.answer),
-            self.source.map_or("", Source::as_str),
+            self.decided.answer.reason(),
+            self.decided.source.map_or("", Source::as_str),
             text(self.remaining(py)?)?,
             text(self.resets_at(py)?)?,
         ))
@@ -115,39 +100,40 @@ impl Decision {
 
 /// What `estimate` answers: cost, and the balance before and after.
 #[pyclass(frozen, module = "fastcheck._fastcheck")]
-pub struct Estimate {
-    pub answer: Answer,
-    pub cost: u64,
-    pub balance: u64,
-    pub scale: u8,
+pub struct Estimate(pub fastcheck_core::Decision);
+
+impl Estimate {
+    fn balance(&self) -> u64 {
+        self.0.remaining.unwrap_or(0)
+    }
 }
 
 #[pymethods]
 impl Estimate {
     #[getter]
     fn allowed(&self) -> bool {
-        self.answer.allowed()
+        self.0.answer.allowed()
     }
 
     #[getter]
     fn reason(&self) -> &'static str {
-        reason(self.answer)
+        self.0.answer.reason()
     }
 
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        credits(py, self.cost, self.scale)
+        credits(py, self.0.cost, self.0.scale)
     }
 
     #[getter]
     fn balance_before<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        credits(py, self.balance, self.scale)
+        credits(py, self.balance(), self.0.scale)
     }
 
     /// Zero where the balance does not cover the cost.
     #[getter]
     fn balance_after<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        credits(py, self.balance.saturating_sub(self.cost), self.scale)
+        credits(py, self.balance().saturating_sub(self.0.cost), self.0.scale)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -156,7 +142,7 @@ impl Estimate {
             self.cost(py)?,
             self.balance_before(py)?,
             self.balance_after(py)?,
-            if self.answer.allowed() {
+            if self.0.answer.allowed() {
                 "True"
             } else {
                 "False"

@@ -1,20 +1,17 @@
 //! Batches: many customers in one call, with the memory of the next ones on its way while one is answered.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, AHEAD, Answer};
-use fastcheck_core::error::Corrupt;
-use fastcheck_core::key::Key;
+use fastcheck_core::{AHEAD, Amount, Answer, Corrupt, Key, View, burn_numbers, check_numbers};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 
-use crate::amounts::{self, Amount};
+use crate::amounts;
+use crate::asking::Named;
 use crate::checker::Checker;
-use crate::errors::{corrupt, raise};
+use crate::errors::{Class, corrupt, raise, refused};
 use crate::strings::utf8;
 
 /// The number of a customer that nobody knows.
@@ -36,7 +33,7 @@ impl<'py> Customers<'py> {
         if customers.cast::<PyString>().is_ok() {
             return Err(raise(
                 customers.py(),
-                "WrongType",
+                Class::WrongType,
                 "customers must be a list of str, not one str",
             ));
         }
@@ -50,7 +47,7 @@ impl<'py> Customers<'py> {
             }
             Err(_) => Err(raise(
                 customers.py(),
-                "WrongType",
+                Class::WrongType,
                 "customers must be a list of str, or the array that ids() gave",
             )),
         }
@@ -102,27 +99,16 @@ fn numbers(
             }
         }
         for (i, (key, hash)) in keys.iter().enumerate().take(n) {
-            let row = match key {
-                Some(key) => find(view, *key, *hash).map_err(|e| corrupt(py, e))?,
-                None => None,
-            };
-            if let Some(number) = row {
+            let number = key.map_or(Ok(None), |key| rows.number_of(key, *hash));
+            let number = number.map_err(|e| corrupt(py, e))?;
+            if let Some(number) = number {
                 view.mark(number);
             }
-            out[start + i] = row.unwrap_or(UNKNOWN);
+            out[start + i] = number.unwrap_or(UNKNOWN);
         }
         start += n;
     }
     Ok(())
-}
-
-fn find(view: &View, key: Key<'_>, hash: u64) -> Result<Option<u32>, Corrupt> {
-    use fastcheck_core::row::RowKind;
-    Ok(view
-        .rows
-        .find(key, hash)?
-        .filter(|row| row.kind() != RowKind::Gone as u64)
-        .map(|row| row.number()))
 }
 
 /// Runs `work` once, on the numbers of the names. On demand, those who are not held are asked for before, in one call.
@@ -133,7 +119,7 @@ fn with_numbers<T>(
     mut work: impl FnMut(&View, &[u32]) -> PyResult<T>,
 ) -> PyResult<T> {
     let mut found = vec![UNKNOWN; names.len()];
-    let first = checker.with_view(py, |view| {
+    let first = checker.mapped.with(py, |view| {
         numbers(py, view, names, &mut found)?;
         if view.rows.is_on_demand() && found.contains(&UNKNOWN) {
             return Ok(None);
@@ -148,9 +134,9 @@ fn with_numbers<T>(
     found.resize(names.len(), UNKNOWN);
     let missing = missing(py, &names, &found)?;
     if !missing.is_empty() {
-        checker.touched(py, missing.as_any(), None)?;
+        checker.asking.touched(py, missing.as_any(), None)?;
     }
-    checker.with_view(py, |view| {
+    checker.mapped.with(py, |view| {
         numbers(py, view, &names, &mut found)?;
         work(view, &found)
     })
@@ -176,22 +162,14 @@ fn missing<'py>(
 
 /// Whether all numbers that `ids` gave are still those of customers held here; notes that they are in use.
 fn all_held(view: &View, numbers: &[u32]) -> Result<bool, Corrupt> {
-    if !view.rows.is_on_demand() {
-        return Ok(true);
-    }
-    for number in numbers.iter().filter(|number| **number != UNKNOWN) {
-        if view.rows.by_number(*number)?.is_none() {
-            return Ok(false);
-        }
-        view.mark(*number);
-    }
-    Ok(true)
+    let known = numbers.iter().filter(|number| **number != UNKNOWN);
+    view.holds_all(known.copied())
 }
 
 fn stale_ids(py: Python<'_>) -> PyErr {
     raise(
         py,
-        "StaleIds",
+        Class::StaleIds,
         "some of these customers are not held on this host any more: ask for their ids again",
     )
 }
@@ -218,6 +196,19 @@ struct Leftover {
     stale: u64,
 }
 
+impl Leftover {
+    /// What the answer of the `i`-th leaves to do.
+    #[inline(always)]
+    fn note(&mut self, i: usize, answer: Answer) {
+        match answer {
+            Answer::NoLease => self.touch.push(i),
+            Answer::UnknownCustomer | Answer::AllowedUnknown => self.unknown += 1,
+            Answer::Stale | Answer::AllowedStale => self.stale += 1,
+            _ => {}
+        }
+    }
+}
+
 fn feature_index(
     checker: &Checker,
     py: Python<'_>,
@@ -225,13 +216,13 @@ fn feature_index(
 ) -> PyResult<Option<usize>> {
     // SAFETY: the object outlives the call.
     let key = unsafe { utf8(py, feature.as_ptr())? };
-    let found = checker.with_view(py, |view| {
+    let found = checker.mapped.with(py, |view| {
         Key::new(key)
             .map_or(Ok(None), |name| view.rows.feature(name))
             .map_err(|e| corrupt(py, e))
     })?;
     if found.is_none() {
-        checker.unknown(py, "feature", key)?;
+        checker.asking.unknown(py, Named::Feature, key)?;
     }
     Ok(found)
 }
@@ -265,9 +256,11 @@ pub fn check_many<'py>(
                     Ok(true)
                 };
                 let held = if count >= RELEASE_FROM {
-                    checker.pinned(py, answer)?
+                    checker.mapped.pinned(py, answer)?
                 } else {
-                    checker.with_view(py, |view| answer(view).map_err(|e| corrupt(py, e)))?
+                    checker
+                        .mapped
+                        .with(py, |view| answer(view).map_err(|e| corrupt(py, e)))?
                 };
                 if !held {
                     return Err(stale_ids(py));
@@ -293,7 +286,7 @@ fn answer_numbers(
     out: &mut [bool],
     rest: &mut Leftover,
 ) -> Result<(), Corrupt> {
-    check::check_numbers(
+    check_numbers(
         &view.rows,
         &*view.cells,
         feature,
@@ -302,12 +295,7 @@ fn answer_numbers(
         &checker.moment(view),
         |i, answer| {
             out[i] = answer.allowed();
-            match answer {
-                Answer::NoLease => rest.touch.push(i),
-                Answer::UnknownCustomer | Answer::AllowedUnknown => rest.unknown += 1,
-                Answer::Stale | Answer::AllowedStale => rest.stale += 1,
-                _ => {}
-            }
+            rest.note(i, answer);
         },
     )
 }
@@ -322,16 +310,11 @@ fn finish(
     out: &mut [bool],
     rest: Leftover,
 ) -> PyResult<()> {
-    // Relaxed: a counter.
-    checker
-        .stale_answers
-        .fetch_add(rest.stale, Ordering::Relaxed);
+    checker.asking.note_stale(rest.stale);
     if rest.unknown > 0 {
-        checker.unknown(
-            py,
-            "customer",
-            format!("{} of a batch", rest.unknown).as_bytes(),
-        )?;
+        let shown = format!("{} of a batch", rest.unknown);
+        let asking = &checker.asking;
+        asking.unknown(py, Named::Customer, shown.as_bytes())?;
     }
     // SAFETY: the object outlives the call.
     let key = unsafe { utf8(py, feature.as_ptr())? };
@@ -340,7 +323,10 @@ fn finish(
             Customers::Names(names) => names.get_item(i)?,
             Customers::Numbers(array) => {
                 let number = *array.get(i).unwrap_or(&UNKNOWN);
-                PyString::new(py, &id_of(checker, py, number)?).into_any()
+                let id = checker
+                    .mapped
+                    .with(py, |view| view.id_of(number).map_err(|e| corrupt(py, e)))?;
+                PyString::new(py, &id).into_any()
             }
         };
         // SAFETY: `name` is alive for this round of the loop.
@@ -349,26 +335,10 @@ fn finish(
             None => checker
                 .settle(py, &name, |view| checker.check_step(py, view, bytes, key))?
                 .allowed(),
-            Some(amounts) => {
-                checker.consume_any(py, &name, key, &Amount::Plain(amounts[i]), None)?
-            }
+            Some(amounts) => checker.consume(py, &name, key, Amount::Plain(amounts[i]), None)?,
         };
     }
     Ok(())
-}
-
-/// The id of the customer with that number.
-fn id_of(checker: &Checker, py: Python<'_>, number: u32) -> PyResult<String> {
-    checker.with_view(py, |view| {
-        let id = || -> Result<String, Corrupt> {
-            let Some(row) = view.rows.by_number(number)? else {
-                return Ok(String::new());
-            };
-            let parts = row.parts(view.rows.region(), view.rows.pools())?;
-            String::from_utf8(parts.key).map_err(|_| Corrupt)
-        };
-        id().map_err(|e| corrupt(py, e))
-    })
 }
 
 pub fn consume_many<'py>(
@@ -385,16 +355,19 @@ pub fn consume_many<'py>(
     if let Some(index) = feature_index(checker, py, feature)? {
         let mut rest = Leftover::default();
         let burn = |view: &View, numbers: &[u32]| {
-            burn_numbers(
-                checker, py, view, index, numbers, &amounts, &mut out, &mut rest,
-            )
+            let (rows, cells, now) = (&view.rows, &*view.cells, checker.moment(view));
+            burn_numbers(rows, cells, index, numbers, &amounts, &now, |i, answer| {
+                out[i] = answer.allowed();
+                rest.note(i, answer);
+            })
+            .map_err(|e| refused(py, e))
         };
         match &customers {
             Customers::Names(names) => with_numbers(checker, py, names, burn)?,
             Customers::Numbers(array) => {
                 let numbers = array.as_array().to_vec();
                 let mut burn = burn;
-                checker.with_view(py, |view| {
+                checker.mapped.with(py, |view| {
                     if all_held(view, &numbers).map_err(|e| corrupt(py, e))? {
                         burn(view, &numbers)
                     } else {
@@ -416,47 +389,6 @@ pub fn consume_many<'py>(
     Ok(PyArray1::from_vec(py, out))
 }
 
-/// Burns what it can of each; what it cannot is left over.
-#[allow(clippy::too_many_arguments)] // All that a burn takes, for many.
-fn burn_numbers(
-    checker: &Checker,
-    py: Python<'_>,
-    view: &View,
-    index: usize,
-    numbers: &[u32],
-    amounts: &[u64],
-    out: &mut [bool],
-    rest: &mut Leftover,
-) -> PyResult<()> {
-    // Costs first: an amount that can't be burned is an error before anything is.
-    let unknown_row =
-        check::found(&view.rows, None, index, &checker.time).map_err(|e| corrupt(py, e))?;
-    for amount in amounts {
-        amounts::cost(py, &view.rows, &unknown_row, &Amount::Plain(*amount))?;
-    }
-    for (i, (number, amount)) in numbers.iter().zip(amounts).enumerate() {
-        if let Some(ahead) = numbers.get(i + AHEAD) {
-            view.rows.prefetch_number(*ahead);
-        }
-        let burn = || -> Result<Answer, Corrupt> {
-            let row = view.rows.by_number(*number)?;
-            let found = check::found(&view.rows, row, index, &checker.time)?;
-            let unit = found.entry.cost(view.rows.region())?;
-            let cost = unit.checked_mul(*amount).ok_or(Corrupt)?;
-            found.burn(&view.rows, &*view.cells, cost, &checker.moment(view))
-        };
-        let answer = burn().map_err(|e| corrupt(py, e))?;
-        out[i] = answer.allowed();
-        match answer {
-            Answer::NoLease => rest.touch.push(i),
-            Answer::UnknownCustomer => rest.unknown += 1,
-            Answer::Stale => rest.stale += 1,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// One amount for all, or one for each.
 fn read_amounts(
     py: Python<'_>,
@@ -467,15 +399,11 @@ fn read_amounts(
         return Ok(vec![1; count]);
     };
     let plain = |object: &Bound<'_, PyAny>| -> PyResult<u64> {
-        // SAFETY: `object` outlives the call.
-        match unsafe { amounts::amount(py, object.as_ptr()) }? {
-            Amount::Plain(n) => Ok(n),
-            Amount::Named(_) => Err(raise(
-                py,
-                "WrongType",
-                "amounts must be ints here, not dicts",
-            )),
+        if object.is_instance_of::<PyDict>() {
+            let what = "amounts must be ints here, not dicts";
+            return Err(raise(py, Class::WrongType, what));
         }
+        amounts::plain(object)
     };
     // SAFETY: `amounts` is a live object.
     if unsafe { ffi::PyIndex_Check(amounts.as_ptr()) } != 0 && amounts.len().is_err() {
@@ -499,7 +427,7 @@ fn read_amounts(
     if all.len() != count {
         return Err(raise(
             py,
-            "AmountError",
+            Class::AmountError,
             format!(
                 "{} amounts for {count} customers: give one for each, or one int for all",
                 all.len()
@@ -512,7 +440,7 @@ fn read_amounts(
 fn negative(py: Python<'_>) -> PyErr {
     raise(
         py,
-        "AmountError",
+        Class::AmountError,
         "an amount is negative: give zero or more",
     )
 }

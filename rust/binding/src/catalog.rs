@@ -2,12 +2,11 @@
 
 use fastcheck_catalog::Value;
 use fastcheck_core::catalog::{Catalog, Setting};
-use fastcheck_core::customer;
-use fastcheck_core::resolve::{Considered, Source, Sources};
+use fastcheck_core::{Considered, Source, Sources, decode_record};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::errors::{from_core, made, raise};
+use crate::errors::{Class, from_core, made, raise};
 
 /// A validated catalog.
 #[pyclass(frozen, name = "Catalog", module = "fastcheck._fastcheck")]
@@ -19,7 +18,7 @@ pub struct PyCatalog {
 impl PyCatalog {
     /// The digest as a word, for the header of generation files.
     pub fn hash(&self) -> u64 {
-        fastcheck_core::key::hash_bytes(self.digest.as_bytes())
+        fastcheck_core::hash_bytes(self.digest.as_bytes())
     }
 }
 
@@ -60,7 +59,7 @@ fn setting<'py>(py: Python<'py>, setting: &Setting) -> PyResult<Bound<'py, PyAny
 
 fn problems(py: Python<'_>, problems: Vec<fastcheck_catalog::Problem>) -> PyErr {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    made(py, "CatalogError", (lines,))
+    made(py, Class::CatalogError, (lines,))
 }
 
 /// Why a source counts or does not.
@@ -82,7 +81,7 @@ fn why(c: &Considered, at_ms: i64) -> &'static str {
 impl PyCatalog {
     /// Decodes a record and looks its names up.
     fn sources(&self, py: Python<'_>, record: &[u8]) -> PyResult<Sources> {
-        let (customer, _, _) = customer::decode(record).map_err(|e| from_core(py, e))?;
+        let (customer, _, _) = decode_record(record).map_err(|e| from_core(py, e))?;
         Sources::of(&self.catalog, &customer).map_err(|e| from_core(py, e))
     }
 }
@@ -166,7 +165,7 @@ impl PyCatalog {
         let index = self.catalog.feature(feature).ok_or_else(|| {
             raise(
                 py,
-                "UnknownFeature",
+                Class::UnknownFeature,
                 format!("the catalog has no feature {feature:?}; check the spelling"),
             )
         })?;
@@ -189,7 +188,7 @@ impl PyCatalog {
 
     /// What is wrong with a customer record under this catalog, or None.
     fn customer_error(&self, record: &[u8]) -> Option<String> {
-        let checked = customer::decode(record)
+        let checked = decode_record(record)
             .and_then(|(customer, _, _)| Sources::of(&self.catalog, &customer).map(drop));
         checked.err().map(|e| e.to_string())
     }

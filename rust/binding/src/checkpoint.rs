@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fastcheck_core::error::Result;
+use fastcheck_core::Result;
 use fastcheck_snapshot::{Checkpoint, Mark};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;

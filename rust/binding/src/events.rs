@@ -4,18 +4,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fastcheck_core::error::Result;
-use fastcheck_core::journal::{Draft, Journal, Written};
-use fastcheck_core::map::MapRegion;
-use pyo3::prelude::*;
-use pyo3::types::PyString;
-use smallvec::SmallVec;
+use fastcheck_core::{Error, Journal, MapRegion, Result, UsageDraft, Written};
 
-use crate::amounts::Amount;
-use crate::checker::Checker;
-use crate::errors::from_core;
 use crate::process;
-use crate::strings::utf8;
 
 /// The journal file that this process writes at the moment.
 struct Open {
@@ -40,7 +31,8 @@ impl Events {
         }
     }
 
-    fn write(&self, arena: u64, draft: &Draft<'_>) -> Result<()> {
+    /// Writes a record; one that is too long for any file is counted and dropped.
+    pub fn write(&self, arena: u64, draft: &UsageDraft<'_>) -> Result<()> {
         let holder = process::holder();
         let mut open = self.open.lock().unwrap_or_else(|e| e.into_inner());
         // A fork inherits the parent's file.
@@ -61,7 +53,7 @@ impl Events {
                         number += 1;
                         match Journal::create(&self.dir, arena, holder, number) {
                             Ok(journal) => break journal,
-                            Err(fastcheck_core::error::Error::Io { source, .. })
+                            Err(Error::Io { source, .. })
                                 if source.kind() == std::io::ErrorKind::AlreadyExists
                                     && number < 1 << 20 => {}
                             Err(e) => return Err(e),
@@ -98,46 +90,5 @@ impl Events {
 impl Drop for Events {
     fn drop(&mut self) {
         self.seal();
-    }
-}
-
-impl Checker {
-    /// Records what was burned under an event id. The burn stands whatever becomes of the record.
-    #[allow(clippy::too_many_arguments)] // One record's fields.
-    pub fn record(
-        &self,
-        py: Python<'_>,
-        event: &Bound<'_, PyString>,
-        customer: &[u8],
-        feature: &[u8],
-        amount: &Amount<'_>,
-        units: u64,
-    ) -> PyResult<()> {
-        use fastcheck_core::check::Clock;
-        // SAFETY: the string is alive during the call.
-        let event = unsafe { utf8(py, event.as_ptr()) }?;
-        let mut quantities: SmallVec<[(&[u8], u64); 4]> = SmallVec::new();
-        match amount {
-            Amount::Plain(n) => quantities.push((b"", *n)),
-            Amount::Named(named) => {
-                for (name, n) in named {
-                    // SAFETY: the names live as long as the amount.
-                    quantities.push((unsafe { utf8(py, name.as_ptr()) }?, *n));
-                }
-            }
-        }
-        let arena = self.with_view(py, |view| Ok(view.arena))?;
-        let at_ms = self.time.now_ms();
-        let draft = Draft {
-            at_ms,
-            units,
-            event,
-            customer,
-            feature,
-            quantities: &quantities,
-        };
-        self.events
-            .write(arena, &draft)
-            .map_err(|e| from_core(py, e))
     }
 }

@@ -2,16 +2,11 @@
 
 use std::cell::UnsafeCell;
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Answer, Found, Till};
-use fastcheck_core::key::Key;
-use fastcheck_core::row::RowKind;
+use fastcheck_core::{Amount, Key, RowKind, Till, View, check_fast, till};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::amounts::{self, Amount};
 use crate::checker::Checker;
-use crate::errors::corrupt;
 use crate::strings::utf8;
 
 /// `Entitlements.handle(customer, feature)`.
@@ -65,7 +60,7 @@ impl Handle {
     /// What was found before, if it still holds.
     ///
     /// # Safety
-    /// There is a global lock and it is held (`Checker::view_fast` gives no view where there is none).
+    /// There is a global lock and it is held (`Mapped::fast` gives no view where there is none).
     #[inline(always)]
     pub unsafe fn seen(&self, view: &View) -> Option<&Seen> {
         // SAFETY: the caller's promise: nobody else touches it.
@@ -81,13 +76,7 @@ impl Handle {
     #[inline(never)]
     fn look(&self, view: &View) -> Option<&Seen> {
         Python::attach(|py| {
-            // SAFETY: the strings live as long as the handle.
-            let (name, feature) = unsafe {
-                (
-                    utf8(py, self.customer.as_ptr()).ok()?,
-                    utf8(py, self.feature.as_ptr()).ok()?,
-                )
-            };
+            let (name, feature) = self.names(py).ok()?;
             let rows = &view.rows;
             let key = Key::new(name)?;
             let feature = rows.feature(Key::new(feature)?).ok()??;
@@ -102,8 +91,8 @@ impl Handle {
                 word,
                 answer: row
                     .entries_at(rows.heap_at())
-                    .and_then(|at| check::check_fast(rows, at, feature)),
-                till: check::till(rows, row, feature),
+                    .and_then(|at| check_fast(rows, at, feature)),
+                till: till(rows, row, feature),
             };
             // SAFETY: as in `seen`; no reference to the old value is used any more.
             unsafe {
@@ -113,69 +102,27 @@ impl Handle {
         })
     }
 
-    fn find(&self, py: Python<'_>, view: &View) -> PyResult<Option<Found>> {
+    /// The names' bytes: customer and feature.
+    fn names(&self, py: Python<'_>) -> PyResult<(&[u8], &[u8])> {
         // SAFETY: the strings live as long as the handle.
-        let (name, key) = unsafe {
-            (
+        unsafe {
+            Ok((
                 utf8(py, self.customer.as_ptr())?,
                 utf8(py, self.feature.as_ptr())?,
-            )
-        };
-        self.checker().find(py, view, name, key)
+            ))
+        }
     }
 
     pub fn check(&self, py: Python<'_>) -> PyResult<bool> {
-        let checker = self.checker();
-        let answer = checker.with_view(py, |view| match self.find(py, view)? {
-            None => Ok(Answer::UnknownFeature),
-            Some(found) => {
-                check::check_found(&view.rows, &*view.cells, &found, &checker.moment(view))
-                    .map_err(|e| corrupt(py, e))
-            }
-        })?;
-        match answer {
-            Answer::Allowed => Ok(true),
-            Answer::NotEntitled | Answer::Exhausted => Ok(false),
-            _ => self.slow(py, None),
-        }
+        let (name, key) = self.names(py)?;
+        self.checker()
+            .check(py, self.customer.bind(py).as_any(), name, key)
     }
 
-    pub fn consume(&self, py: Python<'_>, amount: &Amount<'_>) -> PyResult<bool> {
-        let checker = self.checker();
-        let answer = checker.with_view(py, |view| {
-            let Some(found) = self.find(py, view)? else {
-                return Ok(Answer::UnknownFeature);
-            };
-            let cost = amounts::cost(py, &view.rows, &found, amount)?;
-            found
-                .burn(&view.rows, &*view.cells, cost, &checker.moment(view))
-                .map_err(|e| corrupt(py, e))
-        })?;
-        match answer {
-            Answer::Allowed => Ok(true),
-            Answer::NotEntitled | Answer::Exhausted => Ok(false),
-            _ => self.slow(py, Some(amount)),
-        }
-    }
-
-    #[cold]
-    fn slow(&self, py: Python<'_>, amount: Option<&Amount<'_>>) -> PyResult<bool> {
-        let checker = self.checker();
-        // SAFETY: the strings live as long as the handle.
-        let (name, key) = unsafe {
-            (
-                utf8(py, self.customer.as_ptr())?,
-                utf8(py, self.feature.as_ptr())?,
-            )
-        };
+    pub fn consume(&self, py: Python<'_>, amount: Amount<'_>) -> PyResult<bool> {
+        let (_, key) = self.names(py)?;
         let customer = self.customer.bind(py).as_any();
-        if let Some(amount) = amount {
-            return checker.consume_any(py, customer, key, amount, None);
-        }
-        let answer =
-            checker.settle(py, customer, |view| checker.check_step(py, view, name, key))?;
-        checker.note(py, answer, name, key)?;
-        Ok(answer.allowed())
+        self.checker().consume(py, customer, key, amount, None)
     }
 }
 

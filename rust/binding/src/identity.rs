@@ -14,10 +14,7 @@
 
 use std::cell::UnsafeCell;
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{Till, till};
-use fastcheck_core::key::Key;
-use fastcheck_core::row::{Row, RowKind};
+use fastcheck_core::{Key, Row, RowKind, Till, View, till};
 use pyo3::ffi;
 use pyo3::prelude::*;
 

@@ -4,10 +4,12 @@ use pyo3::prelude::*;
 
 mod amounts;
 mod answers;
+mod asking;
 mod batch;
 mod catalog;
 mod checker;
 mod checkpoint;
+mod class;
 mod errors;
 mod events;
 mod handle;
@@ -20,6 +22,7 @@ mod reservation;
 mod snapshot;
 mod strings;
 mod time;
+mod view;
 
 /// The native module: the arena, the resolver, the burn.
 #[pymodule(gil_used = false)]

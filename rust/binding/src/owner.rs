@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use fastcheck_core::arena::is_of_boot;
-use fastcheck_core::cell::{Lease, NO_INSTANT};
-use fastcheck_core::hold::LateReturn;
-use fastcheck_core::owner::{Found, NamedTotals, Owner};
+use fastcheck_core::{Inherited, LateReturn, Lease, NO_INSTANT, NamedTotals, Owner, is_of_boot};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
 use crate::catalog::PyCatalog;
 use crate::checkpoint::PyCheckpoint;
-use crate::errors::{from_core, raise};
+use crate::errors::{Class, from_core, raise};
 use crate::process::{self, Alive};
 use crate::time;
 
@@ -54,11 +51,11 @@ impl PyOwner {
     fn with<T: Send>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut Owner) -> fastcheck_core::error::Result<T> + Send,
+        work: impl FnOnce(&mut Owner) -> fastcheck_core::Result<T> + Send,
     ) -> PyResult<T> {
         let done = py.detach(|| self.lock().as_mut().map(work));
         match done {
-            None => Err(raise(py, "Closed", "this owner is closed")),
+            None => Err(raise(py, Class::Closed, "this owner is closed")),
             Some(result) => result.map_err(|e| from_core(py, e)),
         }
     }
@@ -94,13 +91,13 @@ impl PyOwner {
     /// Whether the arena found has rows of this very catalog, intact.
     #[getter]
     fn adopted(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |o| Ok(o.found == Found::Intact))
+        self.with(py, |o| Ok(o.found == Inherited::Intact))
     }
 
     /// Whether the cells found are of an earlier boot.
     #[getter]
     fn previous_boot(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |o| Ok(o.found == Found::EarlierBoot))
+        self.with(py, |o| Ok(o.found == Inherited::EarlierBoot))
     }
 
     #[getter]
@@ -115,7 +112,7 @@ impl PyOwner {
 
     #[getter]
     fn digest(&self, py: Python<'_>) -> PyResult<u64> {
-        self.with(py, |o| Ok(o.digest()))
+        self.with(py, |o| Ok(o.rows.digest()))
     }
 
     #[getter]
@@ -125,7 +122,7 @@ impl PyOwner {
 
     #[getter]
     fn customers(&self, py: Python<'_>) -> PyResult<u64> {
-        self.with(py, |o| Ok(o.customers()))
+        self.with(py, |o| Ok(o.rows.customers()))
     }
 
     /// Replaces all rows by these chunks of records.
@@ -223,12 +220,12 @@ impl PyOwner {
 
     /// The numbers of the customers held, ascending.
     fn held_numbers(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
-        self.with(py, |o| o.held_numbers())
+        self.with(py, |o| o.rows.held_numbers())
     }
 
     /// (number, id) of at most `limit` customers held, ascending from the first number above `after`.
     fn held_keys(&self, py: Python<'_>, after: u32, limit: usize) -> PyResult<Vec<(u32, String)>> {
-        self.with(py, |o| o.held_keys(after, limit))
+        self.with(py, |o| o.rows.held_keys(after, limit))
     }
 
     /// Opens the cell of (customer, pool) for a lease.
@@ -269,7 +266,7 @@ impl PyOwner {
         granted: u64,
         full: bool,
     ) -> PyResult<bool> {
-        self.with(py, |o| o.raise_cell(number, pool, lease, granted, full))
+        self.with(py, |o| o.cells.raise(number, pool, lease, granted, full))
     }
 
     /// Closes a lease for good.
@@ -281,7 +278,7 @@ impl PyOwner {
         lease: u32,
     ) -> PyResult<Option<CellTotals>> {
         self.with(py, |o| {
-            let totals = o.close_cell(number, pool, lease)?;
+            let totals = o.cells.close(number, pool, lease)?;
             Ok(totals.map(|totals| {
                 cell_totals(NamedTotals {
                     pool: pool.to_owned(),
@@ -299,7 +296,7 @@ impl PyOwner {
         pool: &str,
         lease: u32,
     ) -> PyResult<Option<CellTotals>> {
-        let totals = self.with(py, |o| o.totals(number, pool, lease))?;
+        let totals = self.with(py, |o| o.cells.totals(number, pool, lease))?;
         Ok(totals.map(|totals| {
             cell_totals(NamedTotals {
                 pool: pool.to_owned(),
@@ -312,7 +309,7 @@ impl PyOwner {
     #[pyo3(signature = (changed_only = false))]
     fn cells(&self, py: Python<'_>, changed_only: bool) -> PyResult<Vec<CellTotals>> {
         Ok(self
-            .with(py, |o| o.cells(changed_only))?
+            .with(py, |o| o.cells.all(changed_only))?
             .into_iter()
             .map(cell_totals)
             .collect())
@@ -324,7 +321,7 @@ impl PyOwner {
         let now_ms = manual_now_ms.unwrap_or_else(time::steady_ms);
         let (ended, late) = self.with(py, |o| {
             let mut alive = Alive::default();
-            o.sweep(now_ms, |pid, started| alive.is(pid, started))
+            o.cells.sweep(now_ms, |pid, started| alive.is(pid, started))
         })?;
         *self.late.lock().unwrap_or_else(|e| e.into_inner()) = late;
         Ok(ended)
@@ -338,7 +335,7 @@ impl PyOwner {
             Ok(late
                 .iter()
                 .map(|(segment, l)| {
-                    let pool = o.pool_name(l.pool).unwrap_or_default().to_owned();
+                    let pool = o.cells.pool_name(l.pool).unwrap_or_default().to_owned();
                     let key = format!("{:016x}-{segment}-{}-{}", o.arena(), l.slot, l.stamp());
                     (key, (l.lease >> 32) as u32, pool, l.lease as u32, l.freed)
                 })
@@ -351,7 +348,7 @@ impl PyOwner {
         let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(|e| e.into_inner()));
         self.with(py, |o| {
             late.iter()
-                .try_for_each(|(segment, l)| o.booked(*segment, l))
+                .try_for_each(|(segment, l)| o.cells.booked(*segment, l))
         })
     }
 

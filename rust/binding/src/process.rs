@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use fastcheck_core::hold::Holder;
-use fastcheck_core::key::hash_bytes;
-use fastcheck_core::owner::Environment;
+use fastcheck_core::{Environment, Holder, hash_bytes};
 
 /// When a process started, in clock ticks since boot; zero if there is no such process.
 pub fn started(pid: u32) -> u64 {

@@ -1,7 +1,6 @@
 //! Customer records as bytes, for who keeps and sends them without reading them.
 
-use fastcheck_core::customer;
-use fastcheck_core::key::hash_bytes;
+use fastcheck_core::each_record;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -12,12 +11,11 @@ use crate::errors::from_core;
 #[pyo3(signature = (records, /))]
 pub fn digest(py: Python<'_>, records: PyBackedBytes) -> PyResult<(u64, u64)> {
     py.detach(|| {
-        let (mut rest, mut sum, mut count): (&[u8], u64, u64) = (&records, 0, 0);
-        while !rest.is_empty() {
-            let (customer, bytes, tail) = customer::decode(rest)?;
-            rest = tail;
-            if !customer.deleted {
-                sum = sum.wrapping_add(hash_bytes(bytes));
+        let (mut sum, mut count) = (0u64, 0);
+        for record in each_record(&records) {
+            let record = record?;
+            if !record.customer.deleted {
+                sum = sum.wrapping_add(record.hash);
                 count += 1;
             }
         }

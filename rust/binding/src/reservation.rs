@@ -2,21 +2,17 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use fastcheck_core::arena::View;
-use fastcheck_core::cell;
-use fastcheck_core::check::{Answer, Cells, Till};
-use fastcheck_core::entry;
-use fastcheck_core::error::Corrupt;
-use fastcheck_core::hold::{Ask, Hold, Reserve, Settle};
-use fastcheck_core::segment::CELL_BITS;
+use fastcheck_core::{
+    Amount, Answer, Ask, Cells, Corrupt, Hold, Holds, MapRegion, NO_COST, Settle, Step, Till, View,
+    burn_up_to, cost_of, reserve,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use smallvec::SmallVec;
 
-use crate::amounts::{self, Amount, amount, credits};
-use crate::answers::{Settlement, reason};
-use crate::checker::{Checker, Step, pool_name};
-use crate::errors::{corrupt, raise};
+use crate::amounts::credits;
+use crate::answers::Settlement;
+use crate::checker::Checker;
+use crate::errors::{Class, corrupt, raise, refused};
 use crate::strings::utf8;
 
 /// A reservation's life in seconds where nothing is said.
@@ -30,10 +26,9 @@ const SETTLED: u8 = 1;
 /// What is held, and where.
 #[derive(Clone, Copy)]
 struct Held {
-    hold: Hold,
+    held: fastcheck_core::Held,
     arena: u64,
-    segment: usize,
-    /// The view it was held in, and what a plain unit costs there; [`NO_COST`](entry::NO_COST) if that was not asked.
+    /// The view it was held in, and what a plain unit costs there; [`NO_COST`] if that was not asked.
     stamp: u64,
     unit: u64,
 }
@@ -64,32 +59,15 @@ impl Reservation {
         wanted: u64,
     ) -> Option<Reservation> {
         let this = checker.get();
-        let amount = till.unit.checked_mul(wanted)?;
-        if amount > cell::TOTAL_MAX {
-            return None;
-        }
-        let ask = Ask {
-            lease: till.identity,
-            pool: till.pool,
-            amount,
-            ends_at_ms: this.time.steady_ms().saturating_add(TTL_S as u64 * 1000),
-            holder: crate::process::holder(),
-            // Relaxed: a hint.
-            near: this.near.load(Ordering::Relaxed),
-        };
-        let Ok(Attempt::Held(held)) = hold(view, till.cell, &ask, this) else {
-            return None;
-        };
+        let ends_at_ms = this.time.steady_ms().saturating_add(TTL_S as u64 * 1000);
+        let held = till.reserve(&*view.cells, wanted, ask(this, ends_at_ms), &this.time)?;
         Some(Reservation {
             checker: checker.clone().unbind(),
             customer: customer.clone().unbind(),
             feature: feature.clone().unbind(),
             answer: Answer::Allowed,
-            held: Some(Held {
-                unit: till.unit,
-                ..held
-            }),
-            amount,
+            amount: held.hold.amount,
+            held: Some(Held::new(this, view, held, till.unit)),
             scale: till.scale,
             state: AtomicU8::new(OPEN),
         })
@@ -100,68 +78,42 @@ impl Reservation {
         checker: &Bound<'_, Checker>,
         customer: &Bound<'_, PyString>,
         feature: &Bound<'_, PyString>,
-        wanted: &Bound<'_, PyAny>,
+        wanted: Amount<'_>,
         ttl: f64,
     ) -> PyResult<Reservation> {
         if !(ttl > 0.0 && ttl <= TTL_S_MAX) {
             return Err(raise(
                 py,
-                "AmountError",
+                Class::AmountError,
                 "ttl must be more than 0 and at most 604800 seconds (a week)",
             ));
         }
         let this = checker.get();
-        // SAFETY: all objects outlive the call.
-        let (name, key, wanted) = unsafe {
-            (
-                utf8(py, customer.as_ptr())?,
-                utf8(py, feature.as_ptr())?,
-                amount(py, wanted.as_ptr())?,
-            )
-        };
+        // SAFETY: both objects outlive the call.
+        let (name, key) = unsafe { (utf8(py, customer.as_ptr())?, utf8(py, feature.as_ptr())?) };
         let ends_at_ms = this.time.steady_ms().saturating_add((ttl * 1000.0) as u64);
-        let (answer, held, cost, scale) = this.settle(py, customer.as_any(), |view| {
-            let Some(found) = this.find(py, view, name, key)? else {
-                return Ok(Step::Done((Answer::UnknownFeature, None, 0, 0)));
-            };
-            let cost = amounts::cost(py, &view.rows, &found, &wanted)?;
-            let scale = view.rows.pool_info(found.entry.pool()).map_err(|e| corrupt(py, e))?.scale;
-            let barred = found.barred(&view.rows, &this.moment(view)).map_err(|e| corrupt(py, e))?;
-            if let Some(answer) = barred {
-                let denied = (answer, None, cost, scale);
-                return Ok(Step::known(view, found.row, name, answer, denied));
+        let mut held = None;
+        let made = this.settle(py, customer.as_any(), |view| {
+            let found = this.find(py, view, name, key)?;
+            let (rows, cells, now) = (&view.rows, &*view.cells, this.moment(view));
+            let ask = ask(this, ends_at_ms);
+            let step = reserve(rows, cells, found.as_ref(), &wanted, &ask, &now)
+                .map_err(|e| refused(py, e))?;
+            if let Step::Done(made) = &step {
+                let new = |held| Held::new(this, view, held, NO_COST);
+                held = made.held.map(new);
             }
-            let ask = |lease: u64, pool: u64| Ask {
-                lease,
-                pool,
-                amount: cost,
-                ends_at_ms,
-                holder: crate::process::holder(),
-                // Relaxed: a hint.
-                near: this.near.load(Ordering::Relaxed),
-            };
-            match attempt(view, &found, ask, this).map_err(|e| corrupt(py, e))? {
-                Attempt::Held(held) => Ok(Step::Done((Answer::Allowed, Some(held), cost, scale))),
-                Attempt::Exhausted => Ok(Step::Done((Answer::Exhausted, None, cost, scale))),
-                Attempt::NoLease => {
-                    Ok(Step::Touch(pool_name(py, view, &found)?, (Answer::NoLease, None, cost, scale)))
-                }
-                Attempt::NoSlot => Err(raise(
-                    py,
-                    "TooManyReservations",
-                    "every place for a hold of this host is taken: commit or release some, or give them a shorter ttl",
-                )),
-            }
+            Ok(step)
         })?;
-        this.note(py, answer, name, key)?;
+        this.asking.note(py, made.answer, name, key)?;
         Ok(Reservation {
             checker: checker.clone().unbind(),
             customer: customer.clone().unbind(),
             feature: feature.clone().unbind(),
-            answer,
+            answer: made.answer,
             held,
-            amount: cost,
-            scale,
+            amount: made.cost,
+            scale: made.scale,
             state: AtomicU8::new(OPEN),
         })
     }
@@ -176,10 +128,10 @@ impl Reservation {
         let Some(held) = self.held else {
             return Err(raise(
                 py,
-                "Conflict",
+                Class::Conflict,
                 format!(
                     "the reservation was denied ({}): there is nothing to settle",
-                    reason(self.answer)
+                    self.answer.reason()
                 ),
             ));
         };
@@ -191,7 +143,7 @@ impl Reservation {
             Ok(_) => Ok(held),
             Err(_) => Err(raise(
                 py,
-                "Conflict",
+                Class::Conflict,
                 "the reservation is settled already: commit or release it once",
             )),
         }
@@ -199,17 +151,11 @@ impl Reservation {
 
     /// Gives all back, if it is still there. Returns whether it was.
     fn give_back(&self, py: Python<'_>, held: Held) -> PyResult<bool> {
-        self.checker.get().with_view(py, |view| {
-            let release = || -> Result<Settle, Corrupt> {
-                if view.arena != held.arena {
-                    return Ok(Settle::Gone); // That arena was closed and settled as a whole.
-                }
-                view.cells.get(held.segment)?.holds()?.release(held.hold)
-            };
-            release()
-                .map(|s| s != Settle::Gone)
-                .map_err(|e| corrupt(py, e))
-        })
+        let mapped = &self.checker.get().mapped;
+        let settled = mapped.with(py, |view| {
+            held.end(py, view, |holds, hold| holds.release(hold))
+        })?;
+        Ok(settled != Settle::Gone)
     }
 
     /// Burns up to `most` more units, asking the owner once if the lease is short. Returns how many.
@@ -225,36 +171,10 @@ impl Reservation {
         };
         let mut taken = 0;
         checker.settle(py, customer.as_any(), |view| {
-            // The customer may be without the feature by now; what was used is still to be paid from the same pool.
-            let Some(found) = checker.find(py, view, name, key)? else {
-                return Ok(Step::Done(()));
-            };
-            let lease = found.lease(&view.rows).map_err(|e| corrupt(py, e))?;
-            let burn = |lease: u32, identity: u64, taken: u64| -> Result<(u64, bool), Corrupt> {
-                let cell = view.cells.cell(lease)?;
-                let more = cell.burn_up_to(identity, most - taken, || {
-                    fastcheck_core::check::Clock::now_ms(&checker.time)
-                })?;
-                let full = cell
-                    .view(identity, || {
-                        fastcheck_core::check::Clock::now_ms(&checker.time)
-                    })?
-                    .is_some_and(|v| v.full);
-                Ok((more, full))
-            };
-            let full = match lease {
-                None => false,
-                Some(l) => {
-                    let (more, full) =
-                        burn(l.cell, l.identity, taken).map_err(|e| corrupt(py, e))?;
-                    taken += more;
-                    full
-                }
-            };
-            if taken == most || full || found.row.is_none() {
-                return Ok(Step::Done(()));
-            }
-            Ok(Step::Touch(pool_name(py, view, &found)?, ()))
+            let found = checker.find(py, view, name, key)?;
+            let (rows, cells) = (&view.rows, &*view.cells);
+            burn_up_to(rows, cells, found.as_ref(), most, &mut taken, &checker.time)
+                .map_err(|e| corrupt(py, e))
         })?;
         Ok(taken)
     }
@@ -265,7 +185,7 @@ impl Reservation {
     pub fn commit(
         &self,
         py: Python<'_>,
-        actual: Option<&Bound<'_, PyAny>>,
+        actual: Option<Amount<'_>>,
         event: Option<&Bound<'_, PyString>>,
     ) -> PyResult<Settlement> {
         let checker = self.checker.get();
@@ -276,30 +196,23 @@ impl Reservation {
                 utf8(py, self.feature.as_ptr())?,
             )
         };
-        // SAFETY: the argument outlives the call.
-        let actual = actual
-            .map(|a| unsafe { amount(py, a.as_ptr()) })
-            .transpose()?;
         let used = match &actual {
             None => self.amount,
             Some(actual) => {
-                checker.with_view(py, |view| match checker.find(py, view, name, key)? {
-                    Some(found) => amounts::cost(py, &view.rows, &found, actual),
-                    None => Ok(self.amount), // The catalog lost the feature meanwhile: the estimate stands.
-                })?
+                checker
+                    .mapped
+                    .with(py, |view| match checker.find(py, view, name, key)? {
+                        Some(found) => {
+                            cost_of(&view.rows, &found, actual).map_err(|e| refused(py, e))
+                        }
+                        None => Ok(self.amount), // The catalog lost the feature meanwhile: the estimate stands.
+                    })?
             }
         };
         let settlement = self.settle(py, used)?;
         if let Some(event) = event {
-            let estimated = Amount::Named(SmallVec::new());
-            checker.record(
-                py,
-                event,
-                name,
-                key,
-                actual.as_ref().unwrap_or(&estimated),
-                settlement.charged,
-            )?;
+            let given = actual.unwrap_or(Amount::Named(&[]));
+            checker.record(py, event, name, key, given, settlement.charged)?;
         }
         Ok(settlement)
     }
@@ -309,7 +222,7 @@ impl Reservation {
     pub fn covered(&self, view: &View, actual: u64) -> Option<u64> {
         let held = self.held.as_ref()?;
         // In one view a feature has one price.
-        if held.stamp != view.stamp || held.unit == entry::NO_COST {
+        if held.stamp != view.stamp || held.unit == NO_COST {
             return None;
         }
         held.unit
@@ -322,17 +235,8 @@ impl Reservation {
         let checker = self.checker.get();
         let held = self.begin(py)?;
         let kept = used.min(self.amount);
-        let settled = checker.with_view(py, |view| {
-            let commit = || -> Result<Settle, Corrupt> {
-                if view.arena != held.arena {
-                    return Ok(Settle::Gone);
-                }
-                view.cells
-                    .get(held.segment)?
-                    .holds()?
-                    .commit(held.hold, kept)
-            };
-            commit().map_err(|e| corrupt(py, e))
+        let settled = checker.mapped.with(py, |view| {
+            held.end(py, view, |holds, hold| holds.commit(hold, kept))
         })?;
         // A hold that expired before it was settled has been given back: all that was used is burned anew.
         let kept = if settled == Settle::Gone { 0 } else { kept };
@@ -350,50 +254,48 @@ impl Reservation {
     }
 }
 
-/// One attempt to reserve.
-enum Attempt {
-    Held(Held),
-    Exhausted,
-    NoLease,
-    NoSlot,
-}
-
-fn attempt(
-    view: &View,
-    found: &fastcheck_core::check::Found,
-    ask: impl Fn(u64, u64) -> Ask,
-    checker: &Checker,
-) -> Result<Attempt, Corrupt> {
-    let Some(lease) = found.lease(&view.rows)? else {
-        return Ok(Attempt::NoLease);
-    };
-    let pool = view.rows.pool_info(found.entry.pool())?.id;
-    hold(view, lease.cell, &ask(lease.identity, pool), checker)
-}
-
-/// Holds what is asked for in the cell, if it is there.
-#[inline(always)]
-fn hold(view: &View, cell: u32, ask: &Ask, checker: &Checker) -> Result<Attempt, Corrupt> {
-    let segment = cell as usize >> CELL_BITS;
-    let of = view.cells.get(segment)?;
-    let cell = of.cell(cell as usize & ((1 << CELL_BITS) - 1))?;
-    let now = || fastcheck_core::check::Clock::now_ms(&checker.time);
-    Ok(match of.holds()?.reserve(&cell, ask, now)? {
-        Reserve::Held(hold) => {
-            // Relaxed: a hint.
-            checker.near.store(hold.near(), Ordering::Relaxed);
-            Attempt::Held(Held {
-                hold,
-                arena: view.arena,
-                segment,
-                stamp: view.stamp,
-                unit: entry::NO_COST,
-            })
+impl Held {
+    #[inline(always)]
+    fn new(checker: &Checker, view: &View, held: fastcheck_core::Held, unit: u64) -> Held {
+        // Relaxed: a hint.
+        checker.near.store(held.hold.near(), Ordering::Relaxed);
+        Held {
+            held,
+            arena: view.arena,
+            stamp: view.stamp,
+            unit,
         }
-        Reserve::Denied(cell::Burn::Short { full: true, .. }) => Attempt::Exhausted,
-        Reserve::Denied(_) => Attempt::NoLease,
-        Reserve::NoSlot => Attempt::NoSlot,
-    })
+    }
+
+    /// Settles the hold by `end`. In an arena that was closed it is gone: it was settled as a whole.
+    fn end(
+        &self,
+        py: Python<'_>,
+        view: &View,
+        end: impl FnOnce(Holds<'_, MapRegion>, Hold) -> Result<Settle, Corrupt>,
+    ) -> PyResult<Settle> {
+        if view.arena != self.arena {
+            return Ok(Settle::Gone);
+        }
+        let segment = view.cells.segment(self.held.segment);
+        segment
+            .and_then(|segment| end(segment.holds()?, self.held.hold))
+            .map_err(|e| corrupt(py, e))
+    }
+}
+
+/// What this process asks for, but for the lease, the pool and the amount.
+#[inline(always)]
+fn ask(checker: &Checker, ends_at_ms: u64) -> Ask {
+    Ask {
+        lease: 0,
+        pool: 0,
+        amount: 0,
+        ends_at_ms,
+        holder: crate::process::holder(),
+        // Relaxed: a hint.
+        near: checker.near.load(Ordering::Relaxed),
+    }
 }
 
 #[pymethods]
@@ -405,7 +307,7 @@ impl Reservation {
 
     #[getter]
     fn reason(&self) -> &'static str {
-        reason(self.answer)
+        self.answer.reason()
     }
 
     /// Credits held.
@@ -442,7 +344,7 @@ impl Reservation {
         Ok(format!(
             "Reservation(allowed={}, reason={:?}, amount={})",
             if self.held.is_some() { "True" } else { "False" },
-            reason(self.answer),
+            self.answer.reason(),
             self.amount(py)?
         ))
     }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 use fastcheck_snapshot::catalog_text::CatalogText;
 use fastcheck_snapshot::{Mark, Snapshot, SnapshotWriter};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-use crate::errors::{from_core, raise};
+use crate::errors::{Class, from_core, raise};
 
 /// (epoch, seq, digest, customers, raw bytes)
 pub type Info = (u64, u64, u64, u64, u64);
@@ -44,7 +44,7 @@ impl PySnapshotWriter {
         match done {
             None => Err(raise(
                 py,
-                "Closed",
+                Class::Closed,
                 "this snapshot is finished, or could not be written",
             )),
             Some(result) => result.map_err(|e| from_core(py, e)),

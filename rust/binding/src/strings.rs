@@ -3,7 +3,7 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::errors::raise;
+use crate::errors::{Class, raise};
 
 /// The bytes of an ASCII `str`, borrowed from it; `None` for all else.
 ///
@@ -52,7 +52,7 @@ unsafe fn utf8_slow<'a>(py: Python<'_>, object: *mut ffi::PyObject) -> PyResult<
             let kind = std::ffi::CStr::from_ptr(kind).to_string_lossy();
             return Err(raise(
                 py,
-                "WrongType",
+                Class::WrongType,
                 format!("a name must be a str, not {kind}"),
             ));
         }
@@ -62,7 +62,7 @@ unsafe fn utf8_slow<'a>(py: Python<'_>, object: *mut ffi::PyObject) -> PyResult<
             drop(PyErr::take(py));
             return Err(raise(
                 py,
-                "NameInvalid",
+                Class::NameInvalid,
                 "a name holds a lone surrogate, which is no character: decode it with errors=\"strict\" first",
             ));
         }

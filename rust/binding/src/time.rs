@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{Clock, Freshness};
-use fastcheck_core::control::Field;
+use fastcheck_core::{Clock, Field, Freshness, View};
 
 #[derive(Debug)]
 pub enum Time {

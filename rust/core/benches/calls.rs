@@ -3,10 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Answer, Cells};
-use fastcheck_core::hold::{Ask, Holder, Reserve, Settle};
-use fastcheck_core::segment::CELL_BITS;
+use fastcheck_core::parts::{CELL_BITS, Reserve, check_named, find};
+use fastcheck_core::{Answer, Ask, Cells, Found, Holder, Settle, View, check_numbers, till};
 
 mod support;
 use support::{Fixed, SPENDER, arena};
@@ -17,8 +15,8 @@ const GPT: &[u8] = b"gpt-4o";
 
 const EXPORT: &[u8] = b"export";
 
-fn found(view: &View, feature: &[u8]) -> check::Found {
-    check::find(&view.rows, SPENDER.as_bytes(), feature, &Fixed)
+fn found(view: &View, feature: &[u8]) -> Found {
+    find(&view.rows, SPENDER.as_bytes(), feature, &Fixed)
         .expect("sound rows")
         .expect("a feature of the catalog")
 }
@@ -28,7 +26,7 @@ fn one(c: &mut Criterion) {
     let view = View::attach(dir.path()).expect("an arena");
     let cells = &*view.cells;
     let check = |customer: &str| {
-        check::check(
+        check_named(
             &view.rows,
             cells,
             black_box(customer.as_bytes()),
@@ -43,7 +41,7 @@ fn one(c: &mut Criterion) {
     c.bench_function("check by key, nobody", |b| b.iter(|| check("nobody")));
 
     let burn = || {
-        let found = check::find(&view.rows, black_box(SPENDER.as_bytes()), GPT, &Fixed)?;
+        let found = find(&view.rows, black_box(SPENDER.as_bytes()), GPT, &Fixed)?;
         match found {
             Some(found) => found.burn(&view.rows, cells, black_box(1), &Fixed),
             None => Ok(Answer::UnknownFeature),
@@ -52,7 +50,7 @@ fn one(c: &mut Criterion) {
     assert_eq!(burn(), Ok(Answer::Allowed));
     c.bench_function("burn by key", |b| b.iter(burn));
 
-    let till = check::till(
+    let till = till(
         &view.rows,
         found(&view, GPT).row.expect("the spender's row"),
         found(&view, GPT).feature,
@@ -110,7 +108,7 @@ fn batch(c: &mut Criterion) {
         group.bench_function(what, |b| {
             b.iter(|| {
                 allowed = 0;
-                check::check_numbers(
+                check_numbers(
                     &view.rows,
                     &*view.cells,
                     feature,

@@ -7,35 +7,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cell::Cell;
-use crate::check::Cells;
+use crate::cell::Totals;
+use crate::check::{self, Cells, Clock, Found};
 use crate::control::{Control, Field};
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
-use crate::key::hash_words;
+use crate::key::{Key, hash_bytes, hash_words};
 use crate::map::{Access, MapRegion, MappedWord};
-use crate::segment::{self, CELL_BITS, SEGMENTS_MAX, Segment};
+use crate::paths::{cells_path, control_path, rename, rows_path};
+use crate::segment::{self, SEGMENTS_MAX, Segment};
 use crate::sync::{AtomicPtr, Ordering};
 use crate::touched::Touched;
 
 /// How often a reader looks again when the owner replaces a file between the reader's two steps.
 const OPEN_ATTEMPTS_MAX: u32 = 100;
-
-pub fn control_path(dir: &Path) -> PathBuf {
-    dir.join("control")
-}
-
-pub fn rows_path(dir: &Path, generation: u64) -> PathBuf {
-    dir.join(format!("rows-{generation}"))
-}
-
-pub fn cells_path(dir: &Path, index: usize) -> PathBuf {
-    dir.join(format!("cells-{index}"))
-}
-
-pub fn touched_path(dir: &Path) -> PathBuf {
-    dir.join("touched")
-}
 
 /// The cells files of an arena, mapped as they are needed and never unmapped before this value is dropped.
 #[derive(Debug)]
@@ -46,7 +31,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    pub fn new(dir: &Path, arena: u64) -> Segments {
+    pub(crate) fn new(dir: &Path, arena: u64) -> Segments {
         let mapped = (0..SEGMENTS_MAX)
             .map(|_| AtomicPtr::new(std::ptr::null_mut()))
             .collect();
@@ -71,13 +56,18 @@ impl Segments {
 
     /// Maps an existing file.
     #[cold]
-    pub fn map(&self, index: usize) -> Result<&Segment<MapRegion>> {
+    pub(crate) fn map(&self, index: usize) -> Result<&Segment<MapRegion>> {
         let region = MapRegion::open(&cells_path(&self.dir, index), Access::Write)?;
         self.put(index, Segment::open(region, self.arena, index)?)
     }
 
     /// Makes a new file. It gets its name when it is complete.
-    pub fn create(&self, index: usize, cells: usize, holds: usize) -> Result<&Segment<MapRegion>> {
+    pub(crate) fn create(
+        &self,
+        index: usize,
+        cells: usize,
+        holds: usize,
+    ) -> Result<&Segment<MapRegion>> {
         let path = cells_path(&self.dir, index);
         let fresh = path.with_extension("new");
         let _ = std::fs::remove_file(&fresh);
@@ -126,22 +116,13 @@ impl Cells for Segments {
     type Region = MapRegion;
 
     #[inline(always)]
-    fn cell(&self, index: u32) -> std::result::Result<Cell<'_, MapRegion>, Corrupt> {
-        self.get(index as usize >> CELL_BITS)?
-            .cell(index as usize & ((1 << CELL_BITS) - 1))
+    fn segment(&self, index: usize) -> std::result::Result<&Segment<MapRegion>, Corrupt> {
+        self.get(index)
     }
 }
 
-pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|source| Error::Io {
-        path: to.to_path_buf(),
-        doing: "put in place",
-        source,
-    })
-}
-
 /// `Field::Generation` of an arena that its owner has given up: attach again.
-pub const RETIRED: u64 = u64::MAX;
+pub(crate) const RETIRED: u64 = u64::MAX;
 
 /// A checker's view of an arena: what is current now. A newer one takes its place.
 #[derive(Debug)]
@@ -216,6 +197,72 @@ impl View {
 
     pub fn control(&self) -> &Control<Arc<MapRegion>> {
         &self.control
+    }
+
+    /// As [`check::find`]; notes that the customer is in use.
+    #[inline(always)]
+    pub fn find(
+        &self,
+        customer: &[u8],
+        feature: &[u8],
+        clock: &impl Clock,
+    ) -> std::result::Result<Option<Found>, Corrupt> {
+        let found = check::find(&self.rows, customer, feature, clock)?;
+        if let Some(row) = found.and_then(|found| found.row) {
+            self.mark(row.number());
+        }
+        Ok(found)
+    }
+
+    /// As of when what is here was last known to be current, in milliseconds since the epoch.
+    pub fn as_of_ms(&self) -> std::result::Result<u64, Corrupt> {
+        self.control.get(Field::HeartbeatAtMs)
+    }
+
+    /// Whether all of these are customers held here; notes that they are in use. Where all customers are held, it is not asked.
+    pub fn holds_all(
+        &self,
+        numbers: impl IntoIterator<Item = u32>,
+    ) -> std::result::Result<bool, Corrupt> {
+        if !self.rows.is_on_demand() {
+            return Ok(true);
+        }
+        for number in numbers {
+            if self.rows.by_number(number)?.is_none() {
+                return Ok(false);
+            }
+            self.mark(number);
+        }
+        Ok(true)
+    }
+
+    /// The id of the customer with that number; empty: there is none.
+    pub fn id_of(&self, number: u32) -> std::result::Result<String, Corrupt> {
+        let Some(row) = self.rows.by_number(number)? else {
+            return Ok(String::new());
+        };
+        let parts = row.parts(self.rows.region(), self.rows.pools())?;
+        String::from_utf8(parts.key).map_err(|_| Corrupt)
+    }
+
+    /// The totals of the customer's open lease of a pool, as the row names it.
+    pub fn pool_totals(
+        &self,
+        customer: &[u8],
+        pool: &str,
+    ) -> std::result::Result<Option<Totals>, Corrupt> {
+        let rows = &self.rows;
+        let Some(row) = Key::new(customer).map_or(Ok(None), |key| rows.customer(key))? else {
+            return Ok(None);
+        };
+        let Some(pool) = rows.pool_by_id(hash_bytes(pool.as_bytes()))? else {
+            return Ok(None);
+        };
+        let Some(word) = row.lease_of(rows.region(), pool, rows.pools())? else {
+            return Ok(None);
+        };
+        let totals = self.cells.cell(word as u32)?.totals()?;
+        Ok(totals.filter(|t| u64::from(t.lease) == word >> 32 && !t.closed))
     }
 
     /// Whether it is noted here who is in use.

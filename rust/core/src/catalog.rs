@@ -148,7 +148,7 @@ pub struct Staleness {
 
 impl Staleness {
     /// The bound in ms, where passing it changes an answer.
-    pub fn bound(self) -> Option<u64> {
+    pub(crate) fn bound(self) -> Option<u64> {
         self.max_staleness_ms
             .filter(|_| self.when_stale != WhenStale::Keep)
     }
@@ -306,10 +306,6 @@ pub struct Catalog {
 impl Catalog {
     pub fn feature(&self, name: &str) -> Option<usize> {
         self.features.iter().position(|f| f.name == name)
-    }
-
-    pub fn pool(&self, name: &str) -> Option<usize> {
-        self.pools.iter().position(|p| p.name == name)
     }
 
     pub fn addon(&self, name: &str) -> Option<usize> {

@@ -27,18 +27,17 @@
 //! step, so there is no instant at which a kill leaves it half done. The tags belong to `hold`.
 
 use crate::error::{Corrupt, Error, Result};
-use crate::hold;
 use crate::region::Region;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words of one cell: a cache line.
-pub const CELL_WORDS: usize = 8;
+pub(crate) const CELL_WORDS: usize = 8;
 /// Bits of a total.
-pub const TOTAL_BITS: u32 = 48;
+pub(crate) const TOTAL_BITS: u32 = 48;
 /// The largest total, and the largest single burn.
-pub const TOTAL_MAX: u64 = (1 << TOTAL_BITS) - 1;
+pub(crate) const TOTAL_MAX: u64 = (1 << TOTAL_BITS) - 1;
 /// In `word`: nothing may be spent any more. In `returned`: nothing may be given back any more.
-pub const CLOSED: u64 = 1 << 63;
+pub(crate) const CLOSED: u64 = 1 << 63;
 const TAG_SHIFT: u32 = TOTAL_BITS;
 const TAG_MASK: u64 = 0x7fff << TAG_SHIFT;
 /// In `limits`: all there is has been lent, so "not enough here" is final.
@@ -54,6 +53,19 @@ pub struct Cell<'a, R: Region> {
     pub(crate) at: usize,
 }
 
+/// What the tags of a cell's two words are evidence for: the slots of `hold`. They are told before a tag is overwritten.
+pub trait Evidence<R: Region> {
+    /// `word`, read from the cell's `word`, is about to be overwritten.
+    fn pass_on_debit(&self, cell: &Cell<'_, R>, word: u64) -> core::result::Result<(), Corrupt>;
+
+    /// `returned`, read from the cell's `returned`, is about to be overwritten.
+    fn pass_on_return(
+        &self,
+        cell: &Cell<'_, R>,
+        returned: u64,
+    ) -> core::result::Result<(), Corrupt>;
+}
+
 /// What came of a burn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Burn {
@@ -67,7 +79,7 @@ pub enum Burn {
 
 /// What an observer sees of an open lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     pub available: u64,
     pub full: bool,
     pub valid_until_ms: u64,
@@ -87,17 +99,17 @@ pub struct Totals {
 }
 
 #[inline(always)]
-pub fn total(word: u64) -> u64 {
+pub(crate) fn total(word: u64) -> u64 {
     word & TOTAL_MAX
 }
 
 #[inline(always)]
-pub fn tag(word: u64) -> u64 {
+pub(crate) fn tag(word: u64) -> u64 {
     (word & TAG_MASK) >> TAG_SHIFT
 }
 
 #[inline(always)]
-pub fn with_tag(word: u64, tag: u64) -> u64 {
+pub(crate) fn with_tag(word: u64, tag: u64) -> u64 {
     (word & !TAG_MASK) | (tag << TAG_SHIFT)
 }
 
@@ -109,7 +121,7 @@ pub fn identity(number: u32, lease: u32) -> u64 {
 impl<'a, R: Region> Cell<'a, R> {
     /// The cell whose eight words start at `at`.
     #[inline(always)]
-    pub fn new(region: &'a R, at: usize) -> core::result::Result<Cell<'a, R>, Corrupt> {
+    pub(crate) fn new(region: &'a R, at: usize) -> core::result::Result<Cell<'a, R>, Corrupt> {
         // One check for all eight words: the last one is in bounds.
         // `at` may come from a hold slot, so the sum is checked as well.
         region.word(at.checked_add(CELL_WORDS - 1).ok_or(Corrupt)?)?;
@@ -171,7 +183,7 @@ impl<'a, R: Region> Cell<'a, R> {
 
     /// What could be spent now. No side effect.
     #[inline(always)]
-    pub fn view(
+    pub(crate) fn view(
         &self,
         expected: u64,
         now_ms: impl FnOnce() -> u64,
@@ -309,7 +321,7 @@ impl<'a, R: Region> Cell<'a, R> {
 
     /// Owner: opens the cell for a lease. The cell must be fresh (all zero) or closed, and the totals of the lease that
     /// was in it booked. A kill at any step leaves a closed cell: without a lease, or with this one and nothing spent.
-    pub fn open(&self, holds: &hold::Table<'_, R>, lease: &Lease) -> Result<()> {
+    pub fn open(&self, holds: &impl Evidence<R>, lease: &Lease) -> Result<()> {
         // Acquire: pairs with the last spender's Release before the close.
         let word = self.word()?.load(Ordering::Acquire);
         let returned = self.returned()?.load(Ordering::Acquire);
@@ -362,7 +374,7 @@ impl<'a, R: Region> Cell<'a, R> {
     }
 
     /// How many units a lease opened now could carry before the cell's totals run out.
-    pub fn headroom(&self) -> core::result::Result<u64, Corrupt> {
+    pub(crate) fn headroom(&self) -> core::result::Result<u64, Corrupt> {
         // Relaxed: an owner's estimate; `open` decides.
         Ok(self.headroom_after(total(self.word()?.load(Ordering::Relaxed)) + 1))
     }

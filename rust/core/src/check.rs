@@ -8,12 +8,29 @@ use crate::generation::Generation;
 use crate::key::Key;
 use crate::region::{Region, Words};
 use crate::row::Row;
+use crate::segment::{self, Segment};
 use crate::sync::Ordering;
 
 /// Where cells are found.
 pub trait Cells {
     type Region: Region;
-    fn cell(&self, index: u32) -> Result<Cell<'_, Self::Region>, Corrupt>;
+
+    fn segment(&self, index: usize) -> Result<&Segment<Self::Region>, Corrupt>;
+
+    #[inline(always)]
+    fn cell(&self, index: u32) -> Result<Cell<'_, Self::Region>, Corrupt> {
+        let (segment, cell) = segment::place(index);
+        self.segment(segment)?.cell(cell)
+    }
+}
+
+/// A segment alone: the first one.
+impl<R: Region> Cells for Segment<R> {
+    type Region = R;
+
+    fn segment(&self, index: usize) -> Result<&Segment<R>, Corrupt> {
+        (index == 0).then_some(self).ok_or(Corrupt)
+    }
 }
 
 /// Time, when an answer depends on it.
@@ -59,8 +76,21 @@ impl Answer {
         )
     }
 
+    /// Why, in the word that callers see.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Answer::Allowed | Answer::AllowedUnknown => "allowed",
+            Answer::NotEntitled => "not_entitled",
+            Answer::UnknownCustomer => "unknown_customer",
+            Answer::UnknownFeature => "unknown_feature",
+            Answer::Exhausted => "exhausted",
+            Answer::NoLease => "no_lease",
+            Answer::Stale | Answer::AllowedStale => "stale",
+        }
+    }
+
     /// Whether the age of what is known here decided.
-    pub fn is_stale(self) -> bool {
+    pub(crate) fn is_stale(self) -> bool {
         matches!(self, Answer::AllowedStale | Answer::Stale)
     }
 }
@@ -71,6 +101,8 @@ pub struct Found {
     pub row: Option<Row>,
     pub feature: usize,
     pub entry: Entry,
+    /// There is no row here, and the owner may find the customer: those here are some of many.
+    pub fetchable: bool,
 }
 
 /// Finds the entry of a customer's feature. `None`: no such feature.
@@ -87,15 +119,21 @@ pub fn find<W: Words>(
     let Some(feature) = g.feature(name)? else {
         return Ok(None);
     };
-    let row = match Key::new(customer) {
+    let key = Key::new(customer);
+    let row = match key {
         Some(key) => g.customer(key)?,
         None => None,
     };
-    found(g, row, feature, clock).map(Some)
+    let found = found(g, row, feature, clock)?;
+    Ok(Some(Found {
+        fetchable: row.is_none() && key.is_some() && g.is_on_demand(),
+        ..found
+    }))
 }
 
+/// The same of a row that is known already.
 #[inline(always)]
-pub fn found<W: Words>(
+pub(crate) fn found<W: Words>(
     g: &Generation<W>,
     row: Option<Row>,
     feature: usize,
@@ -111,6 +149,7 @@ pub fn found<W: Words>(
         row,
         feature,
         entry,
+        fetchable: false,
     })
 }
 
@@ -137,7 +176,7 @@ impl Found {
 
     /// What the feature's policy makes of an answer from what is too old; `None`: nothing, or it is not too old.
     #[inline(always)]
-    pub fn stale<W: Words>(
+    pub(crate) fn stale<W: Words>(
         &self,
         g: &Generation<W>,
         clock: &impl Freshness,
@@ -166,7 +205,7 @@ impl Found {
 
     /// Why nothing may be burned or held, whatever the balance; `None`: the balance decides.
     #[inline(always)]
-    pub fn barred<W: Words>(
+    pub(crate) fn barred<W: Words>(
         &self,
         g: &Generation<W>,
         clock: &impl Freshness,
@@ -188,7 +227,7 @@ impl Found {
 
     /// The answer where no balance decides; `None` where one does.
     #[inline(always)]
-    pub fn plain(&self) -> Option<Answer> {
+    pub(crate) fn plain(&self) -> Option<Answer> {
         let flags = self.entry.flags;
         if flags & entry::ALLOWED == 0 {
             return Some(if self.row.is_some() {
@@ -210,14 +249,14 @@ impl Found {
 
     /// Cost of one unit; of a feature that only has named quantities, the smallest unit of its pool.
     #[inline(always)]
-    fn unit_cost<W: Words>(&self, g: &Generation<W>) -> Result<u64, Corrupt> {
+    pub(crate) fn unit_cost<W: Words>(&self, g: &Generation<W>) -> Result<u64, Corrupt> {
         let cost = self.entry.cost(g.region())?;
         Ok(if cost == entry::NO_COST { 1 } else { cost })
     }
 
     /// What is left in the lease. `None`: no lease.
     #[inline(always)]
-    pub fn view<W: Words, C: Cells>(
+    pub(crate) fn view<W: Words, C: Cells>(
         &self,
         g: &Generation<W>,
         cells: &C,
@@ -233,7 +272,7 @@ impl Found {
 
     /// Entitled, and if countable: are `cost` units left?
     #[inline(always)]
-    pub fn affords<W: Words, C: Cells>(
+    pub(crate) fn affords<W: Words, C: Cells>(
         &self,
         g: &Generation<W>,
         cells: &C,
@@ -281,7 +320,7 @@ impl Found {
 
 /// May this customer do this, and is one unit left?
 #[inline(always)]
-pub fn check<W: Words, C: Cells>(
+pub fn check_named<W: Words, C: Cells>(
     g: &Generation<W>,
     cells: &C,
     customer: &[u8],
@@ -294,7 +333,7 @@ pub fn check<W: Words, C: Cells>(
     }
 }
 
-/// The rest of [`check`], once the entry is found.
+/// The rest of [`check_named`], once the entry is found.
 #[inline(always)]
 pub fn check_found<W: Words, C: Cells>(
     g: &Generation<W>,
@@ -396,48 +435,4 @@ impl Till {
         }
         if view.full { Some(false) } else { None }
     }
-}
-
-/// How many customers a batch looks ahead: enough to cover the latency of memory, few enough to stay in the
-/// processor's line-fill buffers.
-pub const AHEAD: usize = 16;
-
-/// [`check`] for many customers by number. `each(i, answer)` is called in order.
-pub fn check_numbers<W: Words, C: Cells>(
-    g: &Generation<W>,
-    cells: &C,
-    feature: usize,
-    count: usize,
-    number: impl Fn(usize) -> u32,
-    clock: &impl Freshness,
-    mut each: impl FnMut(usize, Answer),
-) -> Result<(), Corrupt> {
-    let mut places = [0u64; AHEAD];
-    for i in 0..AHEAD.min(count) {
-        g.prefetch_number(number(i));
-    }
-    let mut start = 0;
-    while start < count {
-        let n = AHEAD.min(count - start);
-        for (i, place) in places.iter_mut().enumerate().take(n) {
-            // The words of the next block are on their way while this block's rows are.
-            if start + AHEAD + i < count {
-                g.prefetch_number(number(start + AHEAD + i));
-            }
-            *place = g.place(number(start + i))?;
-            g.prefetch_row(*place);
-        }
-        for (i, place) in places.iter().enumerate().take(n) {
-            let row = g.row_at(*place)?;
-            let plain = row.and_then(|row| row.entries_at(g.heap_at()));
-            let answer = match plain.and_then(|at| check_fast(g, at, feature)) {
-                Some(true) => Answer::Allowed,
-                Some(false) => Answer::NotEntitled,
-                None => check_found(g, cells, &found(g, row, feature, clock)?, clock)?,
-            };
-            each(start + i, answer);
-        }
-        start += n;
-    }
-    Ok(())
 }

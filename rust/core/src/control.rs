@@ -14,7 +14,10 @@ const READY: u64 = u64::from_le_bytes(*b"READY\0\0\0");
 /// Words of the file: one page.
 pub const WORDS: usize = 512;
 /// Changes when the meaning of a word below changes.
-pub const LAYOUT: u64 = 1;
+pub(crate) const LAYOUT: u64 = 1;
+
+/// An epoch changes when a ledger is restored: so often between two loads means a damaged page.
+const AT_ATTEMPTS_MAX: u32 = 100;
 
 /// The words. Each says who writes it and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub enum Field {
 /// What [`Field::Link`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub enum Link {
+pub(crate) enum Link {
     /// The owner has the ledger beside it.
     NoHub = 0,
     Connected = 1,
@@ -78,7 +81,7 @@ impl<R: Region> Control<R> {
     }
 
     /// Checks the page. `path` is for the message when another version of fastcheck wrote it.
-    pub fn open(region: R, path: &Path) -> Result<Control<R>> {
+    pub(crate) fn open(region: R, path: &Path) -> Result<Control<R>> {
         if region.words() < WORDS {
             return Err(Error::Corrupt("the control file is too short"));
         }
@@ -99,13 +102,28 @@ impl<R: Region> Control<R> {
         Ok(c)
     }
 
-    pub fn region(&self) -> &R {
+    pub(crate) fn region(&self) -> &R {
         &self.region
     }
 
     pub fn get(&self, field: Field) -> std::result::Result<u64, Corrupt> {
         // Acquire: pairs with the owner's Release in `set`; what the word announces is complete.
         self.region.load(field as usize, Ordering::Acquire)
+    }
+
+    /// (epoch, seq) of the last change that the rows show.
+    pub fn at(&self) -> std::result::Result<(u64, u64), Corrupt> {
+        let mut epoch = self.get(Field::Epoch)?;
+        // The owner stores the epoch before the number: a pair that stood in one epoch is of that epoch.
+        for _ in 0..AT_ATTEMPTS_MAX {
+            let seq = self.get(Field::Seq)?;
+            let after = self.get(Field::Epoch)?;
+            if after == epoch {
+                return Ok((epoch, seq));
+            }
+            epoch = after;
+        }
+        Err(Corrupt)
     }
 
     pub fn set(&self, field: Field, value: u64) -> std::result::Result<(), Corrupt> {

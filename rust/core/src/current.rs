@@ -13,9 +13,9 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Counters; threads choose by number.
 #[cfg(not(loom))]
-pub const STRIPES: usize = 16;
+pub(crate) const STRIPES: usize = 16;
 #[cfg(loom)]
-pub const STRIPES: usize = 2;
+pub(crate) const STRIPES: usize = 2;
 
 #[repr(align(128))]
 struct Stripe(AtomicUsize);

@@ -14,15 +14,16 @@
 
 use crate::catalog::{Setting, bounds};
 use crate::error::{Error, Result};
+use crate::key::hash_bytes;
 
 /// `flags`: the customer is gone.
-pub const FLAG_DELETED: u64 = 1;
+pub(crate) const FLAG_DELETED: u64 = 1;
 /// Add-ons of one customer.
-pub const ADDONS_MAX: usize = 1_024;
+pub(crate) const ADDONS_MAX: usize = 1_024;
 /// Overrides of one customer.
-pub const OVERRIDES_MAX: usize = 4_096;
+pub(crate) const OVERRIDES_MAX: usize = 4_096;
 /// Alias keys of one customer.
-pub const ALIASES_MAX: usize = 256;
+pub(crate) const ALIASES_MAX: usize = 256;
 /// Positions that must be there; see the module's text.
 const FIELDS: u32 = 10;
 /// Positions that are read over when a newer hub sends them.
@@ -217,7 +218,7 @@ impl<'a> Reader<'a> {
 
 /// Which integers a field may be.
 mod num {
-    pub trait FromInt: Sized {
+    pub(super) trait FromInt: Sized {
         fn from_int(value: i64) -> Option<Self>;
     }
     impl FromInt for i64 {
@@ -308,13 +309,67 @@ pub fn decode(bytes: &[u8]) -> Result<(Customer<'_>, &[u8], &[u8])> {
     Ok((customer, &bytes[..used], r.rest))
 }
 
+/// One record of a run: decoded, as bytes, and the hash that it adds to a digest.
+#[derive(Debug)]
+pub struct Record<'a> {
+    pub customer: Customer<'a>,
+    pub bytes: &'a [u8],
+    pub hash: u64,
+}
+
+/// The records of a run of bytes, in order; those of deleted customers too. An error ends them.
+pub fn each(records: &[u8]) -> Each<'_> {
+    Each {
+        rest: records,
+        failed: false,
+    }
+}
+
+/// See [`each`].
+#[derive(Debug)]
+pub struct Each<'a> {
+    rest: &'a [u8],
+    failed: bool,
+}
+
+impl<'a> Each<'a> {
+    /// What is not read yet. After an error: from the record on that could not be read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Each<'a> {
+    type Item = Result<Record<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() || self.failed {
+            return None;
+        }
+        Some(match decode(self.rest) {
+            Ok((customer, bytes, rest)) => {
+                self.rest = rest;
+                Ok(Record {
+                    customer,
+                    bytes,
+                    hash: hash_bytes(bytes),
+                })
+            }
+            Err(e) => {
+                self.failed = true;
+                Err(e)
+            }
+        })
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// Encodes a record: what the Python side does in `fastcheck.wire`.
-    pub fn encode(c: &Customer<'_>) -> Vec<u8> {
+    pub(crate) fn encode(c: &Customer<'_>) -> Vec<u8> {
         use rmp::encode::*;
         let mut out = Vec::new();
         let some = |out: &mut Vec<u8>, v: Option<i64>| match v {
@@ -377,7 +432,7 @@ pub(crate) mod tests {
         out
     }
 
-    pub fn plain<'a>(number: u32, id: &'a str, plan: &'a str) -> Customer<'a> {
+    pub(crate) fn plain<'a>(number: u32, id: &'a str, plan: &'a str) -> Customer<'a> {
         Customer {
             number,
             id,
@@ -426,6 +481,22 @@ pub(crate) mod tests {
         let (decoded, own, rest) = decode(&bytes).unwrap();
         assert_eq!(decoded, c);
         assert_eq!((own.len(), rest), (n, &[0x90][..]));
+    }
+
+    #[test]
+    fn a_run_is_read_record_by_record_and_ends_at_an_error() {
+        let (a, b) = (encode(&plain(1, "a", "p")), encode(&plain(2, "b", "p")));
+        let run = [&a[..], &b[..]].concat();
+        let read: Vec<_> = each(&run).map(|r| r.unwrap()).collect();
+        let numbers: Vec<_> = read.iter().map(|r| r.customer.number).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert_eq!((read[1].bytes, read[1].hash), (&b[..], hash_bytes(&b)));
+
+        let mut records = each(&run[..run.len() - 1]);
+        assert!(matches!(records.next(), Some(Ok(_))));
+        assert!(matches!(records.next(), Some(Err(_))));
+        assert_eq!(records.rest(), &b[..b.len() - 1]);
+        assert!(records.next().is_none(), "an error is the last item");
     }
 
     #[test]

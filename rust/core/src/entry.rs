@@ -14,21 +14,21 @@
 //! finding an entry is one or two loads, whatever the size of the catalog or the number of overrides.
 
 use crate::catalog::{Catalog, Kind, Setting, bounds};
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Error};
 use crate::key::hash_words;
 use crate::region::Words;
 use crate::resolve::{Resolved, Source};
 use crate::sync::Ordering;
 
-pub const ENTRY_WORDS: usize = 4;
+pub(crate) const ENTRY_WORDS: usize = 4;
 /// A profile's header: [features:16 | check:16 | words:32]. An overlay's has no check: its row has one.
-pub const PROFILE_HEADER: usize = 1;
+pub(crate) const PROFILE_HEADER: usize = 1;
 
-pub const ALLOWED: u64 = 1;
-pub const COUNTABLE: u64 = 1 << 1;
-pub const UNLIMITED: u64 = 1 << 2;
+pub(crate) const ALLOWED: u64 = 1;
+pub(crate) const COUNTABLE: u64 = 1 << 1;
+pub(crate) const UNLIMITED: u64 = 1 << 2;
 /// The feature has a bound on how old the answer may be: it takes a clock, so no fast path answers it.
-pub const GUARDED: u64 = 1 << 3;
+pub(crate) const GUARDED: u64 = 1 << 3;
 const KIND_SHIFT: u32 = 4;
 const SOURCE_SHIFT: u32 = 8;
 const VALUE_SHIFT: u32 = 12;
@@ -60,7 +60,11 @@ pub enum Value {
 
 impl Entry {
     #[inline(always)]
-    pub fn load<R: Words + ?Sized>(region: &R, at: usize, block: usize) -> Result<Entry, Corrupt> {
+    pub(crate) fn load<R: Words + ?Sized>(
+        region: &R,
+        at: usize,
+        block: usize,
+    ) -> Result<Entry, Corrupt> {
         // Relaxed: blocks are immutable once published; the Acquire load of the slot that led here orders this.
         Ok(Entry {
             at,
@@ -69,22 +73,22 @@ impl Entry {
         })
     }
 
-    pub fn kind(self) -> Option<Kind> {
+    pub(crate) fn kind(self) -> Option<Kind> {
         kind_from((self.flags >> KIND_SHIFT) & 0xf)
     }
 
-    pub fn source(self) -> Option<Source> {
+    pub(crate) fn source(self) -> Option<Source> {
         Source::from_u8(((self.flags >> SOURCE_SHIFT) & 0xf) as u8)
     }
 
     #[inline(always)]
-    pub fn pool(self) -> usize {
+    pub(crate) fn pool(self) -> usize {
         ((self.flags >> POOL_SHIFT) & 0xffff) as usize
     }
 
     /// Cost of one unit of the unnamed quantity.
     #[inline(always)]
-    pub fn cost<R: Words + ?Sized>(self, region: &R) -> Result<u64, Corrupt> {
+    pub(crate) fn cost<R: Words + ?Sized>(self, region: &R) -> Result<u64, Corrupt> {
         // Relaxed: as in `load`.
         region.load(self.at + 1, Ordering::Relaxed)
     }
@@ -117,7 +121,7 @@ impl Entry {
     }
 }
 
-pub fn kind_code(kind: Kind) -> u64 {
+pub(crate) fn kind_code(kind: Kind) -> u64 {
     match kind {
         Kind::Switch => 1,
         Kind::Limit => 2,
@@ -127,7 +131,7 @@ pub fn kind_code(kind: Kind) -> u64 {
     }
 }
 
-pub fn kind_from(code: u64) -> Option<Kind> {
+pub(crate) fn kind_from(code: u64) -> Option<Kind> {
     [
         Kind::Switch,
         Kind::Limit,
@@ -211,12 +215,12 @@ fn check(words: &[u64]) -> u64 {
 }
 
 /// How many words a block has, by its header.
-pub fn block_words(header: u64) -> usize {
+pub(crate) fn block_words(header: u64) -> usize {
     (header & 0xffff_ffff) as usize
 }
 
 /// Whether a profile is as it was written.
-pub fn is_sealed(profile: &[u64]) -> bool {
+pub(crate) fn is_sealed(profile: &[u64]) -> bool {
     let Some(&header) = profile.first() else {
         return false;
     };
@@ -225,14 +229,30 @@ pub fn is_sealed(profile: &[u64]) -> bool {
     check(&words) == (header >> CHECK_SHIFT) & 0xffff
 }
 
+/// Reads a profile, checked: its header says how long it is.
+pub(crate) fn read_profile<R: Words>(region: &R, at: usize) -> Result<Vec<u64>, Error> {
+    // Relaxed (both): blocks are immutable, and the owner, who asks, wrote them.
+    let len = block_words(region.load(at, Ordering::Relaxed)?);
+    if len == 0 || len > region.words() {
+        return Err(Corrupt.into());
+    }
+    let words = (0..len)
+        .map(|i| region.load(at + i, Ordering::Relaxed))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !is_sealed(&words) {
+        return Err(Error::Corrupt("a profile does not match its check"));
+    }
+    Ok(words)
+}
+
 /// Words of an overlay's index over `features` features.
 #[inline(always)]
-pub fn index_words(features: usize) -> usize {
+pub(crate) fn index_words(features: usize) -> usize {
     features.div_ceil(4)
 }
 
 /// An overlay: header as a profile's, the 16-bit index, the entries that differ.
-pub fn overlay(catalog: &Catalog, differs: &[(usize, Resolved)]) -> Vec<u64> {
+pub(crate) fn overlay(catalog: &Catalog, differs: &[(usize, Resolved)]) -> Vec<u64> {
     let n = catalog.features.len();
     let entries_at = PROFILE_HEADER + index_words(n);
     let mut words = vec![0; entries_at + differs.len() * ENTRY_WORDS];
@@ -252,7 +272,11 @@ pub fn overlay(catalog: &Catalog, differs: &[(usize, Resolved)]) -> Vec<u64> {
 
 /// The 16-bit entry number `index` of an index that starts at word `at`.
 #[inline(always)]
-pub fn indexed<R: Words + ?Sized>(region: &R, at: usize, index: usize) -> Result<usize, Corrupt> {
+pub(crate) fn indexed<R: Words + ?Sized>(
+    region: &R,
+    at: usize,
+    index: usize,
+) -> Result<usize, Corrupt> {
     // Relaxed: immutable once published.
     let word = region.load(at + index / 4, Ordering::Relaxed)?;
     Ok(((word >> (16 * (index % 4))) & 0xffff) as usize)

@@ -25,7 +25,7 @@
 //!
 //! A plain burn leaves the tag as it is. After a kill the owner reads state and tag and knows what happened.
 
-use crate::cell::{self, Burn, CELL_WORDS, CLOSED, Cell};
+use crate::cell::{self, Burn, CELL_WORDS, CLOSED, Cell, Evidence};
 use crate::error::Corrupt;
 use crate::region::Region;
 use crate::sync::{AtomicU64, Ordering};
@@ -196,9 +196,27 @@ pub struct Table<'a, R: Region> {
     count: usize,
 }
 
+impl<R: Region> Evidence<R> for Table<'_, R> {
+    /// If the slot that the tag names is an intent, it was debited.
+    fn pass_on_debit(&self, cell: &Cell<'_, R>, word: u64) -> Result<(), Corrupt> {
+        self.pass_on(cell.at, cell.word()?, word, |state| {
+            (state == INTENT).then_some(HELD)
+        })
+    }
+
+    /// What the slot was to give back has been given back.
+    fn pass_on_return(&self, cell: &Cell<'_, R>, returned: u64) -> Result<(), Corrupt> {
+        self.pass_on(cell.at, cell.returned()?, returned, |state| match state {
+            COMMITTED | RELEASED => Some(RETURNED),
+            EXPIRED => Some(EXPIRED_RETURNED),
+            _ => None,
+        })
+    }
+}
+
 impl<'a, R: Region> Table<'a, R> {
     /// `count` slots starting at word `at`; slot 0 exists and is never used.
-    pub fn new(region: &'a R, at: usize, count: usize) -> Result<Table<'a, R>, Corrupt> {
+    pub(crate) fn new(region: &'a R, at: usize, count: usize) -> Result<Table<'a, R>, Corrupt> {
         if count == 0 || count > HOLDS_MAX {
             return Err(Corrupt);
         }
@@ -217,23 +235,7 @@ impl<'a, R: Region> Table<'a, R> {
         self.field(slot, 0)
     }
 
-    /// Before `value`, read from the word of `cell`, is overwritten: if the slot that its tag names is an intent, it was
-    /// debited.
-    pub(crate) fn pass_on_debit(&self, cell: &Cell<'_, R>, value: u64) -> Result<(), Corrupt> {
-        self.pass_on(cell.at, cell.word()?, value, |state| {
-            (state == INTENT).then_some(HELD)
-        })
-    }
-
-    /// The same for `value` read from `returned`: what was to be given back has been.
-    pub(crate) fn pass_on_return(&self, cell: &Cell<'_, R>, value: u64) -> Result<(), Corrupt> {
-        self.pass_on(cell.at, cell.returned()?, value, |state| match state {
-            COMMITTED | RELEASED => Some(RETURNED),
-            EXPIRED => Some(EXPIRED_RETURNED),
-            _ => None,
-        })
-    }
-
+    /// Moves the state of the slot that the tag of `value` names on to `next`, before `value`, read from `word`, is overwritten.
     fn pass_on(
         &self,
         cell: usize,

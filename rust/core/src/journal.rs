@@ -26,9 +26,9 @@ use crate::sync::Ordering;
 const MAGIC: u64 = u64::from_le_bytes(*b"FCJOURN1");
 const HEADER_WORDS: usize = 64;
 /// Words of one file: 1 MiB.
-pub const FILE_WORDS: usize = 1 << 17;
+pub(crate) const FILE_WORDS: usize = 1 << 17;
 /// Words of one record. A longer one is not written, and counted.
-pub const RECORD_WORDS_MAX: usize = 1 << 10;
+pub(crate) const RECORD_WORDS_MAX: usize = 1 << 10;
 /// Words of a record before its texts.
 const FIXED_WORDS: usize = 4;
 const MARK: u64 = 0x4a52;
@@ -38,13 +38,13 @@ const QUANTITIES_MAX: usize = 64;
 const ATTEMPTS_MAX: u32 = 1 << 20;
 
 mod field {
-    pub const MAGIC: usize = 0;
-    pub const ARENA: usize = 1;
-    pub const PID: usize = 2;
-    pub const STARTED: usize = 3;
-    pub const NEXT: usize = 4;
-    pub const SEALED: usize = 5;
-    pub const READ: usize = 6;
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const ARENA: usize = 1;
+    pub(super) const PID: usize = 2;
+    pub(super) const STARTED: usize = 3;
+    pub(super) const NEXT: usize = 4;
+    pub(super) const SEALED: usize = 5;
+    pub(super) const READ: usize = 6;
 }
 
 /// One usage record.
@@ -91,7 +91,7 @@ pub struct Journal<R: Region> {
     pub holder: Holder,
 }
 
-pub fn directory(dir: &Path) -> PathBuf {
+pub(crate) fn directory(dir: &Path) -> PathBuf {
     dir.join("journal")
 }
 
@@ -118,13 +118,13 @@ impl Journal<MapRegion> {
     }
 
     /// Opens a file of any arena: its records are true whatever became of the cells.
-    pub fn open(path: &Path) -> Result<Journal<MapRegion>> {
+    pub(crate) fn open(path: &Path) -> Result<Journal<MapRegion>> {
         Journal::adopt(MapRegion::open(path, Access::Write)?)
     }
 }
 
 impl<R: Region> Journal<R> {
-    pub fn format(region: R, arena: u64, holder: Holder) -> Result<Journal<R>> {
+    pub(crate) fn format(region: R, arena: u64, holder: Holder) -> Result<Journal<R>> {
         // Relaxed: read by nobody before the magic is there.
         region.store(field::ARENA, arena, Ordering::Relaxed)?;
         region.store(field::PID, u64::from(holder.pid), Ordering::Relaxed)?;
@@ -140,7 +140,7 @@ impl<R: Region> Journal<R> {
         })
     }
 
-    pub fn adopt(region: R) -> Result<Journal<R>> {
+    pub(crate) fn adopt(region: R) -> Result<Journal<R>> {
         // Acquire: pairs with the Release in `format`; the other words are constant.
         if region.load(field::MAGIC, Ordering::Acquire)? != MAGIC {
             return Err(Error::Corrupt(
@@ -233,7 +233,7 @@ impl<R: Region> Journal<R> {
 
     /// Reads complete records from where the owner stopped. Returns where it stops now, and whether all is read.
     /// `dead`: the writer is gone, so what is not filled in never will be.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         limit: usize,
         dead: bool,
@@ -286,7 +286,7 @@ impl<R: Region> Journal<R> {
     }
 
     /// The owner has stored what it read up to there.
-    pub fn forget(&self, read: u64) -> std::result::Result<(), Corrupt> {
+    pub(crate) fn forget(&self, read: u64) -> std::result::Result<(), Corrupt> {
         // Relaxed: the owner's own word.
         self.region.store(field::READ, read, Ordering::Relaxed)
     }
@@ -382,14 +382,14 @@ fn is_without_magic(path: &Path) -> bool {
 
 /// The owner's reading of all journals of a host.
 #[derive(Debug, Default)]
-pub struct Drain {
+pub(crate) struct Drain {
     /// Files read and not yet acknowledged: path, how far, whether nothing more comes.
     pending: Vec<(PathBuf, u64, bool)>,
 }
 
 impl Drain {
     /// Reads at most `limit` records. They come again until [`Drain::ack`].
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         dir: &Path,
         limit: usize,
@@ -438,7 +438,7 @@ impl Drain {
     }
 
     /// What was read is stored.
-    pub fn ack(&mut self) -> Result<()> {
+    pub(crate) fn ack(&mut self) -> Result<()> {
         for (path, read, done) in self.pending.drain(..) {
             if done {
                 let _ = std::fs::remove_file(&path);

@@ -39,18 +39,18 @@ impl<'a> Key<'a> {
     }
 
     #[inline(always)]
-    pub fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         self.bytes
     }
 
     #[inline(always)]
-    pub fn words(self) -> usize {
+    pub(crate) fn words(self) -> usize {
         self.bytes.len().div_ceil(8)
     }
 
     /// The `index`-th word; zero past the end.
     #[inline(always)]
-    pub fn word(self, index: usize) -> u64 {
+    pub(crate) fn word(self, index: usize) -> u64 {
         match index {
             0 => self.first,
             1 => self.second,
@@ -60,7 +60,7 @@ impl<'a> Key<'a> {
 
     /// A 64-bit hash, keyed by the arena's random `seed` so that chosen names cannot be made to collide.
     #[inline(always)]
-    pub fn hash(self, seed: u64) -> u64 {
+    pub(crate) fn hash(self, seed: u64) -> u64 {
         let n = self.bytes.len();
         if n <= 16 {
             return fold(
@@ -84,7 +84,7 @@ impl<'a> Key<'a> {
 
     /// Whether the words at `at` are this name's.
     #[inline(always)]
-    pub fn equals<R: Words + ?Sized>(self, region: &R, at: usize) -> Result<bool, Corrupt> {
+    pub(crate) fn equals<R: Words + ?Sized>(self, region: &R, at: usize) -> Result<bool, Corrupt> {
         // Relaxed (all): rows are immutable once published; the Acquire load of the slot that led here orders this.
         if region.load(at, Ordering::Relaxed)? != self.first {
             return Ok(false);
@@ -169,7 +169,7 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// Hashes a customer's number: its place in a table of those held, its bit among those touched.
 #[inline(always)]
-pub fn hash_number(seed: u64, number: u32) -> u64 {
+pub(crate) fn hash_number(seed: u64, number: u32) -> u64 {
     fold(seed ^ u64::from(number) ^ K2, K0)
 }
 
@@ -195,7 +195,11 @@ pub fn hash_bytes(bytes: &[u8]) -> u64 {
 }
 
 /// Reads a stored name back. Bounded by [`NAME_BYTES_MAX`].
-pub fn read_name<R: Words + ?Sized>(region: &R, at: usize, len: usize) -> Result<Vec<u8>, Corrupt> {
+pub(crate) fn read_name<R: Words + ?Sized>(
+    region: &R,
+    at: usize,
+    len: usize,
+) -> Result<Vec<u8>, Corrupt> {
     if len > NAME_BYTES_MAX {
         return Err(Corrupt);
     }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::mm::{MapFlags, ProtFlags};
@@ -17,7 +17,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Whether this process may write through a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     Read,
     Write,
 }
@@ -37,7 +37,7 @@ unsafe impl Sync for MapRegion {}
 
 impl MapRegion {
     /// Maps all of `file`. Its length in bytes must be a multiple of eight and not zero.
-    pub fn map(file: &File, path: &Path, access: Access) -> Result<MapRegion> {
+    pub(crate) fn map(file: &File, path: &Path, access: Access) -> Result<MapRegion> {
         let io = |doing| {
             move |source| Error::Io {
                 path: path.to_path_buf(),
@@ -74,7 +74,7 @@ impl MapRegion {
     }
 
     /// Opens and maps an existing file.
-    pub fn open(path: &Path, access: Access) -> Result<MapRegion> {
+    pub(crate) fn open(path: &Path, access: Access) -> Result<MapRegion> {
         let file = std::fs::OpenOptions::new()
             .read(true)
             .write(access == Access::Write)
@@ -88,7 +88,7 @@ impl MapRegion {
     }
 
     /// Creates `path` with `words` zero words of real, allocated space and maps it. Fails if it exists.
-    pub fn create(path: &Path, words: usize) -> Result<MapRegion> {
+    pub(crate) fn create(path: &Path, words: usize) -> Result<MapRegion> {
         let io = |doing| {
             move |source| Error::Io {
                 path: path.to_path_buf(),
@@ -117,28 +117,11 @@ impl MapRegion {
         }
         made
     }
-
-    /// Starts writing the mapping's pages to disk and waits. For the clean close and for new generations.
-    pub fn sync(&self) -> Result<()> {
-        // SAFETY: base and length are those of the live mapping.
-        unsafe {
-            rustix::mm::msync(
-                self.base as *mut _,
-                self.words * 8,
-                rustix::mm::MsyncFlags::SYNC,
-            )
-        }
-        .map_err(|e| Error::Io {
-            path: PathBuf::from("arena"),
-            doing: "write back",
-            source: e.into(),
-        })
-    }
 }
 
 /// One word of a mapping that is looked at all the time, found once.
 #[derive(Debug)]
-pub struct MappedWord {
+pub(crate) struct MappedWord {
     word: *const AtomicU64,
     _region: Arc<MapRegion>,
 }
@@ -149,7 +132,10 @@ unsafe impl Send for MappedWord {}
 unsafe impl Sync for MappedWord {}
 
 impl MappedWord {
-    pub fn new(region: Arc<MapRegion>, index: usize) -> core::result::Result<MappedWord, Corrupt> {
+    pub(crate) fn new(
+        region: Arc<MapRegion>,
+        index: usize,
+    ) -> core::result::Result<MappedWord, Corrupt> {
         let word: *const AtomicU64 = region.word(index)?;
         Ok(MappedWord {
             word,
@@ -158,7 +144,7 @@ impl MappedWord {
     }
 
     #[inline(always)]
-    pub fn load(&self, ordering: Ordering) -> u64 {
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
         // SAFETY: the word is inside the region, which lives as long as `self`.
         unsafe { &*self.word }.load(ordering)
     }

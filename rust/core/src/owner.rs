@@ -3,93 +3,50 @@
 //! One owner per directory; the caller holds the lock that says so. A kill at any instruction leaves the old row or the
 //! new one, the old generation or the new one, an open lease or a closed one: whoever owns next carries on from there.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::arena::{RETIRED, Segments, cells_path, control_path, rows_path, touched_path};
+use crate::arena::RETIRED;
 use crate::catalog::Catalog;
-use crate::cell::Totals;
-use crate::control::{Control, Field, Link};
+use crate::cell::Lease;
+use crate::control::{Field, Link};
+use crate::customer::{self, Customer};
 use crate::error::{Error, Result};
-use crate::generation::Generation;
 use crate::journal;
-use crate::key::hash_bytes;
-use crate::map::{Access, MapRegion};
-use crate::touched::Touched;
+use crate::paths::touched_path;
 
 mod adopt;
+mod cells;
 mod demand;
+mod directory;
+mod drafts;
 mod generations;
-mod leases;
+mod held;
+mod load;
+mod rewrite;
 mod rows;
 
-pub use demand::{CAPACITY_MAX, Concerned};
+pub use cells::NamedTotals;
+pub use directory::{Environment, Inherited};
 
-use adopt::{adopt_control, first_words, make_control, set_aside};
-use demand::Demand;
-use rows::Combination;
+use cells::{Cells, Pools};
+use demand::{Concerned, Demand};
+use directory::Directory;
+use generations::Generations;
+use rows::Rows;
 
-/// What the environment gives to an owner: things the core does not look up itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Environment {
-    /// Hash of the kernel's boot id.
-    pub boot: u64,
-    /// A random number.
-    pub random: u64,
-    pub pid: u32,
-    pub now_ms: u64,
-    /// Milliseconds since boot, sleep included.
-    pub steady_ms: u64,
-}
+/// Bytes of records put at once: all of them are decoded before the first one is written.
+const PUT_BYTES_MAX: usize = 256 << 20;
 
-/// What was found when the owner came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing, or what was there was damaged and has been set aside.
-    Nothing,
-    /// Cells of this boot; rows of this catalog, up to `seq`.
-    Intact,
-    /// Cells of this boot; the rows are of another catalog or damaged: load them.
-    CellsOnly,
-    /// Cells of an earlier boot: settle and close them all.
-    EarlierBoot,
-}
-
+/// Rows and cells of a directory. What is about one of the two alone is asked of that one.
 pub struct Owner {
-    dir: PathBuf,
-    control: Control<MapRegion>,
-    arena: u64,
-    seed: u64,
-    pub found: Found,
-    catalog: Catalog,
-    catalog_hash: u64,
-    rows: Option<Generation<MapRegion>>,
-    /// Profiles of the current generation: where each combination's is in the heap.
-    profiles: HashMap<Combination, u64>,
-    /// Alias keys by customer number.
-    aliases: HashMap<u32, Vec<String>>,
-    segments: Segments,
-    segment_count: usize,
-    /// The cell of a customer's pool.
-    cells: HashMap<(u32, u64), u32>,
-    next_cell: u32,
-    /// Cells whose lease is closed and whose customer or pool is gone.
-    free: Vec<u32>,
-    pool_names: HashMap<u64, String>,
-    /// Totals as last reported, per cell: what `cells(changed_only)` compares with.
-    reported: HashMap<u32, (u64, u64, bool)>,
-    digest: u64,
-    customers: u64,
+    directory: Arc<Directory>,
+    pub found: Inherited,
+    pub rows: Rows,
+    pub cells: Cells,
     /// Set where some of many customers are held.
     demand: Option<Demand>,
     drain: journal::Drain,
-}
-
-/// A lease's totals with the pool's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedTotals {
-    pub pool: String,
-    pub totals: Totals,
 }
 
 impl Owner {
@@ -111,11 +68,7 @@ impl Owner {
         env: Environment,
         capacity: u32,
     ) -> Result<Owner> {
-        if !(1..=CAPACITY_MAX).contains(&capacity) {
-            return Err(Error::Invalid(format!(
-                "on_demand is how many customers to hold, 1 to {CAPACITY_MAX}, not {capacity}"
-            )));
-        }
+        let capacity = demand::checked(capacity)?;
         Owner::open_for(dir, catalog, catalog_hash, env, Some(capacity))
     }
 
@@ -126,138 +79,87 @@ impl Owner {
         env: Environment,
         capacity: Option<u32>,
     ) -> Result<Owner> {
-        let pool_names: HashMap<u64, String> = catalog
-            .pools
-            .iter()
-            .map(|p| (hash_bytes(p.name.as_bytes()), p.name.clone()))
-            .collect();
-        if pool_names.len() != catalog.pools.len() {
-            return Err(Error::Invalid(
-                "two pools of the catalog have names with the same hash; rename one".into(),
-            ));
-        }
-        let (control, found) = match adopt_control(dir) {
-            Ok(control) => {
-                let found = if control.get(Field::Boot)? == env.boot {
-                    Found::Intact
-                } else {
-                    Found::EarlierBoot
-                };
-                (control, found)
-            }
-            Err(e @ (Error::Io { .. } | Error::Layout { .. })) if control_path(dir).exists() => {
-                return Err(e);
-            }
-            Err(_) => (make_control(dir, env)?, Found::Nothing),
-        };
-        let arena = control.get(Field::Arena)?;
-        let mut owner = Owner {
-            dir: dir.to_path_buf(),
-            arena,
-            seed: env.random | 1,
-            found,
-            catalog,
-            catalog_hash,
-            rows: None,
-            profiles: HashMap::new(),
-            aliases: HashMap::new(),
-            segments: Segments::new(dir, arena),
-            segment_count: control.get(Field::Segments)? as usize,
-            cells: HashMap::new(),
-            next_cell: 0,
-            free: Vec::new(),
-            pool_names,
-            reported: HashMap::new(),
-            digest: 0,
-            customers: 0,
-            demand: None,
-            drain: journal::Drain::default(),
-            control,
-        };
-        if let Err(e) = owner.scan_cells() {
+        let pools = Pools::of(&catalog)?;
+        let (directory, mut found) = Directory::open(dir, env)?;
+        let mut directory = Arc::new(directory);
+        let mut cells = Cells::none(Arc::clone(&directory), pools);
+        if let Err(e) = cells.scan() {
             // What the system refuses for now may be readable later, and what was spent must not be thrown away for it.
             if matches!(&e, Error::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound)
             {
                 return Err(e);
             }
             // Cells that can't be read hold nothing that can be trusted: begin anew, and let the ledger close its leases.
-            set_aside(dir)?;
-            owner.control = make_control(dir, env)?;
-            owner.arena = owner.control.get(Field::Arena)?;
-            owner.segments = Segments::new(dir, owner.arena);
-            owner.segment_count = 0;
-            owner.cells.clear();
-            owner.free.clear();
-            owner.next_cell = 0;
-            owner.found = Found::Nothing;
+            directory = Arc::new(Directory::make(dir, env)?);
+            cells = Cells::none(Arc::clone(&directory), Pools::of(&catalog)?);
+            found = Inherited::Nothing;
         }
-        match capacity {
-            Some(capacity) => {
-                let touched = Touched::make(dir, owner.arena, capacity)?;
-                owner.demand = Some(Demand { capacity, touched });
+        let demand = match capacity {
+            Some(capacity) => Some(Demand::new(&directory, capacity)?),
+            None => {
+                let _ = std::fs::remove_file(touched_path(dir));
+                None
             }
-            None => drop(std::fs::remove_file(touched_path(dir))),
+        };
+        let generations = Generations {
+            directory: Arc::clone(&directory),
+            seed: env.random | 1,
+            catalog_hash,
+            on_demand: demand.is_some(),
+        };
+        let mut rows = Rows::new(generations, catalog);
+        if found == Inherited::Intact && rows.adopt(&cells).is_err() {
+            found = Inherited::CellsOnly;
         }
-        if owner.found == Found::Intact
-            && owner
-                .adopt_rows()
-                .and_then(|()| owner.publish_missing_refs())
-                .is_err()
-        {
-            owner.rows = None;
-            owner.aliases.clear();
-            owner.found = Found::CellsOnly;
-        }
-        if owner.found == Found::EarlierBoot {
+        let control = &directory.control;
+        if found == Inherited::EarlierBoot {
             // Before the arena is said to be of this boot: a successor of an owner that is killed here must not spend on.
-            owner.close_all()?;
+            cells.close_all()?;
             // Counted from another boot: nobody has heard anything since this one.
-            owner.control.set(Field::FreshSteadyMs, 0)?;
+            control.set(Field::FreshSteadyMs, 0)?;
         }
-        owner.control.set(Field::Boot, env.boot)?;
-        owner.control.set(Field::OwnerPid, u64::from(env.pid))?;
+        control.set(Field::Boot, env.boot)?;
+        control.set(Field::OwnerPid, u64::from(env.pid))?;
+        let owner = Owner {
+            directory,
+            found,
+            rows,
+            cells,
+            demand,
+            drain: journal::Drain::default(),
+        };
         // With a hub, an owner that comes makes nothing fresher: the hub does.
-        if owner.control.get(Field::Link)? == Link::NoHub as u64 {
+        if owner.directory.control.get(Field::Link)? == Link::NoHub as u64 {
             owner.fresh(env.now_ms, env.steady_ms)?;
         }
         Ok(owner)
     }
 
     pub fn seq(&self) -> Result<u64> {
-        Ok(self.control.get(Field::Seq)?)
+        Ok(self.rows.at()?.1)
     }
 
     /// The ledger's epoch that the rows are of.
     pub fn epoch(&self) -> Result<u64> {
-        Ok(self.control.get(Field::Epoch)?)
+        Ok(self.rows.at()?.0)
     }
 
     /// The arena's id.
     pub fn arena(&self) -> u64 {
-        self.arena
-    }
-
-    pub fn customers(&self) -> u64 {
-        self.customers
-    }
-
-    pub fn digest(&self) -> u64 {
-        self.digest
-    }
-
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
+        self.directory.arena
     }
 
     /// Without a hub: the owner lives, so what is here is current.
     pub fn heartbeat(&self, now_ms: u64, steady_ms: u64) -> Result<()> {
-        self.control.set(Field::Link, Link::NoHub as u64)?;
+        let control = &self.directory.control;
+        control.set(Field::Link, Link::NoHub as u64)?;
         self.fresh(now_ms, steady_ms)
     }
 
     /// With a hub: it is heard, or not.
     pub fn link(&self, connected: bool) -> Result<()> {
-        if self.control.get(Field::Link)? == Link::NoHub as u64 {
+        let control = &self.directory.control;
+        if control.get(Field::Link)? == Link::NoHub as u64 {
             // What an owner without a hub said of itself says nothing of the hub.
             self.fresh(0, 0)?;
         }
@@ -266,47 +168,127 @@ impl Owner {
         } else {
             Link::NotConnected
         };
-        Ok(self.control.set(Field::Link, link as u64)?)
+        Ok(control.set(Field::Link, link as u64)?)
     }
 
     /// What is here was current at `as_of_ms` since the epoch, and this was heard at `steady_ms` since boot.
     pub fn fresh(&self, as_of_ms: u64, steady_ms: u64) -> Result<()> {
-        self.control.set(Field::HeartbeatAtMs, as_of_ms)?;
-        Ok(self.control.set(Field::FreshSteadyMs, steady_ms)?)
+        let control = &self.directory.control;
+        control.set(Field::HeartbeatAtMs, as_of_ms)?;
+        Ok(control.set(Field::FreshSteadyMs, steady_ms)?)
     }
 
-    fn pool_id(&self, pool: &str) -> u64 {
-        hash_bytes(pool.as_bytes())
-    }
-
-    /// Whether the files in the directory are no longer those that are mapped here: deleted or replaced from outside.
-    /// Control by its whole header, the others by who they say they are: a process that attaches needs them all.
+    /// Whether the files in the directory are no longer those that are mapped here: deleted or replaced from outside. A
+    /// process that attaches needs them all.
     pub fn is_detached(&self) -> bool {
-        let path = control_path(&self.dir);
-        let same = MapRegion::open(&path, Access::Read)
-            .and_then(|r| Control::open(r, &path))
-            .is_ok_and(|control| control.get(Field::Arena) == Ok(self.arena));
-        let rows_same = self.rows.as_ref().is_none_or(|rows| {
-            let words = first_words(&rows_path(&self.dir, rows.generation));
-            words.is_some_and(|w| w[2..] == [self.arena, rows.generation])
-        });
-        let cells_same = (0..self.segment_count).all(|index| {
-            let words = first_words(&cells_path(&self.dir, index));
-            words.is_some_and(|w| w[1..3] == [self.arena, index as u64])
-        });
-        !(same && rows_same && cells_same)
+        let in_place =
+            self.directory.is_in_place() && self.rows.are_in_place() && self.cells.are_in_place();
+        !in_place
     }
 
     /// Gives the arena up: closes all leases and tells its readers to attach again. The totals are final.
     pub fn retire(&mut self) -> Result<Vec<NamedTotals>> {
-        self.close_all()?;
-        self.control.set(Field::Generation, RETIRED)?;
-        self.cells(false)
+        self.cells.close_all()?;
+        self.directory.control.set(Field::Generation, RETIRED)?;
+        self.cells.all(false)
     }
 
-    pub fn pool_name(&self, id: u64) -> Option<&str> {
-        self.pool_names.get(&id).map(String::as_str)
+    /// Replaces all rows by those of the records. Nothing is visible before the end.
+    pub fn load<'a>(
+        &mut self,
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+        epoch: u64,
+        seq: u64,
+        now_ms: i64,
+    ) -> Result<u64> {
+        self.load_each(epoch, seq, now_ms, |take| {
+            for record in chunks.into_iter().flat_map(customer::each) {
+                let record = record?;
+                if !record.customer.deleted {
+                    take(&record.customer, record.hash)?;
+                }
+            }
+            Ok(())
+        })
     }
+
+    /// The same of customers that `feed` hands over one by one, each with its record's hash, so that not all of them need
+    /// to be in memory. An error of `feed` refuses them all. Deleted customers are not handed over.
+    pub fn load_each(
+        &mut self,
+        epoch: u64,
+        seq: u64,
+        now_ms: i64,
+        feed: impl FnOnce(&mut dyn FnMut(&Customer<'_>, u64) -> Result<()>) -> Result<()>,
+    ) -> Result<u64> {
+        self.rows.load(&self.cells, (epoch, seq), now_ms, feed)
+    }
+
+    /// Upserts records: all or nothing. Returns how many there were.
+    pub fn put(&mut self, records: &[u8], epoch: u64, seq: u64, now_ms: i64) -> Result<u64> {
+        if records.len() > PUT_BYTES_MAX {
+            return Err(Error::Invalid(format!(
+                "{} bytes of records in one change, at most {PUT_BYTES_MAX} are taken",
+                records.len()
+            )));
+        }
+        self.rows.put(&self.cells, records, (epoch, seq), now_ms)
+    }
+
+    /// On demand: applies of a change what is about customers that are held; then the rows show change `seq`. All or nothing.
+    /// Returns all customers that the change was about.
+    pub fn put_held(
+        &mut self,
+        records: &[u8],
+        epoch: u64,
+        seq: u64,
+        now_ms: i64,
+    ) -> Result<Concerned> {
+        let demand = some_of_many(&self.demand)?;
+        demand.put_held(&mut self.rows, &self.cells, records, (epoch, seq), now_ms)
+    }
+
+    /// On demand: takes customers in that were asked for, making room for them first where there is none. Changes no seq. All
+    /// or nothing. Returns how many records there were.
+    pub fn put_found(&mut self, records: &[u8], now_ms: i64) -> Result<u64> {
+        let demand = some_of_many(&self.demand)?;
+        demand.put_found(&mut self.rows, &self.cells, records, now_ms)
+    }
+
+    /// On demand: drops customers until `target` are held, the least recently used first. Who has an open lease stays. Returns
+    /// how many went.
+    pub fn evict(&mut self, target: u64) -> Result<u64> {
+        some_of_many(&self.demand)?.evict(&mut self.rows, &self.cells, target)
+    }
+
+    /// Opens the cell of (customer, pool) for a lease and publishes it in the customer's row.
+    pub fn open_cell(&mut self, pool: &str, lease: Lease) -> Result<()> {
+        self.cells.open(pool, lease)?;
+        // Where the cell was opened before, the row may not have been published.
+        self.rows.publish_refs(&self.cells, lease.number)
+    }
+
+    /// Usage records of all processes of the host, at most `limit`; they come again until acknowledged.
+    pub fn drain_journal(
+        &mut self,
+        limit: usize,
+        alive: impl FnMut(u32, u64) -> bool,
+    ) -> Result<Vec<journal::Record>> {
+        self.drain.read(&self.directory.path, limit, alive)
+    }
+
+    /// The records drained last are stored.
+    pub fn ack_journal(&mut self) -> Result<()> {
+        self.drain.ack()
+    }
+}
+
+fn some_of_many(demand: &Option<Demand>) -> Result<&Demand> {
+    demand.as_ref().ok_or_else(|| {
+        Error::Invalid(
+            "this owner holds all customers: open it with on_demand to hold some of them".into(),
+        )
+    })
 }
 
 #[cfg(test)]

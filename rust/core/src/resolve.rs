@@ -37,7 +37,7 @@ impl Source {
         }
     }
 
-    pub fn from_u8(value: u8) -> Option<Source> {
+    pub(crate) fn from_u8(value: u8) -> Option<Source> {
         [
             Source::Override,
             Source::Trial,
@@ -353,7 +353,7 @@ fn settle(feature: &Feature, all: &[Considered]) -> Resolved {
 }
 
 /// Whether a feature of that kind can have that setting.
-pub fn fits(kind: Kind, setting: &Setting) -> bool {
+pub(crate) fn fits(kind: Kind, setting: &Setting) -> bool {
     match kind {
         Kind::Switch | Kind::Credit => matches!(setting, Setting::On | Setting::Off),
         Kind::Limit | Kind::Meter => match setting {

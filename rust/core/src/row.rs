@@ -19,13 +19,13 @@ use crate::key::{Key, hash_words};
 use crate::region::Words;
 use crate::sync::Ordering;
 
-pub const HEADER_WORDS: usize = 3;
+pub(crate) const HEADER_WORDS: usize = 3;
 /// Words of one row: what 16 bits count.
-pub const ROW_WORDS_MAX: usize = u16::MAX as usize;
+pub(crate) const ROW_WORDS_MAX: usize = u16::MAX as usize;
 /// Phases of one row. A customer whose settings change more often than that is refused before it gets here.
-pub const PHASES_MAX: usize = 250;
+pub(crate) const PHASES_MAX: usize = 250;
 /// Offset of a profile: what 38 bits count.
-pub const PROFILE_MAX: u64 = (1 << 38) - 1;
+pub(crate) const PROFILE_MAX: u64 = (1 << 38) - 1;
 const PROFILE_SHIFT: u32 = 10;
 const KEY_MASK: u64 = (1 << PROFILE_SHIFT) - 1;
 const CHECK_SHIFT: u32 = 48;
@@ -41,9 +41,9 @@ pub enum RowKind {
     Gone = 3,
 }
 
-pub const KIND_MASK: u64 = 3;
-pub const REFS: u64 = 1 << 2;
-pub const PHASED: u64 = 1 << 3;
+pub(crate) const KIND_MASK: u64 = 3;
+pub(crate) const REFS: u64 = 1 << 2;
+pub(crate) const PHASED: u64 = 1 << 3;
 const PHASES_SHIFT: u32 = 8;
 const WORDS_SHIFT: u32 = 16;
 const NUMBER_SHIFT: u32 = 32;
@@ -143,7 +143,10 @@ pub struct Row {
 
 impl Row {
     #[inline(always)]
-    pub fn load<R: Words + ?Sized>(region: &R, at: usize) -> core::result::Result<Row, Corrupt> {
+    pub(crate) fn load<R: Words + ?Sized>(
+        region: &R,
+        at: usize,
+    ) -> core::result::Result<Row, Corrupt> {
         // Relaxed: a row is immutable once published; the Acquire load of the slot that led here orders these.
         Ok(Row {
             at,
@@ -163,16 +166,16 @@ impl Row {
     }
 
     #[inline(always)]
-    pub fn key_len(self) -> usize {
+    pub(crate) fn key_len(self) -> usize {
         (self.w1 & KEY_MASK) as usize
     }
 
     /// The one profile of a row without phases; `None`: its phases say.
-    pub fn profile(self) -> Option<u64> {
+    pub(crate) fn profile(self) -> Option<u64> {
         (self.w0 & PHASED == 0).then_some((self.w1 >> PROFILE_SHIFT) & PROFILE_MAX)
     }
 
-    pub fn words(self) -> usize {
+    pub(crate) fn words(self) -> usize {
         ((self.w0 >> WORDS_SHIFT) & 0xffff) as usize
     }
 
@@ -182,7 +185,7 @@ impl Row {
     }
 
     #[inline(always)]
-    pub fn is<R: Words + ?Sized>(
+    pub(crate) fn is<R: Words + ?Sized>(
         self,
         region: &R,
         key: Key<'_>,
@@ -191,14 +194,17 @@ impl Row {
     }
 
     /// Hash of the record the row was made from.
-    pub fn record<R: Words + ?Sized>(self, region: &R) -> core::result::Result<u64, Corrupt> {
+    pub(crate) fn record<R: Words + ?Sized>(
+        self,
+        region: &R,
+    ) -> core::result::Result<u64, Corrupt> {
         // Relaxed: immutable.
         region.load(self.at + 2, Ordering::Relaxed)
     }
 
     /// The lease of a pool: [lease:32 | cell:32], or `None` if this host holds none.
     #[inline(always)]
-    pub fn lease_of<R: Words + ?Sized>(
+    pub(crate) fn lease_of<R: Words + ?Sized>(
         self,
         region: &R,
         pool: usize,
@@ -233,7 +239,7 @@ impl Row {
 
     /// The entry of a feature at the instant that `now_ms` tells; it is asked only if the answer depends on it.
     #[inline(always)]
-    pub fn entry<R: Words + ?Sized>(
+    pub(crate) fn entry<R: Words + ?Sized>(
         self,
         region: &R,
         heap: usize,
@@ -315,7 +321,10 @@ impl Row {
     }
 
     /// All its words, checked against the row's own check.
-    pub fn read<R: Words + ?Sized>(self, region: &R) -> core::result::Result<Vec<u64>, Corrupt> {
+    pub(crate) fn read<R: Words + ?Sized>(
+        self,
+        region: &R,
+    ) -> core::result::Result<Vec<u64>, Corrupt> {
         let n = self.words();
         if n < HEADER_WORDS
             || self

@@ -13,18 +13,25 @@ use crate::sync::Ordering;
 const MAGIC: u64 = u64::from_le_bytes(*b"FCCELLS1");
 pub const HEADER_WORDS: usize = 64;
 /// Cells of one file: 4 MiB.
-pub const CELLS: usize = 1 << 16;
+pub(crate) const CELLS: usize = 1 << 16;
 /// Bits of a cell number that count within its segment.
 pub const CELL_BITS: u32 = 16;
 /// Segments of one arena: 67 million cells.
-pub const SEGMENTS_MAX: usize = 1 << 10;
+pub(crate) const SEGMENTS_MAX: usize = 1 << 10;
+
+/// The segment of a cell and the cell's place in it, by the number that rows name it by.
+#[inline(always)]
+pub(crate) fn place(cell: u32) -> (usize, usize) {
+    let cell = cell as usize;
+    (cell >> CELL_BITS, cell & ((1 << CELL_BITS) - 1))
+}
 
 mod field {
-    pub const MAGIC: usize = 0;
-    pub const ARENA: usize = 1;
-    pub const INDEX: usize = 2;
-    pub const CELLS: usize = 3;
-    pub const HOLDS: usize = 4;
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const ARENA: usize = 1;
+    pub(super) const INDEX: usize = 2;
+    pub(super) const CELLS: usize = 3;
+    pub(super) const HOLDS: usize = 4;
 }
 
 /// A segment over some words.
@@ -59,7 +66,7 @@ impl<R: Region> Segment<R> {
     }
 
     /// Checks the header. `arena` is the id of the arena it must belong to.
-    pub fn open(region: R, arena: u64, index: usize) -> Result<Segment<R>> {
+    pub(crate) fn open(region: R, arena: u64, index: usize) -> Result<Segment<R>> {
         // Acquire: pairs with the Release in `format`. The rest is constant after that.
         if region.load(field::MAGIC, Ordering::Acquire)? != MAGIC {
             return Err(Error::Corrupt("a cells file does not begin with its magic"));
@@ -88,10 +95,6 @@ impl<R: Region> Segment<R> {
         &self.region
     }
 
-    pub fn cells(&self) -> usize {
-        self.cells
-    }
-
     #[inline(always)]
     pub fn cell(&self, index: usize) -> core::result::Result<Cell<'_, R>, Corrupt> {
         if index >= self.cells {
@@ -105,11 +108,5 @@ impl<R: Region> Segment<R> {
 
     pub fn holds(&self) -> core::result::Result<hold::Table<'_, R>, Corrupt> {
         hold::Table::new(&self.region, HEADER_WORDS, self.holds)
-    }
-
-    #[inline(always)]
-    pub fn prefetch(&self, index: usize) {
-        self.region
-            .prefetch(HEADER_WORDS + self.holds * HOLD_WORDS + index * CELL_WORDS);
     }
 }

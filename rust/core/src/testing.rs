@@ -13,10 +13,10 @@ use crate::entry::Value;
 use crate::resolve::{Resolved, Sources};
 
 /// When rows are made, in the tests.
-pub const NOW_MS: i64 = 1_800_000_000_000;
+pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
 
 /// Features of the test catalog: every kind, switches twice.
-pub const FEATURES: [(&str, Kind); 6] = [
+pub(crate) const FEATURES: [(&str, Kind); 6] = [
     ("export", Kind::Switch),
     ("sso", Kind::Switch),
     ("seats", Kind::Limit),
@@ -24,14 +24,14 @@ pub const FEATURES: [(&str, Kind); 6] = [
     ("api_calls", Kind::Meter),
     ("model", Kind::Credit),
 ];
-pub const PLANS: [(&str, u32); 3] = [("free", 1), ("pro", 1), ("pro", 2)];
-pub const ADDONS: [&str; 2] = ["pack", "boost"];
-pub const POOLS: [&str; 2] = ["api_calls", "credits"];
+pub(crate) const PLANS: [(&str, u32); 3] = [("free", 1), ("pro", 1), ("pro", 2)];
+pub(crate) const ADDONS: [&str; 2] = ["pack", "boost"];
+pub(crate) const POOLS: [&str; 2] = ["api_calls", "credits"];
 /// The pool of `model`, and what a unit of it costs.
-pub const CREDITS: &str = "credits";
-pub const COST: u64 = 3;
+pub(crate) const CREDITS: &str = "credits";
+pub(crate) const COST: u64 = 3;
 
-pub struct At(pub i64);
+pub(crate) struct At(pub(crate) i64);
 
 impl Clock for At {
     fn now_ms(&self) -> u64 {
@@ -46,7 +46,7 @@ impl Freshness for At {
 }
 
 /// A setting that a feature of the kind may have.
-pub fn setting(kind: Kind) -> BoxedStrategy<Setting> {
+pub(crate) fn setting(kind: Kind) -> BoxedStrategy<Setting> {
     match kind {
         Kind::Switch | Kind::Credit => prop_oneof![Just(Setting::Off), Just(Setting::On)].boxed(),
         Kind::Limit | Kind::Meter => prop_oneof![
@@ -95,7 +95,7 @@ fn addon_entitlements() -> impl Strategy<Value = Vec<(usize, AddonSetting)>> {
         })
 }
 
-pub fn catalog() -> impl Strategy<Value = Catalog> {
+pub(crate) fn catalog() -> impl Strategy<Value = Catalog> {
     let defaults: Vec<_> = FEATURES.iter().map(|(_, kind)| setting(*kind)).collect();
     let plans = prop::collection::vec(entitlements(), PLANS.len());
     let addons = prop::collection::vec(addon_entitlements(), ADDONS.len());
@@ -168,7 +168,7 @@ fn rate(quantity: &str, cost: u64) -> Rate {
 }
 
 /// A catalog that does not vary: `pro` has everything, `free` has nothing but the defaults, which are off.
-pub fn plain_catalog() -> Catalog {
+pub(crate) fn plain_catalog() -> Catalog {
     let mut c = catalog()
         .new_tree(&mut proptest::test_runner::TestRunner::deterministic())
         .expect("a catalog")
@@ -196,19 +196,19 @@ use proptest::strategy::ValueTree;
 
 /// A customer that owns its names.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    pub number: u32,
-    pub id: String,
-    pub deleted: bool,
-    pub plan: Option<(usize, bool)>,
-    pub trial: Option<(usize, i64)>,
-    pub addons: Vec<(usize, u32, Option<i64>)>,
-    pub overrides: Vec<(usize, Setting, Option<i64>, Option<i64>)>,
-    pub aliases: Vec<String>,
+pub(crate) struct Record {
+    pub(crate) number: u32,
+    pub(crate) id: String,
+    pub(crate) deleted: bool,
+    pub(crate) plan: Option<(usize, bool)>,
+    pub(crate) trial: Option<(usize, i64)>,
+    pub(crate) addons: Vec<(usize, u32, Option<i64>)>,
+    pub(crate) overrides: Vec<(usize, Setting, Option<i64>, Option<i64>)>,
+    pub(crate) aliases: Vec<String>,
 }
 
 impl Record {
-    pub fn plain(number: u32, id: &str, plan: usize) -> Record {
+    pub(crate) fn plain(number: u32, id: &str, plan: usize) -> Record {
         Record {
             number,
             id: id.into(),
@@ -221,7 +221,7 @@ impl Record {
         }
     }
 
-    pub fn customer(&self) -> Customer<'_> {
+    pub(crate) fn customer(&self) -> Customer<'_> {
         Customer {
             number: self.number,
             id: &self.id,
@@ -259,11 +259,11 @@ impl Record {
         }
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         customer::tests::encode(&self.customer())
     }
 
-    pub fn sources(&self, catalog: &Catalog) -> Sources {
+    pub(crate) fn sources(&self, catalog: &Catalog) -> Sources {
         Sources::of(catalog, &self.customer()).expect("a record that fits its catalog")
     }
 }
@@ -274,7 +274,7 @@ fn instant() -> impl Strategy<Value = i64> {
 }
 
 /// A customer of the test catalogs, with names of its own.
-pub fn record(number: u32) -> impl Strategy<Value = Record> {
+pub(crate) fn record(number: u32) -> impl Strategy<Value = Record> {
     let override_ = (0..FEATURES.len()).prop_flat_map(|f| {
         (
             Just(f),
@@ -305,7 +305,7 @@ pub fn record(number: u32) -> impl Strategy<Value = Record> {
 }
 
 /// What an entry must hold, said the obvious way.
-pub fn expected(kind: Kind, resolved: &Resolved) -> (bool, Value) {
+pub(crate) fn expected(kind: Kind, resolved: &Resolved) -> (bool, Value) {
     match (kind, &resolved.setting) {
         (Kind::Switch | Kind::Credit, Setting::On) => (true, Value::None),
         (Kind::Switch | Kind::Credit, Setting::Off) => (false, Value::None),

@@ -17,10 +17,10 @@
 
 use std::path::Path;
 
-use crate::arena::{rename, touched_path};
 use crate::error::{Corrupt, Error, Result};
 use crate::key::hash_number;
 use crate::map::{Access, MapRegion};
+use crate::paths::{rename, touched_path};
 use crate::region::Region;
 use crate::sync::Ordering;
 
@@ -32,7 +32,7 @@ const BITS_PER_CUSTOMER: u64 = 16;
 
 /// The bits over some region.
 #[derive(Debug)]
-pub struct Touched<R: Region> {
+pub(crate) struct Touched<R: Region> {
     region: R,
     arena: u64,
     bits: u64,
@@ -40,7 +40,7 @@ pub struct Touched<R: Region> {
 
 impl<R: Region> Touched<R> {
     /// Checks a file of the arena.
-    pub fn open(region: R, arena: u64) -> Result<Touched<R>> {
+    pub(crate) fn open(region: R, arena: u64) -> Result<Touched<R>> {
         // Relaxed (all): constant since before the file got its name.
         let get = |i| region.load(i, Ordering::Relaxed);
         let bits = get(3)?;
@@ -65,7 +65,7 @@ impl<R: Region> Touched<R> {
     }
 
     /// The customer is in use.
-    pub fn mark(&self, number: u32) {
+    pub(crate) fn mark(&self, number: u32) {
         let (at, bit) = self.place(number);
         // A place outside the file would be a file that changed its size: then there is nothing to mark.
         if let Ok(word) = self.region.word(at)
@@ -77,14 +77,14 @@ impl<R: Region> Touched<R> {
     }
 
     /// Whether somebody with the customer's bit was in use.
-    pub fn is_marked(&self, number: u32) -> std::result::Result<bool, Corrupt> {
+    pub(crate) fn is_marked(&self, number: u32) -> std::result::Result<bool, Corrupt> {
         let (at, bit) = self.place(number);
         // Relaxed: a hint.
         Ok(self.region.load(at, Ordering::Relaxed)? & bit != 0)
     }
 
     /// Forgets all.
-    pub fn clear(&self) -> std::result::Result<(), Corrupt> {
+    pub(crate) fn clear(&self) -> std::result::Result<(), Corrupt> {
         for word in 0..self.bits.div_ceil(64) as usize {
             // Relaxed: a hint; the generation that is published next is what readers wait for.
             self.region
@@ -96,12 +96,12 @@ impl<R: Region> Touched<R> {
 
 impl Touched<MapRegion> {
     /// Maps the file of the arena in `dir`.
-    pub fn attach(dir: &Path, arena: u64) -> Result<Touched<MapRegion>> {
+    pub(crate) fn attach(dir: &Path, arena: u64) -> Result<Touched<MapRegion>> {
         Touched::open(MapRegion::open(&touched_path(dir), Access::Write)?, arena)
     }
 
     /// The file for so many customers: the one that is there if it fits, else a new one.
-    pub fn make(dir: &Path, arena: u64, customers: u32) -> Result<Touched<MapRegion>> {
+    pub(crate) fn make(dir: &Path, arena: u64, customers: u32) -> Result<Touched<MapRegion>> {
         let bits = u64::from(customers.max(1)) * BITS_PER_CUSTOMER;
         if let Ok(found) = Touched::attach(dir, arena)
             && found.bits == bits

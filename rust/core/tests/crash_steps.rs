@@ -16,15 +16,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use fastcheck_core::catalog::Catalog;
-use fastcheck_core::cell::{self, Burn, Lease, NO_INSTANT, Totals};
-use fastcheck_core::error::Corrupt;
-use fastcheck_core::generation::{Capacity, Generation, Plan};
-use fastcheck_core::hold::{Ask, Hold, Holder, Reserve, Settle};
-use fastcheck_core::key::Key;
-use fastcheck_core::region::{HeapRegion, Region, Words};
-use fastcheck_core::row::{self, Phase, RowKind};
-use fastcheck_core::segment::{self, HEADER_WORDS, Segment};
-use fastcheck_core::sync::{AtomicU64, Ordering};
+use fastcheck_core::parts::{
+    self, AtomicU64, Burn, Capacity, Generation, HeapRegion, Ordering, Phase, Plan, Region,
+    Reserve, SEGMENT_HEADER_WORDS, Segment, Totals, Words, encode_row, identity, segment_words,
+};
+use fastcheck_core::{Ask, Corrupt, Hold, Holder, Key, Lease, NO_INSTANT, RowKind, Settle};
 
 /// What unwinds where a process is killed.
 struct Killed;
@@ -187,7 +183,7 @@ impl World {
     fn new() -> Rc<World> {
         let script = Rc::new(Script::default());
         let region = Stepped {
-            words: HeapRegion::new(segment::words(2, HOLDS)),
+            words: HeapRegion::new(segment_words(2, HOLDS)),
             script: Rc::clone(&script),
         };
         let segment = Segment::format(region, 1, 0, 2, HOLDS).unwrap();
@@ -210,7 +206,7 @@ impl World {
         world
     }
 
-    fn cell(&self) -> cell::Cell<'_, Stepped> {
+    fn cell(&self) -> parts::Cell<'_, Stepped> {
         self.segment.cell(0).unwrap()
     }
 
@@ -221,7 +217,7 @@ impl World {
     /// The state of a slot, without counting as an access.
     fn state(&self, slot: usize) -> u64 {
         self.script.running.borrow_mut().push(None);
-        let at = HEADER_WORDS + slot * fastcheck_core::hold::HOLD_WORDS;
+        let at = SEGMENT_HEADER_WORDS + slot * fastcheck_core::parts::HOLD_WORDS;
         let word = self.segment.raw().load(at, Ordering::Relaxed).unwrap();
         self.script.running.borrow_mut().pop();
         word & 0xf
@@ -290,7 +286,7 @@ impl World {
 
     fn act(&self, pid: u32, act: Act) {
         let lease = self.lease.get();
-        let identity = cell::identity(CUSTOMER, lease);
+        let identity = identity(CUSTOMER, lease);
         let stage = |s| {
             self.stages.borrow_mut().insert(pid, (lease, s));
         };
@@ -383,7 +379,7 @@ impl World {
         // And all that is left can be spent: nothing is stranded.
         if let Some(t) = open.filter(|t| !t.closed) {
             let left = t.granted + t.returned - t.spent;
-            let identity = cell::identity(CUSTOMER, t.lease);
+            let identity = identity(CUSTOMER, t.lease);
             assert_eq!(
                 self.cell().burn_up_to(identity, 1 << 40, || 0),
                 Ok(left),
@@ -607,7 +603,7 @@ fn a_writer_killed_at_any_step_leaves_the_old_row_or_the_new_one() {
             profile: 1,
             overlay: None,
         };
-        let words = row::encode(RowKind::Customer, 1, key, record, &[], 0, &[phase]).unwrap();
+        let words = encode_row(RowKind::Customer, 1, key, record, &[], 0, &[phase]).unwrap();
         let place = g.append(&words).unwrap();
         g.publish_number(1, place).unwrap();
         g.publish(key, place).unwrap();

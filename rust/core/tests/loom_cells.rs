@@ -12,9 +12,8 @@ mod loom_support;
 
 use std::sync::Arc;
 
-use fastcheck_core::cell::{self, Burn, Cell, Lease, NO_INSTANT, Totals};
-use fastcheck_core::hold::{Ask, Hold, Holder, LateReturn, Reserve, Settle};
-use fastcheck_core::segment::{self, Segment};
+use fastcheck_core::parts::{Burn, Cell, Reserve, Segment, Totals, identity, segment_words};
+use fastcheck_core::{Ask, Hold, Holder, LateReturn, Lease, NO_INSTANT, Settle};
 use loom::thread;
 use loom_support::{Outcomes, Racing, explore};
 
@@ -27,7 +26,7 @@ impl World {
     /// One cell with lease 1 of `granted` units, after `history` on it.
     fn new(granted: u64, history: impl FnOnce(&World)) -> Arc<World> {
         loom::stop_exploring();
-        let region = Racing::new(segment::words(1, HOLDS));
+        let region = Racing::new(segment_words(1, HOLDS));
         let world = World(Segment::format(region, 1, 0, 1, HOLDS).unwrap());
         world.open(1, granted);
         history(&world);
@@ -61,13 +60,13 @@ impl World {
 
     fn burn(&self, lease: u32, units: u64) -> Burn {
         self.cell()
-            .burn(cell::identity(NUMBER, lease), units, || 0)
+            .burn(identity(NUMBER, lease), units, || 0)
             .unwrap()
     }
 
     fn reserve(&self, lease: u32, amount: u64) -> Option<Hold> {
         let ask = Ask {
-            lease: cell::identity(NUMBER, lease),
+            lease: identity(NUMBER, lease),
             pool: 7,
             amount,
             ends_at_ms: 10,
@@ -174,12 +173,7 @@ fn a_raise_is_seen_or_denied_but_never_overspent() {
         let world = World::new(1, |_| ());
         let a = spawn(&world, |w| w.burn(1, 1));
         let b = spawn(&world, |w| w.burn(1, 1));
-        assert!(
-            world
-                .cell()
-                .raise(cell::identity(NUMBER, 1), 2, true)
-                .unwrap()
-        );
+        assert!(world.cell().raise(identity(NUMBER, 1), 2, true).unwrap());
         let (a, b) = (a.join().unwrap(), b.join().unwrap());
         for burn in [a, b] {
             // Once it is said that there is no more to be had, it is true.

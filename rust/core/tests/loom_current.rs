@@ -12,13 +12,10 @@ mod loom_support;
 use std::sync::Arc;
 
 use fastcheck_core::catalog::{Catalog, Feature, Kind, Setting, Staleness};
-use fastcheck_core::control::{Control, Field, WORDS};
-use fastcheck_core::current::Current;
-use fastcheck_core::entry;
-use fastcheck_core::generation::{Capacity, Generation, Plan};
-use fastcheck_core::key::Key;
-use fastcheck_core::resolve::Sources;
-use fastcheck_core::row::{self, Phase, RowKind};
+use fastcheck_core::parts::{
+    CONTROL_WORDS, Capacity, Control, Generation, Phase, Plan, encode_row, profile,
+};
+use fastcheck_core::{Current, Field, Key, RowKind, Sources};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use loom_support::{Outcomes, Racing, explore};
@@ -130,7 +127,7 @@ fn generation(number: u64) -> Generation<Racing> {
     let catalog = catalog();
     let plan = Plan::new(&catalog, SEED, capacity).unwrap();
     let none = Sources::default();
-    let defaults = entry::profile(&catalog, |f| none.resolve(&catalog, f, 0));
+    let defaults = profile(&catalog, |f| none.resolve(&catalog, f, 0));
     Generation::format(Racing::new(plan.words()), plan, 9, number, 8, &defaults).unwrap()
 }
 
@@ -140,7 +137,7 @@ fn row_words(record: u64) -> Vec<u64> {
         profile: 1,
         overlay: None,
     };
-    row::encode(RowKind::Customer, 1, key(), record, &[], 0, &[phase]).unwrap()
+    encode_row(RowKind::Customer, 1, key(), record, &[], 0, &[phase]).unwrap()
 }
 
 fn key() -> Key<'static> {
@@ -196,7 +193,7 @@ fn a_reader_that_remaps_finds_the_new_generation_whole() {
     let tally = seen.clone();
     explore(1, move || {
         loom::stop_exploring();
-        let control = Arc::new(Control::format(Racing::new(WORDS), 9, 1).unwrap());
+        let control = Arc::new(Control::format(Racing::new(CONTROL_WORDS), 9, 1).unwrap());
         let old = Arc::new(generation(1));
         let place = old.append(&row_words(1)).unwrap();
         old.publish(key(), place).unwrap();

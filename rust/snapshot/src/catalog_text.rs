@@ -1,6 +1,6 @@
 //! A catalog as it travels: msgpack `[filename, text]`, the filename a str, the text a bin.
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 
 use crate::bounds::{CATALOG_BYTES_MAX, FILENAME_BYTES_MAX};
 

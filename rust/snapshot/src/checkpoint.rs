@@ -7,16 +7,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Record, Result};
 
 use crate::bounds::{CHANGE_BYTES_MAX, RECORDS_BLOCK_BYTES};
 use crate::catalog_text::CatalogText;
-use crate::compaction::Mirror;
 use crate::disk::{self, failed};
-use crate::generations::{self, base_path, log_path, whose};
+use crate::generations::{self, base_path, log_path, nothing, whose};
 use crate::header::Mark;
 use crate::log::{Kind, LogFile, LogPart, commit_payload};
-use crate::records::{Record, each_in};
+use crate::mirror::Mirror;
+use crate::records::each_in;
 use crate::snapshot::Snapshot;
 use crate::transfer::Transfer;
 use crate::view::View;
@@ -382,12 +382,6 @@ fn transfer(transfer: &mut Option<Transfer>) -> Result<&mut Transfer> {
     transfer
         .as_mut()
         .ok_or_else(|| Error::Conflict("no snapshot is being received: begin one".into()))
-}
-
-pub(crate) fn nothing() -> Error {
-    Error::Conflict(
-        "the checkpoint has nothing in force: recover it first, or receive a snapshot".into(),
-    )
 }
 
 /// Whether the medium itself cannot be read, as opposed to a refusal that may pass.

@@ -4,55 +4,15 @@
 //! its name. Appends meanwhile: go to the old log, and then to the new one. So both generations have every change up
 //! to the moment the new one counts, and a kill at any point leaves the old one as it was.
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::Result;
 
-use crate::checkpoint::{Checkpoint, Current, State, nothing};
+use crate::checkpoint::{Checkpoint, Current, State};
 use crate::disk;
-use crate::generations::{base_path, log_path};
-use crate::log::{Kind, LogFile, Whose};
+use crate::generations::{base_path, log_path, nothing};
+use crate::log::{LogFile, Whose};
+use crate::mirror::Mirror;
 use crate::snapshot::Snapshot;
 use crate::write::SnapshotWriter;
-
-/// The log of a generation in the making. Dropped before it is in force, it leaves nothing behind.
-pub struct Mirror {
-    number: u64,
-    log: Option<LogFile>,
-    /// Why it does not have every change. The old log has.
-    failure: Option<Error>,
-}
-
-impl Mirror {
-    /// Appends what the log in force has got already.
-    pub fn append(&mut self, change: &[(Kind, &[u8])]) {
-        if let (Some(log), None) = (&mut self.log, &self.failure) {
-            self.failure = log.append(change).err();
-        }
-    }
-
-    /// What it has is not what the log in force has any more.
-    pub fn spoil(&mut self) {
-        self.failure = Some(Error::Conflict(
-            "a change was retracted during the compaction: compact again".into(),
-        ));
-    }
-
-    fn into_log(mut self) -> Result<LogFile> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        let log = self.log.as_ref().ok_or_else(nothing)?;
-        log.sync()?;
-        self.log.take().ok_or_else(nothing)
-    }
-}
-
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        if let Some(log) = &self.log {
-            let _ = disk::remove(log.path()); // A log without a base is removed at the next pruning.
-        }
-    }
-}
 
 impl Checkpoint {
     /// Merges base and log into a new base with an empty log. Memory: one number for each customer in the log. Where a
@@ -69,11 +29,7 @@ impl Checkpoint {
                 base: view.at,
             };
             let log = LogFile::create(&log_path(&self.dir, number), whose)?;
-            state.mirror = Some(Mirror {
-                number,
-                log: Some(log),
-                failure: None,
-            });
+            state.mirror = Some(Mirror::new(number, log));
             (number, view, catalog)
         };
         let path = base_path(&self.dir, number);
@@ -116,7 +72,7 @@ impl Checkpoint {
 /// Takes the mirror, if it is still that of this compaction.
 fn take_mirror(state: &mut State, number: u64) -> Option<Mirror> {
     match &state.mirror {
-        Some(mirror) if mirror.number == number => state.mirror.take(),
+        Some(mirror) if mirror.number() == number => state.mirror.take(),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 
 pub fn failed<'a>(path: &'a Path, doing: &'static str) -> impl Fn(io::Error) -> Error + 'a {
     move |source| Error::Io {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::error::Result;
+use fastcheck_core::{Error, Result};
 
 use crate::disk::{self, failed};
 use crate::log::Whose;
@@ -88,4 +88,11 @@ pub fn set_aside(dir: &Path, number: u64) {
         aside.push(DAMAGED);
         let _ = std::fs::rename(&path, aside);
     }
+}
+
+/// What is asked of a checkpoint without a generation.
+pub fn nothing() -> Error {
+    Error::Conflict(
+        "the checkpoint has nothing in force: recover it first, or receive a snapshot".into(),
+    )
 }

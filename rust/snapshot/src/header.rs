@@ -1,6 +1,6 @@
 //! The first words of a snapshot's file: what it says of itself.
 
-use fastcheck_core::key::hash_words;
+use fastcheck_core::hash_words;
 
 use crate::bounds::{CATALOG_PART_BYTES_MAX, RAW_BYTES_MAX};
 

@@ -10,6 +10,7 @@ mod disk;
 mod generations;
 pub mod header;
 pub mod log;
+mod mirror;
 mod records;
 pub mod snapshot;
 mod transfer;
@@ -18,7 +19,6 @@ pub mod write;
 
 pub use checkpoint::Checkpoint;
 pub use header::{Header, Mark};
-pub use records::Record;
 pub use snapshot::Snapshot;
 pub use view::View;
 pub use write::SnapshotWriter;

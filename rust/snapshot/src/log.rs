@@ -11,14 +11,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fastcheck_core::error::{Error, Result};
-use fastcheck_core::key::{hash_bytes, hash_words};
+use fastcheck_core::{Error, Record, Result, hash_bytes, hash_words};
 
 use crate::bounds::{BLOCK_BYTES_MAX, LOG_BYTES_MAX};
 use crate::catalog_text::CatalogText;
 use crate::disk::{self, damaged, failed, unreadable};
 use crate::header::Mark;
-use crate::records::{Record, each_in};
+use crate::records::each_in;
 
 pub const MAGIC: u64 = u64::from_le_bytes(*b"FCCLOG01");
 /// Changes when the meaning of a word or of a block does.

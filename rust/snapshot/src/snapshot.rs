@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Record, Result};
 
 use crate::bounds::{FILE_BYTES_MAX, WINDOW_LOG_MAX};
 use crate::catalog_text::CatalogText;
 use crate::disk::{damaged, failed, unreadable};
 use crate::header::{HEADER_BYTES, Header};
-use crate::records::{Record, each_of};
+use crate::records::each_of;
 
 /// A file whose header is sound. Its body is checked by whoever reads it.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Result};
 
 use crate::bounds::FILE_BYTES_MAX;
 use crate::disk::{self, failed};

@@ -1,11 +1,10 @@
 //! One generation of a checkpoint as it is at one moment: base and log, merged while they are read.
 
-use fastcheck_core::error::Result;
+use fastcheck_core::{Record, Result};
 
 use crate::disk::damaged;
 use crate::header::Mark;
 use crate::log::LogPart;
-use crate::records::Record;
 use crate::snapshot::Snapshot;
 
 /// What all customers are, as of `at`.

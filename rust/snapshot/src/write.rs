@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use fastcheck_core::error::{Error, Result};
+use fastcheck_core::{Error, Record, Result};
 
 use crate::bounds::{FILE_BYTES_MAX, RAW_BYTES_MAX};
 use crate::catalog_text::CatalogText;
 use crate::disk::{self, failed};
 use crate::header::{HEADER_BYTES, Header, Mark};
-use crate::records::{Record, each_in};
+use crate::records::each_in;
 
 /// Measured with a million customers: level 3 takes twice as long, and the file is no smaller (docs/format/snapshot.md).
 const LEVEL: i32 = 1;

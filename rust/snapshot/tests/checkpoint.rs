@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 
-use fastcheck_core::error::Error;
+use fastcheck_core::Error;
 use fastcheck_snapshot::bounds::{CHANGE_BYTES_MAX, FILE_BYTES_MAX};
 use fastcheck_snapshot::{Checkpoint, Mark};
 use tempfile::tempdir;
@@ -374,7 +374,7 @@ fn a_transfer_changes_nothing_before_it_is_complete() {
     assert_eq!(old.received().unwrap().header.at, at);
     assert_eq!(old.received().unwrap().catalog().unwrap(), catalog("next"));
     let mut seen = 0;
-    let count = &mut |_: fastcheck_snapshot::Record<'_>| {
+    let count = &mut |_: fastcheck_core::Record<'_>| {
         seen += 1;
         Ok(())
     };

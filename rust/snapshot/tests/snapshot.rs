@@ -3,8 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use fastcheck_core::error::{Error, Result};
-use fastcheck_core::key::hash_words;
+use fastcheck_core::{Error, Result, hash_words};
 use fastcheck_snapshot::bounds::{CATALOG_BYTES_MAX, RAW_BYTES_MAX};
 use fastcheck_snapshot::catalog_text::CatalogText;
 use fastcheck_snapshot::header::HEADER_BYTES;

@@ -18,10 +18,11 @@ from typing import Any
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
-from fastcheck.hub.service import Service, Terms, Totals
+from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.wire.requests import make_grant, put_customer
 from rig.fake_catalog import FakeCatalog, parse
+from rig.requests import make_grant, put_customer
+from rig.serving import Service
 
 NOW_MS = 1_714_521_600_000
 CUSTOMERS = ("ann", "bob", "cy", "dee", "eve")

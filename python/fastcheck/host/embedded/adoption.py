@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from fastcheck.host.embedded.arena import CellTotals
-from fastcheck.host.embedded.leases import LEASES_PER_TRANSACTION
+from collections.abc import Callable
+from typing import Final
+
+from fastcheck.host.embedded.arena import CellTotals, Mapped
+from fastcheck.host.embedded.leases import LEASES_PER_TRANSACTION, Leases
 from fastcheck.host.embedded.restored import Restored
-from fastcheck.hub.service import Terms, Totals
+from fastcheck.host.embedded.rows import Rows
+from fastcheck.hub.service import Service, Terms, Totals
 
 SETTLE_MS = 50
 """Between two rounds of settlement; also what a power loss can cost of spent totals."""
 
 
-class Adoption(Restored):
+class Adoption:
     """Compares cells with leases, and finishes what was begun."""
 
-    def _reconcile(self) -> None:
+    def __init__(
+        self, service: Service, mapped: Mapped, leases: Leases, rows: Rows, note: Callable[[str], None]
+    ) -> None:
+        """`note` tells an operator something."""
+        self._service: Final = service
+        self._mapped: Final = mapped
+        self._leases: Final = leases
+        self._rows: Final = rows
+        self._restored: Final = Restored(service, mapped, note)
+        self._note: Final = note
+
+    def reconcile(self) -> None:
         """Compares the cells of the arena with the leases of the ledger, and finishes what a kill left half
         done."""
-        arena = self._need()
+        arena = self._mapped.arena
         cells = {(one[0], one[1], one[2]): one for one in arena.cells()}
         finals: list[Totals] = []
         lost = 0
         open_leases = self._service.open_leases()
-        beyond = self._beyond(cells.values(), open_leases)
+        beyond = self._restored.beyond(cells.values(), open_leases)
         if beyond is not None:
-            self._begin_epoch(beyond)
-            self._behind = True
+            self._restored.begin_epoch(beyond)
+            self._rows.behind = True
         for lease in open_leases:
             cell = cells.pop((lease.number, lease.pool, lease.lease), None)
             if cell is None:
@@ -37,7 +52,7 @@ class Adoption(Restored):
             elif cell[6] or arena.previous_boot or not arena.adopted or beyond is not None:
                 finals.append(self._final(lease.number, lease.pool, lease.lease, cell))
             else:
-                self._remember(
+                self._leases.remember(
                     Terms(lease.number, lease.pool, lease.lease, lease.lent, lease.valid_until, lease.whole)
                 )
                 if cell[5] < lease.lent:
@@ -54,26 +69,22 @@ class Adoption(Restored):
             )
 
     def _final(self, number: int, pool: str, lease: int, cell: CellTotals) -> Totals:
-        totals = self._need().close_cell(number, pool, lease) or cell
+        totals = self._mapped.arena.close_cell(number, pool, lease) or cell
         return Totals(number, pool, lease, totals[3], totals[4], True)
 
-    def _replace_lost_files(self) -> None:
+    def replace_lost_files(self) -> None:
         """Somebody deleted or replaced the mapped files. What was mapped lives on until here: it is settled,
         and everybody attaches to new files."""
-        with self._publication(), self._stripes.hold(None):
-            old = self._need()
+        with self._rows.publication(), self._leases.stripes.hold(None):
+            old = self._mapped.arena
             finals = [Totals(*cell[:5], True) for cell in old.retire()]
             for start in range(0, len(finals), LEASES_PER_TRANSACTION):
                 self._service.settle(finals[start : start + LEASES_PER_TRANSACTION])
-            with self._leases_lock:
-                keys = list(self._held)
-                self._held.clear()
-                self._pools.clear()
-                self._ends.clear()
-            old.close()
-            self._arena = self._make_arena(self._service.catalog)
-            self._reconcile()
-            self._load()
+            keys = self._leases.forget_all()
+            self._mapped.close()
+            self._mapped.make(self._service.catalog)
+            self.reconcile()
+            self._rows.load()
             self._note("the mapped files were deleted or replaced; they were made anew, nothing was lost")
             for start in range(0, len(keys), LEASES_PER_TRANSACTION):
-                self._reopen(keys[start : start + LEASES_PER_TRANSACTION], ())
+                self._leases.reopen(keys[start : start + LEASES_PER_TRANSACTION], ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from fastcheck.wire.catalog import CatalogLike
@@ -57,3 +57,34 @@ class Given(Protocol):
     def source(self) -> bytes: ...
     @property
     def filename(self) -> str: ...
+
+
+class Mapped:
+    """The arena in force. Another takes its place where the catalog changes, or where its files are lost."""
+
+    def __init__(self, make: Callable[[CatalogLike], Arena]) -> None:
+        """`make` adopts or makes the arena under a catalog."""
+        self._make = make
+        self._arena: Arena | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is one: after `start`, and before `close`."""
+        return self._arena is not None
+
+    @property
+    def arena(self) -> Arena:
+        """The one in force."""
+        assert self._arena is not None, "start() comes first"
+        return self._arena
+
+    def make(self, catalog: CatalogLike) -> Arena:
+        """Makes the arena under a catalog; the one before was closed."""
+        self._arena = self._make(catalog)
+        return self._arena
+
+    def close(self) -> None:
+        """Unmaps it; cells stay for the next owner, and for those who go on spending."""
+        arena, self._arena = self._arena, None
+        if arena is not None:
+            arena.close()

@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
 
+from fastcheck.clock import Clock
+from fastcheck.host.changes import Ring
 from fastcheck.host.embedded.arena import Key
-from fastcheck.host.embedded.leases import CourierLike
-from fastcheck.host.embedded.segments import Segments
-from fastcheck.hub.service import News
-from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.host.embedded.leases import Leases
+from fastcheck.hub.service import News, Service, Totals
+from fastcheck.hub.use_cases.top_ups import ToppedUp
 from fastcheck.wire.events import Kind
-from fastcheck.wire.requests import ANYBODY, By
-from fastcheck.wire.top_up_requests import PutTopUp
 
-TELL_MS = 1_000
-"""Between two looks for what will end soon."""
 TOP_UPS_PER_ROUND = 256
 OF_ROWS = frozenset({Kind.CUSTOMER_CHANGED, Kind.CUSTOMER_DELETED, Kind.CATALOG_CHANGED})
 """Told to this host once its rows show it, and not when it is stored."""
 _LOCK = threading.RLock()
 
 
-class Telling(Segments):
+class CourierLike(Protocol):
+    """Sends webhooks until it is stopped."""
+
+    def news(self) -> None: ...
+    def stop(self, *, wait: bool) -> None: ...
+
+
+LoadCourier = Callable[[], Callable[[Service, Clock], CourierLike]]
+"""Loads what sends webhooks. Raises `ImportError` where the extra is missing."""
+
+
+class Notifier:
     """Hands events on. The ledger stores each with the change that made it so; who dies before handing one on
     leaves it there for `list_events` and for webhooks."""
 
-    _told_at = 0
-    _courier: CourierLike | None = None
-    _told_why = ""
-    _top_ups_due = True
-    """Whether to look for automatic top-ups in this round; a predecessor may have left some."""
+    def __init__(
+        self,
+        service: Service,
+        clock: Clock,
+        ring: Ring,
+        leases: Leases,
+        load_courier: LoadCourier | None,
+        note: Callable[[str], None],
+    ) -> None:
+        """`load_courier` loads what sends webhooks; None: they are left to others. `note` tells an operator
+        something."""
+        self._service: Final = service
+        self._clock: Final = clock
+        self._ring: Final = ring
+        self._leases: Final = leases
+        self._load_courier = load_courier
+        self._note: Final = note
+        self._courier: CourierLike | None = None
+        self._told_why = ""
+        self._top_ups_due = True  # A predecessor may have left some.
+        service.listener = self._hear
 
     def _hear(self, news: News) -> None:
         for one in news.told:
             event = one.event
             if event.kind not in OF_ROWS:
-                self.ring.tell(
+                self._ring.tell(
                     event.kind.value, event.at, event.customer, one.pool, one.remaining, one.percent
                 )
         self._top_ups_due = self._top_ups_due or news.top_ups_due
@@ -44,36 +70,32 @@ class Telling(Segments):
         if news.told and courier is not None:
             courier.news()
 
-    def _begin_telling(self) -> None:
+    def begin(self) -> None:
+        """Begins to send, if there is a webhook."""
         if self._service.any_webhook():
             self._service.release_claims()  # Nobody else sends: who did is dead.
-            self._courier_round()
+            self.look_for_webhooks()
 
-    def _telling_round(self, now: int) -> None:
-        if abs(now - self._told_at) >= TELL_MS:
-            self._told_at = now
-            self._top_ups_due = True
-            self._service.tell_due(now)
-            self._courier_round()
+    def top_ups_round(self) -> None:
+        """Tops up what a change of this host made due."""
         if self._top_ups_due:
-            self._top_ups_due = False
-            self._top_up_round()
+            self.top_up()
 
-    def _top_up_round(self) -> None:
+    def load(self) -> None:
+        """Loads what sends webhooks, before the ledger is locked for one. Raises `ImportError`."""
+        if self._load_courier is not None:
+            self._load_courier()
+
+    def top_up(self) -> None:
         """Tops up what is low, each with its use up to this moment."""
+        self._top_ups_due = False
         for key in self._service.top_ups_due(TOP_UPS_PER_ROUND):
-            self._top_up(key)
+            self._leases.gaining(key, partial(self._topped_up, key))
 
-    def _top_up(self, key: Key) -> None:
-        self._gaining(key, lambda totals: self._service.top_up(*key, totals=totals))
+    def _topped_up(self, key: Key, totals: Totals | None) -> ToppedUp:
+        return self._service.top_up(*key, totals=totals)
 
-    def put_top_up(self, request: PutTopUp, by: By = ANYBODY) -> TopUpState:
-        """Makes or changes the rule of an account, and looks at it at once."""
-        made = self._service.put_top_up(request, by=by)
-        self._top_up_round()
-        return made
-
-    def _courier_round(self) -> None:
+    def look_for_webhooks(self) -> None:
         """Sends as long as somebody wants events. There is a thread for it only then."""
         load = self._load_courier
         if load is None:
@@ -91,40 +113,16 @@ class Telling(Segments):
                 self._courier.stop(wait=False)
                 self._courier = None
 
-    def _end_telling(self) -> None:
+    def end(self) -> None:
+        """Sends nothing more; waits for what is under way."""
         self._load_courier = None
         with _LOCK:
             courier, self._courier = self._courier, None
         if courier is not None:
             courier.stop(wait=True)
 
-    def put_webhook(self, url: str, kinds: tuple[str, ...] | None, by: By = ANYBODY) -> WebhookState:
-        """Makes a webhook, or changes which events it gets."""
-        if self._load_courier is not None:
-            with contextlib.suppress(ImportError):  # The service says it better.
-                self._load_courier()
-        made = self._service.put_webhook(url, kinds, by=by)
-        self._courier_round()
-        return made
-
-    def delete_webhook(self, id: str, by: By = ANYBODY) -> None:
-        """Removes a webhook."""
-        self._service.delete_webhook(id, by=by)
-        self._courier_round()
-
-    def replay_delivery(self, id: str, by: By = ANYBODY) -> DeliveryState:
-        """Sends a dead delivery again."""
-        found = self._service.replay_delivery(id, by=by)
-        self._ring_courier()
-        return found
-
-    def replay_dead(self, webhook: str, by: By = ANYBODY) -> int:
-        """Sends everything dead of a webhook again."""
-        count = self._service.replay_dead(webhook, by=by)
-        self._ring_courier()
-        return count
-
-    def _ring_courier(self) -> None:
+    def ring_courier(self) -> None:
+        """There is something to send."""
         courier = self._courier
         if courier is not None:
             courier.news()

@@ -12,8 +12,14 @@ from fastcheck.clock import Clock, ManualClock
 from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
 from fastcheck.host.participant import LOADING, Host
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
+from fastcheck.wire.operation import Answer, Request
+from fastcheck.wire.operations import OPERATIONS
+from fastcheck.wire.operations.catalog import SetCatalog
 
+if TYPE_CHECKING:
+    from fastcheck.admin import Admin
 if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from fastcheck.host.embedded.owner import Arena, Owner
     from fastcheck.hub.background.courier_thread import CourierThread
@@ -26,10 +32,9 @@ MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
 class LedgerPart:
     """What the owner of a directory with a ledger does."""
 
-    def __init__(self, store: SqliteStore, owner: Owner, parse: Parse, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, owner: Owner, clock: Clock) -> None:
         self.store = store
         self.owner = owner
-        self._parse = parse
         self._clock = clock
 
     @property
@@ -48,11 +53,10 @@ class LedgerPart:
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Runs a request of an administrator's."""
-        if method == "set_catalog":
-            source, filename, *rest = args
-            return self.owner.set_catalog(
-                GivenCatalog(self._parse(source, filename), source, filename), *rest, **kwargs
-            )
+        from fastcheck.host.asking import ASK, answered
+
+        if method == ASK:
+            return answered(self.owner.ask, *args, **kwargs)
         return self.owner.call(method, args, kwargs)
 
     def tick(self) -> float:
@@ -90,6 +94,7 @@ class EmbeddedHost(Host[LedgerPart]):
         self._parse = parse
         self._make_arena = make_arena
         self._clock = clock
+        self._admin: Admin | None = None
         super().__init__(directory, lease_timeout_s=lease_timeout_s, may_own=may_own)
 
     def start(self, given: GivenCatalog | None) -> None:
@@ -98,11 +103,31 @@ class EmbeddedHost(Host[LedgerPart]):
         try:
             self._take_part(given, "Entitlements.open")
             if given is not None and self._part is None:
-                self.call("set_catalog", given.source, given.filename)
+                self.ask(SetCatalog(given.source, given.filename))
             self._ensure_thread()
         except BaseException:
             self.close()
             raise
+
+    def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
+        """Answers a request of an administrator's, here or at the owner. Raises what it raises there,
+        `OwnerUnavailable`, `Closed`."""
+        part = self._part
+        if part is not None and not self._closed:
+            return part.owner.ask(request, by)
+        from fastcheck.host.asking import ASK, answer_of, question
+
+        row = OPERATIONS.of(request)
+        return answer_of(row, self.call(ASK, *question(row, request, by)))
+
+    def admin(self) -> Admin:
+        """As `Host.admin`; asks the owner, be it this process or another."""
+        if self._admin is None:
+            with LOADING:
+                from fastcheck.admin import Admin
+
+            self._admin = Admin(self.ask, lambda: self.role == "owner")
+        return self._admin
 
     def _play(self, given: GivenCatalog | None) -> LedgerPart:
         _load_hub()
@@ -127,7 +152,7 @@ class EmbeddedHost(Host[LedgerPart]):
                     owner.close()
             store.close()
             raise
-        return LedgerPart(store, owner, self._parse, self._clock)
+        return LedgerPart(store, owner, self._clock)
 
     def _arena(self, catalog: CatalogLike) -> Arena:
         return self._make_arena(str(self.directory), catalog, self._clock.now_ms())

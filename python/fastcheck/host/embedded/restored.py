@@ -5,21 +5,26 @@ where the arena knows a newer lease, a larger one or a later change, the ledger 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
-from fastcheck.host.embedded.arena import CellTotals, Key
-from fastcheck.host.embedded.rows import Rows
-from fastcheck.hub.service import Beyond
+from fastcheck.host.embedded.arena import CellTotals, Key, Mapped
+from fastcheck.hub.service import Beyond, Service
 from fastcheck.hub.store.statements import Lease
-from fastcheck.wire.requests import ANYBODY, By
 
 
-class Restored(Rows):
+class Restored:
     """Compares what the arena knows with what the ledger remembers."""
 
-    def _beyond(self, cells: Iterable[CellTotals], open_leases: Iterable[Lease]) -> Beyond | None:
+    def __init__(self, service: Service, mapped: Mapped, note: Callable[[str], None]) -> None:
+        """`note` tells an operator something."""
+        self._service: Final = service
+        self._mapped: Final = mapped
+        self._note: Final = note
+
+    def beyond(self, cells: Iterable[CellTotals], open_leases: Iterable[Lease]) -> Beyond | None:
         """What the arena knows beyond the ledger; None where the ledger knows it all."""
-        arena, seq = self._need(), self._service.seq()
+        arena, seq = self._mapped.arena, self._service.seq()
         lent = {(one.number, one.pool, one.lease): one.lent for one in open_leases}
         others: list[CellTotals] = []
         known_to: dict[Key, int] = {}
@@ -46,7 +51,7 @@ class Restored(Rows):
             return None
         return Beyond(max(0, arena.seq), highest, unknown + grown, booked, lost)
 
-    def _begin_epoch(self, beyond: Beyond) -> None:
+    def begin_epoch(self, beyond: Beyond) -> None:
         """Notes what was found, in the ledger and for the operator. What must be booked is booked after it,
         so that a kill in between leaves something to find again."""
         seq = self._service.seq()
@@ -59,27 +64,6 @@ class Restored(Rows):
             f"{lost if beyond.lost else ''}). It is epoch {epoch} now. Look "
             "through what was sold, granted and refunded since the backup: that is gone"
         )
-
-    def epoch(self) -> int:
-        """The ledger's epoch."""
-        return self._service.epoch()
-
-    def restored(self, by: By = ANYBODY) -> int:
-        """Begins another epoch because an operator says that the ledger was restored: every lease is closed
-        and booked first, and rows are made anew. The new epoch."""
-        with self._publication(), self._stripes.hold(None):
-            with self._leases_lock:
-                keys = list(self._held)
-            finals = self._close(keys)
-            try:
-                self._service.settle(finals)
-                epoch = self._service.new_epoch(Beyond(max(0, self._need().seq)), by=by)
-                self._load()
-            finally:
-                if keys:
-                    self._reopen(keys, finals)
-        self._note(f"an operator said that the ledger was restored: it is epoch {epoch} now")
-        return epoch
 
 
 def _units(by_pool: Mapping[str, int]) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from fastcheck.host.following.on_demand import HeldReplica
     from fastcheck.host.following.replica import Replica
     from fastcheck.host.given_catalog import GivenCatalog
+    from fastcheck.host.participant import Position
+    from fastcheck.wire.answers import Status
 
 log = logging.getLogger("fastcheck.host")
 
@@ -156,14 +159,14 @@ class ConnectedHost(Host[StreamPart]):
         found: LinkState = self.call_within(wait_s + REQUEST_TIMEOUT_S, "wait_ready", wait_s)
         return found
 
-    def wait_ready(self, timeout_s: float | None) -> LinkState:
+    def wait_ready(self, timeout_s: float | None) -> None:
         """Waits until a hub has filled this host; None: for ever. Raises `NotYet` with the reason."""
         began = time.monotonic()
         while True:
             left_s = READY_SLICE_S if timeout_s is None else timeout_s - (time.monotonic() - began)
             state = self._wait_slice(left_s)
             if state.ready:
-                return state
+                return
             if timeout_s is not None and time.monotonic() - began >= timeout_s:
                 raise NotYet(f"not ready after {timeout_s:g} s: {state.reason or 'everything is on its way'}")
             if state.forbidden:  # The owner does not wait for what only somebody else can mend.
@@ -218,6 +221,27 @@ class ConnectedHost(Host[StreamPart]):
         return StreamPart(connection, replica, self._lease_timeout_s, on_demand=self.on_demand)
 
     # The hub itself.
+
+    def serves(self, checker: Position) -> None:
+        """As `Host.serves`: what the checker sees is what this host has come to."""
+        of_checker = weakref.ref(checker)
+
+        def position() -> tuple[int, int]:
+            one = of_checker()
+            return (0, 0) if one is None else one._seq()
+
+        self.position = position
+
+    def told(self, status: Status, *, connected: bool) -> Status:
+        """As `Host.told`."""
+        link = self.link()
+        return replace(
+            status,
+            connected=connected,
+            url=self.settings.address.http,
+            reason="the owner of the directory does not answer" if link is None else link.reason,
+            customers_mode=self.settings.marker.mode,
+        )
 
     def admin(self) -> Admin:
         """A client of the hub's API, in this process. Raises `MissingExtra`, `Forbidden`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from fastcheck.wire.frames import MALFORMED, Refused
 from fastcheck.wire.record import DELETED

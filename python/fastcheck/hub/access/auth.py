@@ -9,16 +9,11 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Protocol
+from typing import Final, Protocol
 
-from fastapi import HTTPException, Request, Security
-from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-
-from fastcheck.errors import FastcheckError, Forbidden, RateLimited
+from fastcheck.errors import Forbidden, RateLimited
 from fastcheck.hub.access.rate import Buckets
 
 FRESH_S: Final = 1.0
@@ -32,8 +27,6 @@ PER_S: Final = 500.0
 BURST_S: Final = 2.0
 STATES_MAX: Final = 500
 """Tokens asked for in one read."""
-ADMIN: Final = "admin"
-"""The scope that may do everything over HTTP."""
 
 
 class TokenState(Protocol):
@@ -186,32 +179,6 @@ class Authenticator:
         self._denied("token" if isinstance(error, Unauthorized) else "scope")
         self._tokens.audit_denied(source=source, author=who, subject=what, reason=str(error))
 
-    async def principal_of(self, request: Request) -> Principal:
-        """Who makes this request, which counts as one. Raises `HTTPException` (401), `RateLimited`, and
-        `StoreError` and its like."""
-        who = ""
-        try:
-            text = self.bearer(request.headers.get("authorization"))
-            state = self.remembered(text)
-            if state is None:
-                state = await run_in_threadpool(self.look_up, text)
-            who = state.id
-            principal = self.spend(state)
-        except (Forbidden, RateLimited) as error:
-            await self.note_refusal(request, error, who)
-            if isinstance(error, Forbidden):
-                raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from error
-            raise
-        request.state.principal = principal
-        return principal
-
-    async def note_refusal(self, request: Request, error: Forbidden | RateLimited, who: str) -> None:
-        """`refused`, for a request."""
-        source = "" if request.client is None else request.client.host
-        what = f"{request.method} {request.url.path}"
-        with suppress(FastcheckError):  # A refusal stands whether it can be written down or not.
-            await run_in_threadpool(self.refused, error, source, who, what)
-
     def over(self, ids: Sequence[str]) -> dict[str, str]:
         """Of tokens in use, those that are not in force any more, and why; may block."""
         found: dict[str, TokenState] = {}
@@ -239,34 +206,3 @@ def why_over(state: TokenState, now_ms: int) -> str:
 
 def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
-
-
-_bearer = HTTPBearer(
-    auto_error=False, scheme_name="token", description="A token `fc_<environment>_<id>_<secret>`."
-)
-
-
-def allowed(*scopes: str) -> Callable[..., Awaitable[Principal]]:
-    """A dependency that yields who asks. Raises `HTTPException` (401) where no token is in force,
-    `RateLimited`, and `Forbidden` (403) where the token has none of the scopes, nor `admin`.
-
-    The application says who asks by `app.state.principal_of`, and notes a refusal by
-    `app.state.note_refusal`, if it has one: `Authenticator` offers both."""
-
-    async def dependency(
-        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
-    ) -> Principal:
-        state = request.app.state
-        principal: Principal = await state.principal_of(request)
-        if ADMIN in principal.scopes or principal.scopes.intersection(scopes):
-            return principal
-        error = Forbidden(
-            f"the token {principal.name!r:.80} has the scopes {', '.join(sorted(principal.scopes))}: "
-            f"this needs {' or '.join(scopes)}"
-        )
-        note = getattr(state, "note_refusal", None)
-        if note is not None:
-            await note(request, error, principal.id)
-        raise error
-
-    return dependency

@@ -1,4 +1,4 @@
-"""What a hub does by itself, as an embedded owner does (`host/embedded/rounds.py`), without cells.
+"""What a hub does by itself, as an owner does (`host/embedded/background.py`), without cells.
 
 Every step is safe if two hubs do it at once: it takes the rows it is about, looks again whether there is
 something to do, and notes in the same transaction that it is done. One that fails does not keep the others
@@ -7,22 +7,20 @@ from going on."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from fastcheck.clock import Clock
 from fastcheck.errors import Closed, DirectoryError, FastcheckError, OutcomeUnknown, StoreError
+from fastcheck.hub.background.steps import DUE_MS, Step, Steps, due_steps
 from fastcheck.hub.service import Service
 from fastcheck.hub.service.streaming import CHANGES_PER_PRUNING
+from fastcheck.wire.operations.segments import GoOnSegment
 
 log = logging.getLogger("fastcheck.hub")
 
-LOOK_MS: Final = 1_000
-"""Between two looks where nothing is known to be due before."""
 PRUNE_MS: Final = 10_000
 """Between two looks for old changes."""
 MOVES_PER_ROUND: Final = 256
-ACCOUNTS_PER_ROUND: Final = 256
 TOP_UPS_PER_ROUND: Final = 256
 """Done at once of what is due: bounds how long a round takes."""
 
@@ -37,8 +35,18 @@ class Rounds:
         self._service = service
         self._clock = clock
         self._begun = False
-        self._prune_at = 0
         self._failures: dict[str, str] = {}
+        self._steps = Steps(
+            (
+                Step("leases", self._leases),
+                Step("moves", self._moves),
+                Step("segments", self._segments),
+                *due_steps(service, self._top_ups, self._webhooks),
+                Step("changes", self._changes, PRUNE_MS),
+                Step("refusals", self._refusals),
+            ),
+            self._failed,
+        )
         self.webhooks_wanted = False
         """Whether somebody wants events, as of the last round: then whoever runs the rounds also sends."""
 
@@ -47,33 +55,21 @@ class Rounds:
         clock's. Raises where the ledger cannot be used; whatever else fails is logged, and tried again."""
         now = self._clock.now_ms() if now is None else now
         if self._service.load_catalog() is None:
-            return now + LOOK_MS  # Nobody has anything yet.
-        steps: tuple[tuple[str, Callable[[int], bool]], ...] = (
-            ("leases", self._leases), ("moves", self._moves), ("segments", self._segments),
-            ("accounts", self._accounts), ("notices", self._notices), ("top-ups", self._top_ups),
-            ("changes", self._changes), ("webhooks", self._webhooks), ("refusals", self._refusals),
-        )  # fmt: skip
-        left = False
-        for name, step in steps:
-            left = self._tried(name, step, now) or left
-        if left:
+            return now + DUE_MS  # Nobody has anything yet.
+        if self._steps.once(now):
             return now
         ahead = self._service.next_move_at()
-        return now + LOOK_MS if ahead is None else max(now, min(now + LOOK_MS, ahead))
+        return now + DUE_MS if ahead is None else max(now, min(now + DUE_MS, ahead))
 
-    def _tried(self, name: str, step: Callable[[int], bool], now: int) -> bool:
-        """Whether work was left. A failure is logged when it begins or changes."""
-        try:
-            left = step(now)
-        except _GIVE_UP:
-            raise
-        except FastcheckError as error:
-            if self._failures.get(name) != str(error):
-                self._failures[name] = str(error)
-                log.warning("%s that are due were not all done; trying again: %s", name, error)
-            return False
-        self._failures.pop(name, None)
-        return left
+    def _failed(self, name: str, error: FastcheckError | None) -> None:
+        """A failure is logged when it begins or changes."""
+        if error is None:
+            self._failures.pop(name, None)
+        elif isinstance(error, _GIVE_UP):
+            raise error
+        elif self._failures.get(name) != str(error):
+            self._failures[name] = str(error)
+            log.warning("%s that are due were not all done; trying again: %s", name, error)
 
     def _leases(self, now: int) -> bool:
         """What an embedded owner lent before there was a hub; once: no owner comes while a hub runs."""
@@ -90,14 +86,7 @@ class Rounds:
 
     def _segments(self, now: int) -> bool:
         behind = self._service.segments_behind()
-        return bool(behind) and (self._service.go_on_segment(behind[0]).left or len(behind) > 1)
-
-    def _accounts(self, now: int) -> bool:
-        return self._service.turn(now, ACCOUNTS_PER_ROUND) == ACCOUNTS_PER_ROUND
-
-    def _notices(self, now: int) -> bool:
-        self._service.tell_due(now)
-        return False
+        return bool(behind) and (self._service.ask(GoOnSegment(behind[0])).left or len(behind) > 1)
 
     def _top_ups(self, now: int) -> bool:
         due = self._service.top_ups_due(TOP_UPS_PER_ROUND)
@@ -106,11 +95,7 @@ class Rounds:
         return len(due) == TOP_UPS_PER_ROUND
 
     def _changes(self, now: int) -> bool:
-        if now < self._prune_at:
-            return False
-        left = self._service.prune_changes() == CHANGES_PER_PRUNING
-        self._prune_at = now if left else now + PRUNE_MS
-        return left
+        return self._service.prune_changes() == CHANGES_PER_PRUNING
 
     def _webhooks(self, now: int) -> bool:
         self.webhooks_wanted = self._service.any_webhook()

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
+from fastcheck.hub.http.routing import NamedRoute
 from fastcheck.hub.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -18,16 +19,12 @@ TAIL_LAG_S_MAX: Final = 5.0
 """A hub whose hosts hear of changes later than this sends them elsewhere."""
 FREE_BYTES_MIN: Final = 16 << 20
 
-router = APIRouter(include_in_schema=False)
 
-
-@router.get("/healthz")
-async def healthz() -> Response:
+async def healthz(request: Request) -> Response:
     """The process lives: its loop answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
 async def readyz(request: Request) -> Response:
     """200 where this hub should be asked; else 503, with every reason why not."""
     hub: Hub = request.app.state.hub
@@ -36,11 +33,17 @@ async def readyz(request: Request) -> Response:
     return JSONResponse(body, 503 if problems else 200)
 
 
-@router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
     hub: Hub = request.app.state.hub
     return Response(hub.metrics.text(), media_type=CONTENT_TYPE)
+
+
+ROUTES: Final = (
+    NamedRoute("/healthz", healthz),
+    NamedRoute("/readyz", readyz),
+    NamedRoute("/metrics", metrics),
+)
 
 
 def not_ready(hub: Hub) -> list[str]:

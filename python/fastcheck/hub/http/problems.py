@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from fastcheck import errors
 from fastcheck.errors import FastcheckError
+from fastcheck.wire.forms import Malformed
 from fastcheck.wire.headers import PROBLEM, PROBLEM_TYPE
 
 log = logging.getLogger("fastcheck.hub.api")
@@ -88,6 +88,10 @@ NAMED = {
 """Codes of what HTTP itself refuses."""
 
 
+class NotJson(ValueError):
+    """A body is not JSON."""
+
+
 def problem(
     status: int, code: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
@@ -107,6 +111,8 @@ def of_error(error: FastcheckError) -> Response:
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
     detail = INSTEAD.get(kind) or str(error) or title
+    if isinstance(error, Malformed):
+        title, more["problems"] = "The request is not of its form", error.problems
     if isinstance(error, errors.CatalogError):
         more["problems"] = error.problems[:PROBLEMS_TOLD_MAX]
     if isinstance(error, errors.RateLimited):
@@ -116,26 +122,6 @@ def of_error(error: FastcheckError) -> Response:
     if status >= 500 or kind in INSTEAD:
         log.warning("%s: %s", code, error)
     return problem(status, code, title, detail, headers=headers, **more)
-
-
-def of_validation(failures: Sequence[Any]) -> Response:
-    """The document of a request that is not of its form: 400 where it is no JSON, else 422 naming each
-    field. What was sent is not repeated."""
-    if any(one.get("type") == "json_invalid" for one in failures):
-        where = failures[0].get("ctx", {}).get("error", "")
-        return problem(400, "Malformed", "The body is no JSON", f"the body is not JSON: {where}")
-    told = [_told(one) for one in failures[:PROBLEMS_TOLD_MAX]]
-    return problem(
-        422, "WrongType", "The request is not of its form", "; ".join(told[:3])[:1_000], problems=told
-    )
-
-
-def _told(failure: Mapping[str, Any]) -> str:
-    place = ".".join(str(part)[:80] for part in failure.get("loc", ()))
-    said = str(failure.get("msg", "is not as it must be"))[:200]
-    if failure.get("type") == "extra_forbidden":
-        said = "there is no such field"
-    return f"{place}: {said}"
 
 
 def unauthenticated(detail: str) -> HTTPException:
@@ -148,9 +134,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return of_error(error)
 
 
-async def _on_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return of_validation(error.errors())
+async def _on_no_json(request: Request, error: Exception) -> Response:
+    return problem(400, "Malformed", "The body is no JSON", f"the body is not JSON: {error}")
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -168,9 +153,10 @@ async def _on_anything(request: Request, error: Exception) -> Response:
     return problem(500, "InternalError", "The hub failed", detail, id=id)
 
 
-def install_problems(app: FastAPI) -> None:
-    """Answers every error of an application with a problem document."""
-    app.add_exception_handler(FastcheckError, _on_error)
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_anything)
+HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]] = {
+    FastcheckError: _on_error,
+    NotJson: _on_no_json,
+    HTTPException: _on_http,
+    Exception: _on_anything,
+}
+"""Answers every error of an application with a problem document."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from fastcheck.hub.access.auth import Principal, allowed
+from fastcheck.hub.http.description import refused
+from fastcheck.hub.http.permission import permitted
+from fastcheck.hub.http.routing import NamedRoute
 from fastcheck.hub.stream.admission import Entered
-from fastcheck.hub.stream.handshake import SCOPE
 from fastcheck.hub.stream.session import PIECE_BYTES, TRANSFER_COST
 from fastcheck.hub.stream.snapshot_files import File
+from fastcheck.wire.headers import PREFIX
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -21,30 +25,17 @@ if TYPE_CHECKING:
     from fastcheck.hub.parts import Hub
 
 MEDIA_TYPE: Final = "application/vnd.fastcheck.snapshot"
+VERB: Final = "stream"
+"""What a token must be allowed: what a host is."""
 WAIT_S: Final = 60.0
 """For a snapshot that is being made."""
 
-router = APIRouter(prefix="/v1", tags=["stream"])
 
-
-@router.get(
-    "/snapshot",
-    operation_id="getSnapshot",
-    summary="Everything a host needs, as one file",
-    response_class=Response,
-    responses={
-        200: {"content": {MEDIA_TYPE: {}}, "description": "The file (`docs/format/snapshot.md`)."},
-        304: {"description": "It is the one named in `If-None-Match`."},
-        503: {"description": "More are being sent than may be; `Retry-After` says when to come again."},
-    },
-)
-async def get_snapshot(
-    request: Request,
-    principal: Annotated[Principal, Depends(allowed(SCOPE))],
-    if_none_match: Annotated[str | None, Header(description="The `ETag` of a file one has.")] = None,
-) -> Response:
+async def get_snapshot(request: Request) -> Response:
     """The newest snapshot. Changes after it come over the stream: its epoch and seq are in the `ETag`."""
+    await permitted(request, VERB)
     hub: Hub = request.app.state.hub
+    if_none_match = request.headers.get("if-none-match")
     file = await _opened(hub)
     headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
     if if_none_match is not None and file.etag in [one.strip() for one in if_none_match.split(",")]:
@@ -55,6 +46,36 @@ async def get_snapshot(
     except HTTPException:
         hub.spool.give_back(file)
         raise
+
+
+PATH: Final = f"{PREFIX}/snapshot"
+ROUTE: Final = NamedRoute(PATH, get_snapshot)
+DESCRIPTION: Final[dict[str, Any]] = {
+    "tags": ["stream"],
+    "operationId": "get_snapshot",
+    "summary": "Everything a host needs, as one file",
+    "description": "The newest snapshot. Changes after it come over the stream: its epoch and seq are in the "
+    "`ETag`.",
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "description": "The `ETag` of a file one has.",
+            "schema": {"type": "string"},
+        }
+    ],
+    "responses": refused()
+    | {
+        "200": {
+            "description": "The file (`docs/format/snapshot.md`).",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "304": {"description": "It is the one named in `If-None-Match`."},
+        "503": {"description": "More are being sent than may be; `Retry-After` says when to come again."},
+    },
+}
+"""For the OpenAPI document."""
 
 
 async def _opened(hub: Hub) -> File:

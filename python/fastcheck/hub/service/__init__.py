@@ -9,16 +9,12 @@ module of its subject."""
 
 from __future__ import annotations
 
-from fastcheck.hub.service.core import News
+from fastcheck.hub.service.core import Done, News
 from fastcheck.hub.service.customers import Customers
 from fastcheck.hub.service.epochs import Epochs
 from fastcheck.hub.service.events import Events
-from fastcheck.hub.service.finance import Finance
-from fastcheck.hub.service.metering import Metering
-from fastcheck.hub.service.money import Money
-from fastcheck.hub.service.plans import Plans
+from fastcheck.hub.service.leases import Leases
 from fastcheck.hub.service.records import Records
-from fastcheck.hub.service.segments import Segments
 from fastcheck.hub.service.spending import Spending
 from fastcheck.hub.service.streaming import Changes, FoundRecords, Position, Streaming
 from fastcheck.hub.service.tokens import Tokens
@@ -26,28 +22,11 @@ from fastcheck.hub.service.top_ups import TopUps
 from fastcheck.hub.service.webhooks import Webhooks
 from fastcheck.hub.store.statements import LoggedChange
 from fastcheck.hub.use_cases.accounts import Terms, Totals
-from fastcheck.hub.use_cases.customers import Changed
 from fastcheck.hub.use_cases.epochs import Beyond
-from fastcheck.hub.use_cases.grants import Granted
-from fastcheck.hub.use_cases.plan_changes import Moved
+from fastcheck.hub.use_cases.transaction import Changed
 
 
-class Service(
-    Customers,
-    Plans,
-    Segments,
-    Money,
-    Spending,
-    Events,
-    Records,
-    Finance,
-    Epochs,
-    Metering,
-    Webhooks,
-    TopUps,
-    Streaming,
-    Tokens,
-):
+class Service(Customers, Leases, Spending, Events, Records, Epochs, Webhooks, TopUps, Streaming, Tokens):
     """The use cases over one store."""
 
 
@@ -55,10 +34,9 @@ __all__ = [
     "Beyond",
     "Changed",
     "Changes",
+    "Done",
     "FoundRecords",
-    "Granted",
     "LoggedChange",
-    "Moved",
     "News",
     "Position",
     "Service",

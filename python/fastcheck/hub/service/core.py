@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict
 from fastcheck.hub.access.denials import Denials
 from fastcheck.hub.catalog.product import EMPTY, Product, product
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books, PastBooks, StoredCatalog, Told
-from fastcheck.hub.use_cases import catalog as catalogs
+from fastcheck.hub.store.statements import Books, PastBooks, Told
 from fastcheck.hub.use_cases.accounts import Totals
-from fastcheck.hub.use_cases.preconditions import Expects
-from fastcheck.hub.use_cases.transaction import Call, in_force
+from fastcheck.hub.use_cases.all import case_of
+from fastcheck.hub.use_cases.transaction import Call, Effects, in_force
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
-from fastcheck.wire.answers import from_plain, to_plain
+from fastcheck.hub.use_cases.use_case import Concerns
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
-from fastcheck.wire.names import name, note
+from fastcheck.wire.json import read, shape, write
+from fastcheck.wire.operation import Operation, Request, Touches
+from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.packing import pack, unpack
-from fastcheck.wire.requests import ANYBODY, By
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 Self = TypeVar("Self", bound="Core")
 
+PARSED_MAX = 2
+"""Texts of catalogs that stay parsed: the one in force, and the next."""
 PAST_CATALOGS_MAX = 16
 """Catalogs of the past that stay parsed."""
 
@@ -50,6 +54,15 @@ class News:
     told: tuple[Told, ...]
     top_ups_due: bool
     """Whether automatic top-ups are due."""
+
+
+@dataclass(frozen=True)
+class Done(Generic[Answer_co]):
+    """What became of a request."""
+
+    answer: Answer_co
+    effects: Effects
+    """For an owner: what its rows and cells must follow."""
 
 
 class Core:
@@ -76,19 +89,11 @@ class Core:
         thread that asked, which may hold locks: it must not wait, and not call the service."""
         self._denials = Denials()
         self._store = store
-        self._parse = parse
+        # The last texts stay parsed, so that one is parsed before the transaction that puts it in force.
+        self._parse = lru_cache(maxsize=PARSED_MAX)(parse)
         self._past: dict[str, tuple[CatalogLike, Product]] = {}
         self._clock = clock
         self._in_force = InForce(0, None, EMPTY)
-        self._expects: Expects | None = None
-
-    def provided(self: Self, expects: Expects) -> Self:
-        """The same service for changes that are made only where `expects` raises nothing. It is run inside
-        the change's transaction, before anything else of it; what is answered by an idempotency key was
-        decided then."""
-        other = copy.copy(self)
-        other._expects = expects
-        return other
 
     @property
     def product(self) -> Product:
@@ -139,37 +144,90 @@ class Core:
                 if number > self._in_force.number:
                     self._in_force = known
         now = self._clock.now_ms()
-        return Call(books, now, known.product, known.catalog, by, self._notice_ms, self._streams)
+        return Call(
+            books,
+            now,
+            known.product,
+            known.catalog,
+            self._at,
+            self._parse,
+            by,
+            self._notice_ms,
+            self._streams,
+        )
 
-    def _change(
-        self, job: Callable[[Call], Answer], by: By, *body: object, exclusive: bool = False
-    ) -> Answer:
-        """A mutation. With a key it is done once: asked again with the same body, it answers as it did then;
-        with another body it is a `Conflict`. The key and the answer are stored with the change itself."""
-        note(by.author, "author")
-        note(by.reason, "reason")
-        expects = self._expects
-        if expects is not None:
-            job = _after(expects, job)
+    def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
+        """Answers a request: a change in one transaction, once per idempotency key. Raises what the request's
+        use case raises; a call that raised changed nothing."""
+        return self.run(request, by).answer
+
+    def run(
+        self,
+        request: Request[Answer],
+        by: By = ANYBODY,
+        totals: Sequence[Totals] = (),
+        expects: Callable[[Any], None] | None = None,
+    ) -> Done[Answer]:
+        """`ask`, for an owner or an endpoint. `totals`: what the leases that the request concerns have used.
+        `expects` is given what there is of the thing that the request changes, or None, inside the
+        transaction and before anything else of it, and raises `PreconditionFailed`."""
+        row, case = OPERATIONS.of(request), case_of(request)
+        if not row.changes:
+            return Done(self._read(lambda call: case.run(self._seen(call, request), request)), Effects())
+        asked = row.named(request, by.key)
+
+        def job(call: Call) -> Done[Answer]:
+            if expects is not None:
+                assert case.current is not None
+                expects(case.current(call, asked))
+            answer = case.run(replace(call, totals=totals), asked)
+            return Done(answer, call.effects)
+
         if by.key is None:
-            return self._run(job, by, exclusive=exclusive)
-        checked = name(by.key, "the idempotency key")
-        digest = hashlib.sha256(pack(to_plain(body))).digest()
+            done = self._run(job, by, exclusive=case.exclusive)
+        else:
+            body = pack([row.name, write(asked, shape(row.request))])
+            once = self._once(by.key, body, job, row, case.kept)
+            done = self._run(once, by, exclusive=case.exclusive)
+        if done.effects.catalog is not None:
+            self.load_catalog()
+        return done
 
-        def once(call: Call) -> Answer:
-            known = call.books.answered(checked)
+    def concerns(self, request: Request[Any]) -> Concerns:
+        """Whose leases a request concerns. Raises as its use case does for what is not there."""
+        case = case_of(request)
+        return self._read(lambda call: case.concerns(call, request))
+
+    def _seen(self, call: Call, request: Request[Any]) -> Call:
+        """The call at the instant that a request asks about."""
+        return self._at(call, getattr(request, "at", None))
+
+    def _once(
+        self,
+        key: str,
+        body: bytes,
+        job: Callable[[Call], Done[Answer]],
+        row: Operation[Answer],
+        kept: Callable[[Answer], Answer],
+    ) -> Callable[[Call], Done[Answer]]:
+        """A change that is made once: asked again with the same body, it is answered as it was then; with
+        another body it is a `Conflict`. The key and the answer are stored with the change itself."""
+        digest, of = hashlib.sha256(body).digest(), shape(row.answer)
+
+        def once(call: Call) -> Done[Answer]:
+            known = call.books.answered(key)
             if known is None:
-                answer = job(call)
-                call.books.put_answer(checked, call.now, digest, pack(to_plain(answer)))
-                return answer
+                done = job(call)
+                call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
+                return done
             if known[0] != digest:
                 raise Conflict(
-                    f"the idempotency key {checked!r:.80} was used for another request: take a new key"
+                    f"the idempotency key {key!r:.80} was used for another request: take a new key"
                 )
-            found: Answer = from_plain(unpack(known[1]))
-            return found
+            # What the lease gained was told with the first answer, which may be lost: it is lent anew.
+            return Done(read(unpack(known[1]), of), Effects(reopen=row.touches is Touches.RAISES))
 
-        return self._run(once, by, exclusive=exclusive)
+        return once
 
     def _at(self, call: Call, at: int | None) -> Call:
         """The call at another instant: in the past, everything as it was stored then; in the future, as it
@@ -195,47 +253,6 @@ class Core:
         """A catalog's text as this service reads it. Raises `CatalogError`."""
         return self._parse(source, filename)
 
-    def stored_catalog(self) -> StoredCatalog | None:
-        """The catalog in force as it was put; None where there is none."""
-        return self._read(lambda call: call.books.catalog())
-
     def load_catalog(self) -> CatalogLike | None:
         """The catalog in force, read from the ledger if need be; None where there is none."""
         return self._read(lambda call: call.parsed)
-
-    def set_catalog(
-        self,
-        catalog: CatalogLike,
-        source: bytes,
-        filename: str,
-        *,
-        finals: Sequence[Totals] = (),
-        by: By = ANYBODY,
-    ) -> bool:
-        """Puts a catalog in force; False if it already was. Raises `CatalogError` naming everything in use
-        that it would take away, and who uses it."""
-        document = catalog.document()
-        new = product(document)
-        changed = self._change(
-            lambda call: catalogs.put(call, catalog, document, new, source, filename, finals),
-            by,
-            "set_catalog",
-            source,
-            filename,
-            exclusive=True,
-        )
-        self.load_catalog()
-        return changed
-
-    def catalog_problems(self, catalog: CatalogLike) -> list[str]:
-        """What `set_catalog` would refuse; nothing is written."""
-        new = product(catalog.document())
-        return self._read(lambda call: catalogs.problems(call, catalog, new))
-
-
-def _after(expects: Expects, job: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-    def both(call: Call) -> Answer:
-        expects(call)
-        return job(call)
-
-    return both

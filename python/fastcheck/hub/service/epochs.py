@@ -8,7 +8,6 @@ from fastcheck.hub.service.core import Core
 from fastcheck.hub.store.statements import AccountKey
 from fastcheck.hub.use_cases import epochs
 from fastcheck.hub.use_cases.epochs import Beyond
-from fastcheck.wire.requests import ANYBODY, By
 
 
 class Epochs(Core):
@@ -21,12 +20,11 @@ class Epochs(Core):
         found = self._read(lambda call: call.books.epoch())
         return self._run(lambda call: call.books.first_epoch(epochs.made_up())) if found is None else found
 
-    def new_epoch(self, beyond: Beyond | None = None, *, by: By = ANYBODY) -> int:
-        """Begins another epoch, because the ledger was restored; the new one. `beyond`: what a host knows
-        that this ledger does not, for the audit log (action `ledger_restored`), and so that no number of a
-        change or a customer is given out twice."""
-        known = Beyond() if beyond is None else beyond
-        return self._change(lambda call: epochs.renew(call, known), by, "new_epoch")
+    def new_epoch(self, beyond: Beyond) -> int:
+        """Begins another epoch, because a host noticed that the ledger was restored; the new one. `beyond`:
+        what the host knows that this ledger does not, for the audit log (action `ledger_restored`), and so
+        that no number of a change or a customer is given out twice."""
+        return self._run(lambda call: epochs.renew(call, beyond))
 
     def last_leases(self, accounts: Iterable[AccountKey]) -> dict[AccountKey, int]:
         """The newest lease of each account: 0 where there was none, -1 where the ledger has not given the

@@ -1,22 +1,17 @@
-"""Tokens, and those who were refused."""
+"""Whether a token is in force, and who was refused."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from fastcheck.clock import instant_ms
 from fastcheck.errors import FastcheckError, RecordError
 from fastcheck.hub.service.core import Core
-from fastcheck.hub.store.statements import StoredToken
-from fastcheck.hub.use_cases import reports, tokens
-from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import Page
+from fastcheck.hub.use_cases import tokens
+from fastcheck.wire.by import By
 from fastcheck.wire.names import NAME_BYTES_MAX
-from fastcheck.wire.names import name as checked_name
-from fastcheck.wire.requests import ANYBODY, By, Instant
-from fastcheck.wire.token_answers import MadeToken, TokenState
+from fastcheck.wire.token_answers import TokenState
 
 STATES_MAX: Final = 500
 """Tokens asked for at once."""
@@ -24,39 +19,6 @@ STATES_MAX: Final = 500
 
 class Tokens(Core):
     """Who may speak to a hub."""
-
-    def make_token(
-        self,
-        name: str,
-        scopes: Iterable[str],
-        *,
-        environment: str,
-        expires_at: Instant | None = None,
-        rate_per_s: int | None = None,
-        by: By = ANYBODY,
-    ) -> MadeToken:
-        """Makes a token; its text is in this answer alone, and nowhere else. Asked again with the same
-        idempotency key, the answer has no text. `rate_per_s`: requests it may make; None = the hub's
-        default. Raises `WrongType`, `NameInvalid`, `InstantError`, `RecordError`."""
-        called, asked = checked_name(name, "a token's name"), tokens.checked_scopes(scopes)
-        where, rate = tokens.checked_environment(environment), tokens.checked_rate(rate_per_s)
-        end = None if expires_at is None else instant_ms(expires_at, "expires_at")
-        text, id, secret_sha256 = tokens.new(where)
-
-        def job(call: Call) -> TokenState:
-            state = TokenState(id, where, called, asked, by.author, call.now, end, None, None, rate)
-            return tokens.put(call, StoredToken(state, secret_sha256))
-
-        state = self._change(job, by, "make_token", called, asked, where, end, rate)
-        return MadeToken(text if state.id == id else None, state)
-
-    def list_tokens(self, cursor: str | None = None, limit: int = 100) -> Page[TokenState]:
-        """All tokens, those that are over included."""
-        count = reports.items(limit)
-        after = "" if cursor is None else checked_name(cursor, "cursor")
-        found = self._read(lambda call: call.books.tokens_after(after, count + 1))
-        part = tuple(one.state for one in found[:count])
-        return Page(part, part[-1].id if len(found) > count else None)
 
     def token_states(self, ids: Sequence[str]) -> dict[str, TokenState]:
         """The states of tokens by their ids, in one read: to see which are still in force. At most 500;
@@ -67,11 +29,6 @@ class Tokens(Core):
             )
         found = self._read(lambda call: call.books.tokens(ids)) if ids else []
         return {one.state.id: one.state for one in found}
-
-    def revoke_token(self, id: str, *, by: By = ANYBODY) -> TokenState:
-        """Ends a token for good; again: no change. Raises `UnknownToken`."""
-        checked = checked_name(id, "a token's id")
-        return self._change(lambda call: tokens.revoke(call, checked), by, "revoke_token", checked)
 
     def token_of(self, text: str, environment: str, now: int) -> TokenState:
         """The token of this text, if it is in force at `now`. Raises `Forbidden`, whose message says what is

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from fastcheck.errors import LedgerError, ProtocolError
 from fastcheck.hub.stream.websocket import binary

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from fastcheck.amounts import credits, units
 from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCap
-from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.claims import Claims, capped, claims
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase, account, customer
 from fastcheck.ledger import periods
-from fastcheck.wire.answers import SpendCap
-from fastcheck.wire.spending_requests import PutCap
+from fastcheck.wire.answers import Page, SpendCap
+from fastcheck.wire.operations.caps import ListCaps, PutCap, RemoveCap
+from fastcheck.wire.shapes import Removed
 
 
-def put(call: Call, request: PutCap, finals: Sequence[Totals]) -> SpendCap:
+def put(call: Call, request: PutCap) -> SpendCap:
     """Makes a cap, or changes its amount and keeps what was counted. A new one counts from now on. Raises
     `UnknownCustomer`, `UnknownPool`, `AmountError`."""
-    stored, accounts = call.held(request.customer, finals), call.accounts()
-    accounts.settle(finals)
+    stored, accounts = call.held(request.customer), call.accounts()
+    accounts.settle(call.totals)
     pool, number = accounts.pool(request.pool), stored.record.number
     most = 0 if request.amount == 0 and type(request.amount) is int else units(request.amount, pool.scale)
     at = accounts.update(stored, pool).as_of
@@ -40,27 +40,25 @@ def put(call: Call, request: PutCap, finals: Sequence[Totals]) -> SpendCap:
     return _shown(one, stored.record.id, pool, claims(call.books, number, pool.name, at), 0)
 
 
-def remove(
-    call: Call, customer: str, name: str, per: str | None, key: str | None, finals: Sequence[Totals]
-) -> bool:
-    """Ends the caps of one key: of one window, or (None) of all; whether there were any."""
-    stored, accounts = call.held(customer, finals), call.accounts()
-    accounts.settle(finals)
-    pool, number = accounts.pool(name), stored.record.number
+def remove(call: Call, request: RemoveCap) -> Removed:
+    """Ends the caps of one key: of one window, or (None) of all."""
+    stored, accounts = call.held(request.customer), call.accounts()
+    accounts.settle(call.totals)
+    pool, number = accounts.pool(request.pool), stored.record.number
     found = [
         one
         for one in call.books.caps(number, pool.name)
-        if one.key == (key or "") and per in (None, one.unit)
+        if one.key == (request.key or "") and request.per in (None, one.unit)
     ]
     call.books.remove_caps(found)
     for one in found:
         call.note("remove_cap", stored.record.id, _summary(one), None)
-    return bool(found)
+    return Removed(bool(found))
 
 
-def of(call: Call, customer: str) -> list[SpendCap]:
+def of(call: Call, request: ListCaps) -> Page[SpendCap]:
     """A customer's caps, in the order of pools, keys and windows."""
-    stored, accounts = call.customer(customer), call.accounts()
+    stored, accounts = call.customer(request.customer), call.accounts()
     number, found = stored.record.number, []
     for one in call.books.caps_of([number]):
         pool = call.product.pools.get(one.pool)
@@ -69,7 +67,7 @@ def of(call: Call, customer: str) -> list[SpendCap]:
             claimed = replace(claims(call.books, number, pool.name, account.as_of), lent=0)
             used = 0 if one.key else call.books.unfolded(number, pool.name)
             found.append(_shown(one, stored.record.id, pool, claimed, used))
-    return found
+    return Page(tuple(found), None)
 
 
 def _find(call: Call, number: int, pool: Pool, key: str, per: str) -> StoredCap | None:
@@ -94,3 +92,10 @@ def _shown(one: StoredCap, customer: str, pool: Pool, claimed: Claims, more: int
 
 def _summary(one: StoredCap) -> dict[str, object]:
     return {"pool": one.pool, "units": one.units, "per": one.unit, "key": one.key or None}
+
+
+USE_CASES = (
+    UseCase(PutCap, put, account),
+    UseCase(RemoveCap, remove, account),
+    UseCase(ListCaps, of, customer),
+)

@@ -3,99 +3,117 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from fastcheck.errors import Conflict
-from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.catalog.sources import Since
-from fastcheck.hub.store import Again
-from fastcheck.hub.store.log_changes import log_records
 from fastcheck.hub.store.statements import Books, StoredCustomer
-from fastcheck.hub.use_cases.accounts import Accounts, Totals
-from fastcheck.hub.use_cases.records import build, checked
+from fastcheck.hub.use_cases import plan_changes
+from fastcheck.hub.use_cases.records import build
+from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, pools_of, rewrite, shift, write
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.hub.use_cases.upcoming_ends import of_records
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase, customer
 from fastcheck.ledger.burn import void
-from fastcheck.wire.answers import AddonState, Customer, Page, TrialState, travels
-from fastcheck.wire.events import Kind
+from fastcheck.wire.answers import AddonState, Customer, Page, TrialState
+from fastcheck.wire.operations.customers import (
+    CustomerTerms,
+    DeleteCustomer,
+    GetCustomer,
+    ListCustomers,
+    PutCustomer,
+    PutCustomers,
+    ResolveCustomers,
+)
 from fastcheck.wire.record import CustomerRecord
-from fastcheck.wire.requests import PutCustomer
+from fastcheck.wire.shapes import Changed, Count, Ids
 
-RECORDS_PER_CHUNK = 4_096
-CHANGE_BYTES_MAX = 2 << 20
-"""Bytes of records in one change, unless one record alone has more: what a host must hold before it can show
-any of it."""
-IDS_PER_QUERY = 500
-EVENTS_PER_CHANGE_MAX = 64
-"""Customers of one call that are each told of; a bulk load is not news of each of them."""
+Asked = Sequence[tuple[str, CustomerTerms]]
+"""(id, what they shall be)."""
 
 
-@travels
-@dataclass(frozen=True)
-class Changed:
-    """Customer records that a call changed, as the native module reads them."""
-
-    seq: int
-    """Number of the change."""
-    records: bytes
-    ids: tuple[str, ...]
+def put_one(call: Call, request: PutCustomer) -> Changed:
+    """Makes a customer what the request says. Raises `RecordError`, `Conflict`."""
+    return Changed(bool(_put(call, [(request.customer, request)])))
 
 
-def changing(call: Call, requests: Sequence[PutCustomer]) -> list[int]:
-    """The numbers of known customers whose record these requests would change. Raises as `put`."""
+def put_many(call: Call, request: PutCustomers) -> Count:
+    """`put_one` for many, all or none; those that are so already are left alone."""
+    return Count(_put(call, [(one.id, one) for one in request.customers]))
+
+
+def concerns_one(call: Call, request: PutCustomer) -> Concerns:
+    """The customer, if they would change."""
+    return _concerned(call, [(request.customer, request)])
+
+
+def concerns_many(call: Call, request: PutCustomers) -> Concerns:
+    """The known customers who would change."""
+    return _concerned(call, [(one.id, one) for one in request.customers])
+
+
+def _concerned(call: Call, asked: Asked) -> Concerns:
+    """Known customers whose record would change, or who have a move that is due. Raises as `_put`."""
     found = []
-    for request, number in _known(call.books, requests):
+    due = plan_changes.is_due(call)
+    for id, terms, number in _known(call.books, asked):
         if number is not None:
             stored = call.books.customer(number)
-            if build(call, request, stored).record != stored.record:
+            changes = build(call, id, terms, stored).record != stored.record
+            if changes or (due and plan_changes.due(call, call.now, 1, number)):
                 found.append(number)
-    return found
+    return Concerns(found)
 
 
-def put(call: Call, requests: Sequence[PutCustomer], finals: Sequence[Totals]) -> list[Changed]:
-    """Makes the customers what the requests say. Raises `RecordError`, `Conflict`."""
+def _put(call: Call, asked: Asked) -> int:
+    """How many changed. Moves that were due come first: what is put now counts after them."""
+    if not asked:
+        return 0
     books, accounts = call.books, call.accounts()
-    known = list(_known(books, requests))
-    books.lock([number for _, number in known if number is not None] + [one.number for one in finals])
-    accounts.settle(finals)
+    known = list(_known(books, asked))
+    books.lock([number for _, _, number in known if number is not None] + [one.number for one in call.totals])
+    accounts.settle(call.totals)
+    due = plan_changes.is_due(call)
     changed: list[StoredCustomer] = []
     rewritten: set[int] = set()
-    fresh = sum(number is None for _, number in known)
+    fresh = sum(number is None for _, _, number in known)
     last = books.take_numbers(fresh) - fresh if fresh else 0
     seen: set[str] = set()
-    for request, number in known:
-        if request.id in seen:
-            raise Conflict(f"customer {request.id!r:.80} is named twice in one call: name each once")
-        seen.add(request.id)
-        stored = None if number is None else books.customer(number)
+    for id, terms, number in known:
+        if id in seen:
+            raise Conflict(f"customer {id!r:.80} is named twice in one call: name each once")
+        seen.add(id)
         if number is None:
+            stored = None
             last += 1
-        new = build(call, request, stored, last)
+        else:
+            if due:
+                plan_changes.catch_up(call, number)
+            stored = books.customer(number)
+        new = build(call, id, terms, stored, last)
         if stored is not None:
             if new.record == stored.record:
                 continue
             rewritten.add(new.record.number)
-            _move(accounts, stored, new)
+            shift(accounts, stored, new)
             before = None if stored.record.deleted else _summary(stored.record)
-            call.note("put_customer", request.id, before, _summary(new.record))
-        elif len(requests) == 1:
-            call.note("put_customer", request.id, None, _summary(new.record))
+            call.note("put_customer", id, before, _summary(new.record))
+        elif len(asked) == 1:
+            call.note("put_customer", id, None, _summary(new.record))
         changed.append(new)
-    if len(requests) > 1 and fresh:
+    if len(asked) > 1 and fresh:
         call.note("put_customers", "", None, {"new": fresh})
-    return _write(call, changed, rewritten, call.now)
+    write(call, changed, rewritten)
+    return len(changed)
 
 
-def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
-    """Removes a customer. Raises `UnknownCustomer`."""
-    books, stored, accounts = call.books, call.held(key, finals), call.accounts()
-    accounts.settle(finals)
+def delete(call: Call, request: DeleteCustomer) -> None:
+    """Removes a customer: overrides, aliases and add-ons go, grants are voided. Their history stays. Raises
+    `UnknownCustomer`."""
+    books, stored, accounts = call.books, call.held(request.customer), call.accounts()
+    accounts.settle(call.totals)
     number, id = stored.record.number, stored.record.id
     books.remove_override(number)
-    for pool in _pools_of(accounts, number):
+    for pool in pools_of(accounts, number):
         before = accounts.update(stored, pool)
         after = before
         for one in before.holdings:
@@ -108,35 +126,36 @@ def delete(call: Call, key: str, finals: Sequence[Totals]) -> Changed:
     books.remove_notices(number)
     books.remove_top_ups(number, call.now)
     call.note("delete_customer", id, _summary(stored.record), None)
-    return rewrite(call, accounts, stored, CustomerRecord(number, id, deleted=True), Since())
+    rewrite(call, stored, CustomerRecord(number, id, deleted=True), Since())
 
 
-def rewrite(
-    call: Call, accounts: Accounts, stored: StoredCustomer, record: CustomerRecord, since: Since
-) -> Changed:
-    """Replaces one known customer's record. Raises `RecordError` where the catalog refuses it."""
-    new = checked(call, record, since)
-    _move(accounts, stored, new)
-    return _rewritten(call, [new], call.now)[0]
+def get(call: Call, request: GetCustomer) -> Customer:
+    """A customer by id or alias. Raises `UnknownCustomer`."""
+    return shown(call.customer(request.customer).record)
 
 
-def put_records(call: Call, changes: Sequence[tuple[StoredCustomer, StoredCustomer, int]]) -> list[Changed]:
-    """Replaces known customers' records: (as it was, as it is, from which instant on). Each customer once."""
-    for old, new, at in changes:
-        _move(call.accounts_at(at), old, new)
-        if at < call.now:
-            accounts = call.accounts()
-            for pool in _pools_of(accounts, new.record.number):
-                accounts.update(new, pool)
-    return [
-        done
-        for at, part in groupby(sorted(changes, key=itemgetter(2)), key=itemgetter(2))
-        for done in _rewritten(replace(call, now=at), [new for _, new, _ in part], call.now)
-    ]
+def current(call: Call, request: PutCustomer | DeleteCustomer) -> Customer | None:
+    """The customer as it is held for a change, after moves that were due; None where there is none."""
+    if call.books.number_of(request.customer) is None:
+        # There is no row to hold. Whoever makes a customer takes a number, and waits now until this ends.
+        call.books.take_numbers(0)
+        if call.books.number_of(request.customer) is None:
+            return None
+    number = call.held(request.customer).record.number
+    plan_changes.catch_up(call, number)
+    return shown(call.books.customer(number).record)
 
 
-def _rewritten(call: Call, changed: Sequence[StoredCustomer], stored_at: int) -> list[Changed]:
-    return _write(call, changed, {one.record.number for one in changed}, stored_at)
+def page(call: Call, request: ListCustomers) -> Page[Customer]:
+    """Customers in the order of their ids."""
+    found = call.books.customers_after(request.cursor or "", request.limit + 1)
+    part = found[: request.limit]
+    return Page(tuple(shown(one) for one in part), part[-1].id if len(found) > request.limit else None)
+
+
+def resolve(call: Call, request: ResolveCustomers) -> Ids:
+    """The ids behind ids and aliases. Raises `UnknownCustomer`."""
+    return Ids(tuple(call.customer(key).record.id for key in request.keys))
 
 
 def shown(record: CustomerRecord) -> Customer:
@@ -153,91 +172,12 @@ def shown(record: CustomerRecord) -> Customer:
     )
 
 
-def page(call: Call, cursor: str | None, count: int) -> Page[Customer]:
-    """Customers in the order of their ids."""
-    found = call.books.customers_after(cursor or "", count + 1)
-    part = found[:count]
-    return Page(tuple(shown(one) for one in part), part[-1].id if len(found) > count else None)
-
-
-def _known(books: Books, requests: Sequence[PutCustomer]) -> Iterator[tuple[PutCustomer, int | None]]:
-    for start in range(0, len(requests), IDS_PER_QUERY):
-        part = requests[start : start + IDS_PER_QUERY]
-        known = books.numbers_of_ids([request.id for request in part])
-        for request in part:
-            yield request, known.get(request.id)
-
-
-def _move(accounts: Accounts, old: StoredCustomer, new: StoredCustomer) -> None:
-    """Brings a customer's accounts to now under the old record, then under the new one, which may then be
-    written."""
-    for pool in _pools_of(accounts, old.record.number):
-        accounts.update(old, pool)
-        accounts.update(new, pool)
-    accounts.books.forget_parts(old.record.number)
-
-
-def _pools_of(accounts: Accounts, number: int) -> list[Pool]:
-    pools = accounts.product.pools
-    return [pools[one] for one in accounts.books.pools_of(number) if one in pools]
-
-
-def _write(call: Call, changed: Sequence[StoredCustomer], known: set[int], stored_at: int) -> list[Changed]:
-    """Writes records in chunks, each a change of its own for the hosts. What `known` ones were is kept.
-    `stored_at`: now, also where the change counts from an earlier instant."""
-    books, found, at = call.books, [], call.now
-    ordered = sorted(known)
-    for start in range(0, len(ordered), IDS_PER_QUERY):
-        at = max(at, books.keep_past(ordered[start : start + IDS_PER_QUERY], at))
-    for part in _parts(changed):
-        records, packed = [one.record for one in part], b"".join(one.packed for one in part)
-        _check_keys(books, records)
-        replaced = [one.number for one in records if one.number in known]
-        books.replace_notices(replaced, of_records(records, call.now, call.notice_ms))
-        old = books.packed_of(replaced) if call.streams else []
-        # Whoever else changes records waits from here on until this transaction ends: little is left to do.
-        seq = books.next_seq()
-        if call.streams:
-            log_records(books, stored_at, seq, old, packed, len(part))
-        books.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
-        for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
-            kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
-            books.tell(kind, call.now, one.number, one.id, {"seq": seq})
-        found.append(Changed(seq, packed, tuple(one.id for one in records)))
-    return found
-
-
-def _parts(changed: Sequence[StoredCustomer]) -> Iterator[list[StoredCustomer]]:
-    """Customers in chunks within the bounds of one change."""
-    part: list[StoredCustomer] = []
-    size = 0
-    for one in changed:
-        size += len(one.packed)
-        if part and (len(part) == RECORDS_PER_CHUNK or size > CHANGE_BYTES_MAX):
-            yield part
-            part, size = [], len(one.packed)
-        part.append(one)
-    if part:
-        yield part
-
-
-def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:
-    """Raises `Conflict` where an id or alias is already somebody else's."""
-    owners: dict[str, int] = {}
-    ids = {record.id for record in records}
-    for record in records:
-        for key in (record.id, *record.aliases):
-            if owners.setdefault(key, record.number) != record.number:
-                raise Conflict(f"key {key!r:.80} is given to two customers in one call: keep it with one")
-    keys = list(owners)
-    for start in range(0, len(keys), IDS_PER_QUERY):
-        part = keys[start : start + IDS_PER_QUERY]
-        taken = books.numbers_of_ids(part)
-        if any(owners[key] != number for key, number in taken.items() if key in ids):
-            raise Again  # Somebody made this customer after we looked.
-        for key, number in (*taken.items(), *books.numbers_of_aliases(part).items()):
-            if owners[key] != number:
-                raise Conflict(f"key {key!r:.80} already belongs to another customer: remove it there first")
+def _known(books: Books, asked: Asked) -> Iterator[tuple[str, CustomerTerms, int | None]]:
+    for start in range(0, len(asked), IDS_PER_QUERY):
+        part = asked[start : start + IDS_PER_QUERY]
+        known = books.numbers_of_ids([id for id, _ in part])
+        for id, terms in part:
+            yield id, terms, known.get(id)
 
 
 def _summary(record: CustomerRecord) -> dict[str, Any]:
@@ -250,3 +190,13 @@ def _summary(record: CustomerRecord) -> dict[str, Any]:
         "aliases": record.aliases,
         "trial": None if trial is None else (trial.plan, trial.version, trial.until_ms),
     }
+
+
+USE_CASES = (
+    UseCase(PutCustomer, put_one, concerns_one, current),
+    UseCase(PutCustomers, put_many, concerns_many),
+    UseCase(DeleteCustomer, delete, customer, current),
+    UseCase(GetCustomer, get),
+    UseCase(ListCustomers, page),
+    UseCase(ResolveCustomers, resolve),
+)

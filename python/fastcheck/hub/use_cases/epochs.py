@@ -6,10 +6,14 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
+from fastcheck.errors import Conflict
 from fastcheck.hub.store.log_changes import begin_log, log_records
 from fastcheck.hub.store.statements import AccountKey
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import travels
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase
+from fastcheck.wire.json import Wide
+from fastcheck.wire.operations.epochs import BeginEpoch, GetPosition
+from fastcheck.wire.shapes import LedgerPosition
 
 EPOCH_BITS = 62
 NUMBERS_SPARE = 1 << 20
@@ -18,7 +22,6 @@ NOT_MET = -1
 """Instead of a lease: of a customer whose number the ledger has not given yet."""
 
 
-@travels
 @dataclass(frozen=True)
 class Beyond:
     """What a host knows that the ledger has no memory of."""
@@ -40,7 +43,29 @@ def made_up() -> int:
     return secrets.randbelow((1 << EPOCH_BITS) - 1) + 1
 
 
-def renew(call: Call, beyond: Beyond) -> int:
+def position(call: Call, request: GetPosition) -> LedgerPosition:
+    """The epoch and the number of the last change. Raises `Conflict` before there was an epoch."""
+    epoch = call.books.epoch()
+    if epoch is None:
+        raise Conflict("the ledger has no epoch yet: the hub or owner that opens it begins the first")
+    return LedgerPosition(Wide(epoch), call.books.seq())
+
+
+def begin(call: Call, request: BeginEpoch) -> LedgerPosition:
+    """Begins another epoch because an operator says that the ledger was restored. Every lease is booked
+    before, and rows are made anew after."""
+    if call.totals:
+        call.accounts().settle(call.totals)
+    epoch = renew(call, Beyond(), request.reason)
+    call.effects.rows_anew = True
+    return LedgerPosition(Wide(epoch), call.books.seq())
+
+
+def _everything(call: Call, request: BeginEpoch) -> Concerns:
+    return Concerns(all=True)
+
+
+def renew(call: Call, beyond: Beyond, reason: str = "") -> int:
     """Begins another epoch; what the old one may have given out after the backup is not given out again."""
     books = call.books
     before = {"epoch": books.epoch(), "seq": books.seq()}
@@ -54,7 +79,7 @@ def renew(call: Call, beyond: Beyond) -> int:
         begin_log(books, seq - 1)
         log_records(books, call.now, seq, (), b"", 0)
     after = {"epoch": epoch, "seq": seq, "known_beyond": asdict(beyond)}
-    call.note("ledger_restored", "", before, after)
+    call.note("ledger_restored", "", before, after, reason=reason)
     return epoch
 
 
@@ -74,3 +99,6 @@ def last_leases(call: Call, accounts: Iterable[AccountKey]) -> dict[AccountKey, 
         if key in found:
             found[key] = max(found[key], lease.lease)
     return found
+
+
+USE_CASES = (UseCase(GetPosition, position), UseCase(BeginEpoch, begin, _everything))

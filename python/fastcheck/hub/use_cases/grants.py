@@ -1,58 +1,44 @@
-"""Grants and the balances they make."""
+"""Grants: amounts that are put into pools, and taken back."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fastcheck.amounts import credits, units
 from fastcheck.errors import AmountError, Conflict, NameInvalid, UnknownGrant
 from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer, StoredGrant
-from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
+from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase, account, customer
 from fastcheck.ledger import burn
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding, Rollover
 from fastcheck.ledger.periods import Anchor, Recurrence, Span
-from fastcheck.wire.answers import Balance, GrantState, travels
-from fastcheck.wire.requests import MakeGrant
+from fastcheck.wire.answers import GrantState, Page
+from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerms, VoidGrant
 
 RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/")
 """How the ids of grants begin that come from the catalog, and of those that top up."""
 
 
-@travels
-@dataclass(frozen=True)
-class Granted:
-    """What became of a request for a grant."""
-
-    grant: GrantState
-    number: int
-    pool: str
-    terms: Terms | None
-    """The open lease, raised; None: see `reopen`."""
-    reopen: bool
-    """Whether the open lease must be closed and lent anew."""
-
-
-def put(call: Call, request: MakeGrant, totals: Totals | None) -> Granted:
-    """Puts an amount into a pool. Raises `UnknownCustomer`, `UnknownPool`, `AmountError`, `Conflict`."""
-    stored, accounts = call.held(request.customer, [totals]), call.accounts()
-    number, id = stored.record.number, stored.record.id
+def put(call: Call, request: MakeGrant) -> GrantState:
+    """Puts an amount into a pool. What the open lease has used is booked before, so that earlier use is not
+    paid from the grant. With an id of the caller's, asking again changes nothing. Raises `UnknownCustomer`,
+    `UnknownPool`, `AmountError`, `Conflict` (the id exists with other terms)."""
+    assert request.id is not None, "the service gives it one"
+    stored, accounts = call.held(request.customer), call.accounts()
     pool = accounts.pool(request.pool)
     amount = units(request.amount, pool.scale)
-    if totals is not None:
-        accounts.settle([totals])
-    known = None if request.id is None else same(call, request, request.id, number, pool, amount)
+    accounts.settle(call.totals)
+    known = same(call, request, request.id, stored.record.number, pool, amount)
     if known is not None:
-        return Granted(shown(known.holding, id, pool), number, pool.name, None, False)
+        return shown(known.holding, stored.record.id, pool)
     if request.expires_at is not None and request.expires_at <= accounts.now:
         raise AmountError("expires_at has passed already: the grant would never be active")
     before = accounts.update(stored, pool)
     if before.remaining() + amount > AMOUNT_MAX:
         raise AmountError(f"the balance would pass {AMOUNT_MAX} units of 10^-{pool.scale}: grant less")
-    made = _terms(request, request.id or f"g_{secrets.token_hex(12)}", amount, pool, accounts.now)
+    made = _terms(request, request.id, amount, pool, accounts.now, accounts.now)
     return add(call, accounts, stored, pool, before, made)
 
 
@@ -64,27 +50,21 @@ def add(
     before: Account,
     made: Grant,
     action: str = "grant",
-) -> Granted:
+) -> GrantState:
     """Puts a new grant into an account as of now, writes it, and raises the open lease."""
     number, id = stored.record.number, stored.record.id
     after = burn.put(before, pool.rules, made)
     accounts.save(number, pool.name, before, after)
-    terms, reopen = accounts.raise_lease(stored, pool, after)
+    call.effects.terms, call.effects.reopen = accounts.raise_lease(stored, pool, after)
     summary = {"grant": made.id, "pool": pool.name, "units": made.amount, "kind": made.kind.value}
     call.note(action, id, None, summary, reason=made.reason)
-    return Granted(shown(_find(after, made.id), id, pool), number, pool.name, terms, reopen)
+    return shown(_find(after, made.id), id, pool)
 
 
-def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int) -> Grant:
-    """A request as the ledger has it; what it leaves open counts from `now`."""
-    starts = now if request.effective_at is None else request.effective_at
+def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int, starts: int) -> Grant:
+    """A request as the ledger has it, made at `now`; `starts`: where it does not say when."""
+    starts = starts if request.effective_at is None else request.effective_at
     every = None if request.every is None else Span.parse(request.every)
-    kept = dict(request.rollover)
-    least, most = (
-        units(kept[one], pool.scale, f"rollover {one}") if kept.get(one) else 0 for one in ("min", "max")
-    )
-    if least > most:
-        raise AmountError("rollover min is above max: swap them")
     return Grant(
         id,
         amount,
@@ -95,9 +75,21 @@ def _terms(request: MakeGrant, id: str, amount: int, pool: Pool, now: int) -> Gr
         created_at=now,
         reason=request.reason,
         recurrence=None if every is None else Recurrence(every, Anchor(request.anchor), starts, request.zone),
-        rollover=Rollover(least, most, kept.get("percent", 100), kept.get("once", False)),
+        rollover=_rollover(request.rollover, pool),
         cost=None if request.cost is None else Cost(*request.cost),
     )
+
+
+def _rollover(terms: RolloverTerms | None, pool: Pool) -> Rollover:
+    if terms is None:
+        return Rollover()
+    least, most = (
+        units(kept, pool.scale, f"rollover {what}") if kept else 0
+        for kept, what in ((terms.min, "min"), (terms.max, "max"))
+    )
+    if least > most:
+        raise AmountError("rollover min is above max: swap them")
+    return Rollover(least, most, 100 if terms.percent is None else terms.percent, bool(terms.once))
 
 
 def same(call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amount: int) -> StoredGrant | None:
@@ -108,15 +100,14 @@ def same(call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amoun
     if known is None:
         return None
     grant = known.holding.grant
-    same = replace(request, effective_at=request.effective_at or grant.effective_at, reason=grant.reason)
-    asked = _terms(same, id, amount, pool, grant.created_at)
-    made = replace(grant, voided_at=None)
+    asked = _terms(request, id, amount, pool, grant.created_at, grant.effective_at)
+    asked, made = replace(asked, reason=grant.reason), replace(grant, voided_at=None)
     if (known.customer, known.pool) != (number, pool.name) or asked != made:
         raise Conflict(f"grant {id!r:.80} exists with other terms: use another id for another grant")
     return known
 
 
-def stored_grant(call: Call, id: str) -> StoredGrant:
+def _stored(call: Call, id: str) -> StoredGrant:
     """A grant as it was last written. Raises `UnknownGrant`."""
     grant = call.books.grant(id)
     if grant is None:
@@ -124,11 +115,18 @@ def stored_grant(call: Call, id: str) -> StoredGrant:
     return grant
 
 
-def void(call: Call, id: str, finals: Sequence[Totals]) -> GrantState:
-    """Takes back what is left of a grant. Raises `UnknownGrant`, `Conflict`."""
-    books, grant, accounts = call.books, stored_grant(call, id), call.accounts()
-    books.lock([grant.customer, *(one.number for one in finals)])
-    accounts.settle(finals)
+def _account_of(call: Call, request: VoidGrant) -> Concerns:
+    grant = _stored(call, request.id)
+    return Concerns([grant.customer], [grant.pool])
+
+
+def void(call: Call, request: VoidGrant) -> GrantState:
+    """Takes back what is left of a grant. Again: no change. Raises `UnknownGrant`, `Conflict` for one that is
+    used up or over."""
+    id = request.id
+    books, grant, accounts = call.books, _stored(call, id), call.accounts()
+    books.lock([grant.customer, *(one.number for one in call.totals)])
+    accounts.settle(call.totals)
     pool = accounts.pool(grant.pool)
     stored = books.customer(grant.customer)
     before = accounts.update(stored, pool)
@@ -145,40 +143,22 @@ def void(call: Call, id: str, finals: Sequence[Totals]) -> GrantState:
     return shown(found, stored.record.id, pool)
 
 
-def of(call: Call, key: str, pool: str | None) -> list[GrantState]:
-    """A customer's grants as of now, oldest first, ended ones included."""
-    stored, accounts = call.customer(key), call.accounts()
-    pools = [accounts.pool(pool)] if pool is not None else list(call.product.pools.values())
-    return [
+def of(call: Call, request: ListGrants) -> Page[GrantState]:
+    """A customer's grants as of the call's instant, oldest first, ended ones included. Raises
+    `UnknownCustomer`, `UnknownPool`."""
+    stored, accounts = call.customer(request.customer), call.accounts()
+    pools = list(call.product.pools.values()) if request.pool is None else [accounts.pool(request.pool)]
+    found = (
         shown(held, stored.record.id, one)
         for one in pools
         for held in accounts.current(stored, one)[1].holdings
         if not one.private or held.grant.amount or held.burned
-    ]
-
-
-def balance(accounts: Accounts, customer: StoredCustomer, pool: Pool) -> Balance:
-    """What a customer has in a pool now, by what was settled so far."""
-    return balance_of(accounts, customer, pool, accounts.current(customer, pool)[1])
-
-
-def balance_of(accounts: Accounts, customer: StoredCustomer, pool: Pool, account: Account) -> Balance:
-    """The same, of an account that was read already."""
-    unlimited = accounts.quota(customer, pool, account.as_of) is None
-    held = accounts.books.held(customer.record.number, pool.name, account.as_of)
-    reserved = sum(one.units for one in held)
-    left = max(0, account.remaining() - account.overage - reserved)
-    remaining = None if unlimited else credits(left, pool.scale)
-    return Balance(
-        customer.record.id,
-        pool.name,
-        remaining,
-        credits(0 if unlimited else account.overage, pool.scale),
-        credits(account.used(), pool.scale),
-        burn.next_change(account),
-        account.as_of,
-        credits(reserved, pool.scale),
     )
+    return Page(tuple(found), None)
+
+
+def _account_or_all(call: Call, request: ListGrants) -> Concerns:
+    return customer(call, request) if request.pool is None else account(call, request)
 
 
 def _find(account: Account, id: str) -> Holding:
@@ -207,3 +187,10 @@ def shown(held: Holding, customer: str, pool: Pool) -> GrantState:
         credits(held.expired, pool.scale),
         credits(held.voided, pool.scale),
     )
+
+
+USE_CASES = (
+    UseCase(MakeGrant, put, account),
+    UseCase(VoidGrant, void, _account_of),
+    UseCase(ListGrants, of, _account_or_all),
+)

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
-from fastcheck.errors import RecordError
 from fastcheck.hub.store.statements import AccountKey, Lease
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.ledger.postings import LedgerAccount as Ledger
 from fastcheck.ledger.postings import conserved
-from fastcheck.wire.answers import Problem
+from fastcheck.wire.answers import Page, Problem
+from fastcheck.wire.cursor import cursor_of, place_of
+from fastcheck.wire.operations.finance import CheckAccounts, CheckPools
+from fastcheck.wire.shapes import CheckedAccounts
 
 ACCOUNTS_PER_PAGE = 128
 
-Found = tuple[tuple[Problem, ...], int, tuple[int, str] | None]
-"""(broken laws, accounts looked at, the next cursor); None: that was all."""
 
-
-def accounts(call: Call, cursor: Any) -> Found:
-    """A page of accounts: grants against their postings, overage, leases."""
-    after: AccountKey = (0, "")
-    if cursor is not None:
-        number, pool = cursor
-        if type(number) is not int or type(pool) is not str:
-            raise RecordError("cursor must be one that an earlier page gave")
-        after = number, pool
+def accounts(call: Call, request: CheckAccounts) -> CheckedAccounts:
+    """A page of accounts: grants against their postings, overage, leases. Raises `RecordError` for a cursor
+    that no page gave."""
+    number, pool = place_of(request.cursor, (0, ""))
+    after: AccountKey = (number, pool)
     keys = call.books.account_keys_after(*after, ACCOUNTS_PER_PAGE)
     if not keys:
-        return (), 0, None
+        return CheckedAccounts((), 0, None)
     ids = call.books.ids_of([number for number, _ in keys])
     known = call.books.accounts(keys)
     broken = [
@@ -42,7 +37,8 @@ def accounts(call: Call, cursor: Any) -> Found:
         for lease in call.books.leases_between(after, keys[-1])
         for law in _broken(lease)
     ]
-    return tuple(broken), len(keys), keys[-1] if len(keys) == ACCOUNTS_PER_PAGE else None
+    more = len(keys) == ACCOUNTS_PER_PAGE
+    return CheckedAccounts(tuple(broken), len(keys), cursor_of(keys[-1]) if more else None)
 
 
 def _broken(one: Lease) -> Iterator[str]:
@@ -58,7 +54,7 @@ def _broken(one: Lease) -> Iterator[str]:
         yield f"{named}: it is closed, {one.net} was used and {one.folded} is in the grants"
 
 
-def pools(call: Call) -> tuple[Problem, ...]:
+def pools(call: Call, request: CheckPools) -> Page[Problem]:
     """Each pool's sums, what grants and accounts count against what was posted; and rows that belong to
     nobody. By the database alone."""
     strays = call.books.strays()
@@ -86,7 +82,7 @@ def pools(call: Call) -> tuple[Problem, ...]:
                 found.append(
                     Problem("", pool, f"{what}: the postings say {units}, the rows say {now.get(what, 0)}")
                 )
-    return tuple(found)
+    return Page(tuple(found), None)
 
 
 def _expected(moved: Counter[str]) -> dict[str, int]:

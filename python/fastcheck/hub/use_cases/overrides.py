@@ -2,60 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from fastcheck.hub.store.statements import StoredCustomer, StoredOverride
-from fastcheck.hub.use_cases.accounts import Accounts, Totals
-from fastcheck.hub.use_cases.customers import Changed, rewrite
+from fastcheck.hub.use_cases.rewriting import rewrite
 from fastcheck.hub.use_cases.settings import feature_of, shown, taken
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import Override
+from fastcheck.hub.use_cases.use_case import UseCase, pool_of_feature
+from fastcheck.wire.answers import Override, Page
+from fastcheck.wire.operations.overrides import ListOverrides, OverrideTerms, PutOverride, RemoveOverride
 from fastcheck.wire.record import setting_value
-from fastcheck.wire.requests import PutOverride
+from fastcheck.wire.shapes import Removed
 
 
-def put(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Changed:
+def put(call: Call, request: PutOverride) -> None:
     """Makes an exception. Raises `UnknownCustomer`, `UnknownFeature`, `WrongType`, `RecordError`."""
-    stored, feature = call.held(request.customer, finals), feature_of(call.product, request.feature)
-    accounts = call.accounts()
-    accounts.settle(finals)
-    one = StoredOverride(
-        request.feature,
-        taken(call.product, request.value, feature),
-        request.starts_at,
-        request.expires_at,
-        request.reason,
-        call.by.author,
-        accounts.now,
-    )
+    stored, one = call.held(request.customer), made(call, request.feature, request)
+    call.accounts().settle(call.totals)
     before = _known(call, stored, request.feature)
     call.books.put_override(stored.record.number, one)
     was = None if before is None else summary(before)
     call.note("put_override", stored.record.id, was, summary(one), reason=request.reason)
-    return _rewrite(call, accounts, stored)
+    _rewrite(call, stored)
 
 
-def remove(call: Call, key: str, feature: str, finals: Sequence[Totals]) -> Changed | None:
-    """Ends an exception; None if there is none."""
-    stored = call.held(key, finals)
-    before = _known(call, stored, feature)
-    accounts = call.accounts()
-    accounts.settle(finals)
+def remove(call: Call, request: RemoveOverride) -> Removed:
+    """Ends an exception. Raises `UnknownCustomer`."""
+    stored = call.held(request.customer)
+    before = _known(call, stored, request.feature)
+    call.accounts().settle(call.totals)
     if before is None:
-        return None
-    call.books.remove_override(stored.record.number, feature)
+        return Removed(False)
+    call.books.remove_override(stored.record.number, request.feature)
     call.note("remove_override", stored.record.id, summary(before), None)
-    return _rewrite(call, accounts, stored)
+    _rewrite(call, stored)
+    return Removed(True)
 
 
-def of(call: Call, key: str) -> list[Override]:
+def of(call: Call, request: ListOverrides) -> Page[Override]:
     """A customer's exceptions, ended ones included, then those of their segments."""
-    record = call.customer(key).record
+    record = call.customer(request.customer).record
     own = [seen(call, one, record.id) for one in call.books.overrides(record.number)]
     shared = call.books.overrides_of_segments(record.number)
-    return [*own, *(seen(call, one, record.id, segment) for segment, one in shared)]
+    return Page((*own, *(seen(call, one, record.id, segment) for segment, one in shared)), None)
+
+
+def made(call: Call, feature: str, terms: OverrideTerms) -> StoredOverride:
+    """An exception as it is stored. Raises `UnknownFeature`, `WrongType`, `RecordError`, `AmountError`."""
+    return StoredOverride(
+        feature,
+        taken(call.product, terms.value, feature_of(call.product, feature)),
+        terms.starts_at,
+        terms.expires_at,
+        terms.reason,
+        call.by.author,
+        call.now,
+    )
 
 
 def seen(call: Call, one: StoredOverride, customer: str, segment: str | None = None) -> Override:
@@ -96,10 +99,10 @@ def _known(call: Call, stored: StoredCustomer, feature: str) -> StoredOverride |
     return next(found, None)
 
 
-def _rewrite(call: Call, accounts: Accounts, stored: StoredCustomer) -> Changed:
+def _rewrite(call: Call, stored: StoredCustomer) -> None:
     """Brings a customer's record up to their overrides."""
     record = replace(stored.record, overrides=merged(call, stored.record.number))
-    return rewrite(call, accounts, stored, record, stored.since)
+    rewrite(call, stored, record, stored.since)
 
 
 def summary(one: StoredOverride) -> dict[str, Any]:
@@ -111,3 +114,10 @@ def summary(one: StoredOverride) -> dict[str, Any]:
         "expires_at": one.expires_at,
         "reason": one.reason,
     }
+
+
+USE_CASES = (
+    UseCase(PutOverride, put, pool_of_feature),
+    UseCase(RemoveOverride, remove, pool_of_feature),
+    UseCase(ListOverrides, of),
+)

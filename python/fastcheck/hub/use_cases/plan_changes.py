@@ -7,70 +7,59 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fastcheck.clock import at_utc
-from fastcheck.errors import Conflict, FastcheckError, InstantError, RecordError, UnknownMove
+from fastcheck.errors import AmountError, Conflict, FastcheckError, InstantError, RecordError, UnknownMove
 from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.catalog.subscription import period_end
 from fastcheck.hub.store.statements import StoredCustomer, StoredMove
-from fastcheck.hub.use_cases.accounts import Totals, some
-from fastcheck.hub.use_cases.customers import Changed, put_records
+from fastcheck.hub.use_cases.accounts import some
 from fastcheck.hub.use_cases.records import checked
+from fastcheck.hub.use_cases.rewriting import put_records
 from fastcheck.hub.use_cases.segments import members as segment_members
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import Move, Page, travels
-from fastcheck.wire.plan_change_requests import (
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase
+from fastcheck.wire.answers import Move, Page
+from fastcheck.wire.by import ANYBODY, By
+from fastcheck.wire.operations.plan_changes import (
     MOVES_PER_REQUEST,
     NOW,
     PERIOD_END,
+    CancelMove,
     Destination,
+    ListMoves,
     Migrate,
     MoveCustomers,
-    MoveRequest,
     MoveSegment,
 )
 from fastcheck.wire.record import CustomerRecord
-from fastcheck.wire.requests import By
+from fastcheck.wire.shapes import PartOfMoves
+
+Asked = MoveCustomers | MoveSegment | Migrate
 
 
-@travels
-@dataclass(frozen=True)
-class Moved:
-    """What became of a request for moves."""
-
-    moves: tuple[Move, ...]
-    changed: tuple[Changed, ...]
-    """Records that changed at once."""
-    after: int | None = None
-    """Where the next part of the request begins; None: that was all."""
+def concerned(call: Call, request: Asked) -> Concerns:
+    """The customers whom a request is about. Raises `UnknownCustomer`, `UnknownSegment`."""
+    return Concerns(_numbers(call, request)[0])
 
 
-def concerned(call: Call, request: MoveRequest) -> list[int]:
-    """The numbers of the customers that a request is about. Raises `UnknownCustomer`."""
-    return _numbers(call, request)[0]
-
-
-def ask(call: Call, request: MoveRequest, finals: Sequence[Totals]) -> Moved:
+def ask(call: Call, request: Asked) -> PartOfMoves:
     """Does a move that counts from now, and notes one ahead. Raises `UnknownCustomer`, `RecordError` (a plan
     that the catalog does not have, add-ons that the plan does not take), `InstantError`, `Conflict`."""
     numbers, after = _numbers(call, request)
-    call.books.lock([*numbers, *(one.number for one in finals)])
-    call.accounts().settle(finals)
-    changed: list[Changed] = []
+    call.books.lock([*numbers, *(one.number for one in call.totals)])
+    call.accounts().settle(call.totals)
     rows: list[StoredMove] = []
     records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
     shown: list[Move] = []
     for number in numbers:
-        ahead = call.books.moves_ahead(number)
-        while ahead and ahead[0].at <= call.now:
-            changed += carry_out(call, [ahead[0].id])  # It was due before this was asked.
-            ahead = call.books.moves_ahead(number)
+        ahead = catch_up(call, number)
         stored = call.books.customer(number)
         if isinstance(request, Migrate):
             move, replaced = _migration(call, request, stored, ahead)
         else:
-            move, replaced = _asked(call, request.to, stored, ahead)
+            move, replaced = _asked(call, request, stored, ahead)
         if move is None:
             continue
         new = _on_plan(replace(call, now=move.at), stored, move)
@@ -82,16 +71,58 @@ def ask(call: Call, request: MoveRequest, finals: Sequence[Totals]) -> Moved:
         rows += [*replaced, move]
         shown.append(_shown(move, stored.record.id))
     call.books.put_moves(rows)
-    changed += put_records(call, records)
-    return Moved(tuple(shown), tuple(changed), after)
+    put_records(call, records)
+    return PartOfMoves(tuple(shown), after)
 
 
-def carry_out(call: Call, ids: Sequence[str], finals: Sequence[Totals] = ()) -> list[Changed]:
+def is_due(call: Call) -> bool:
+    """Whether a move of any customer is due."""
+    at = call.books.next_move_at()
+    return at is not None and at <= call.now
+
+
+def due(call: Call, at: int, limit: int, number: int | None = None) -> list[tuple[str, int]]:
+    """(id, customer's number) of moves due at an instant (inclusive), of all or one customer: each customer's
+    first."""
+    first: dict[int, str] = {}
+    for id, of in call.books.moves_due(at, limit, number):
+        first.setdefault(of, id)
+    return [(id, of) for of, id in first.items()]
+
+
+def catch_up(call: Call, number: int) -> list[StoredMove]:
+    """Does what is due of one customer, whom the call holds, in its order: it was due before what is asked
+    now. The moves that are still ahead."""
+    while True:
+        ahead = call.books.moves_ahead(number)
+        if not ahead or ahead[0].at > call.now:
+            return ahead
+        _do_or_cancel(call, [ahead[0].id])
+
+
+def carry_out(call: Call, ids: Sequence[str]) -> None:
     """Does moves that are due, each customer's at most one. Those that are done, cancelled or not due are
-    left alone; those that cannot be done are cancelled."""
+    left alone; those that cannot be done are cancelled, and say why."""
     found = [call.books.move(id) for id in ids]
-    call.books.lock([*(one.number for one in found if one is not None), *(one.number for one in finals)])
-    call.accounts().settle(finals)
+    call.books.lock([one.number for one in (*found, *call.totals) if one is not None])
+    call.accounts().settle(call.totals)
+    _do_or_cancel(call, ids)
+
+
+def _do_or_cancel(call: Call, ids: Sequence[str]) -> None:
+    try:
+        with call.attempt():
+            _do(call, ids)
+    except (AmountError, Conflict, InstantError, RecordError) as error:
+        # Found while accounts were brought along: one alone cannot be done, and the others can.
+        if len(ids) == 1:
+            _give_up(call, ids[0], str(error))
+        else:
+            for id in ids:
+                _do_or_cancel(call, [id])
+
+
+def _do(call: Call, ids: Sequence[str]) -> None:
     rows: list[StoredMove] = []
     records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
     for id in ids:
@@ -103,7 +134,7 @@ def carry_out(call: Call, ids: Sequence[str], finals: Sequence[Totals] = ()) -> 
             _check_from(stored.record, move)
             new = _on_plan(replace(call, now=move.at), stored, move)
         except FastcheckError as error:
-            rows.append(_cancelled(call, move, stored.record.id, str(error)))
+            rows.append(_cancelled(_unasked(call), move, stored.record.id, str(error)))
             continue
         asked = replace(call, by=By(move.author, move.reason))
         asked.note("move", stored.record.id, _summary(stored.record), _summary(new.record))
@@ -111,18 +142,25 @@ def carry_out(call: Call, ids: Sequence[str], finals: Sequence[Totals] = ()) -> 
         if new.record != stored.record:
             records.append((stored, new, move.at))
     call.books.put_moves(rows)
-    return put_records(call, records)
+    put_records(call, records)
 
 
-def give_up(call: Call, id: str, why: str) -> None:
+def _give_up(call: Call, id: str, why: str) -> None:
     """Cancels a due move that cannot be done."""
-    move = _held(call, id)
+    move = call.books.move(id)
     if move is not None and _pending(move):
-        call.books.put_moves([_cancelled(call, move, call.books.customer(move.number).record.id, why)])
+        customer = call.books.customer(move.number).record.id
+        call.books.put_moves([_cancelled(_unasked(call), move, customer, why)])
 
 
-def cancel(call: Call, id: str) -> Move:
+def _unasked(call: Call) -> Call:
+    """The call, for what nobody asked for."""
+    return replace(call, by=ANYBODY)
+
+
+def cancel(call: Call, request: CancelMove) -> Move:
     """Cancels a move ahead; again: no change. Raises `UnknownMove`, `Conflict` for one that is done."""
+    id = request.id
     move = _held(call, id)
     if move is None:
         raise UnknownMove(f"there is no move {id!r:.80}: see list_moves")
@@ -138,21 +176,21 @@ def cancel(call: Call, id: str) -> Move:
     return _shown(move, customer)
 
 
-def page(call: Call, customer: str | None, cursor: str | None, count: int, *, pending: bool) -> Page[Move]:
+def page(call: Call, request: ListMoves) -> Page[Move]:
     """Moves in the order of their instants. Raises `UnknownCustomer`, `RecordError`."""
-    number = None if customer is None else call.number(customer)
+    number = None if request.customer is None else call.number(request.customer)
     at, after = -1, ""
-    if cursor is not None:
-        first, _, after = cursor.partition(":")
+    if request.cursor is not None:
+        first, _, after = request.cursor.partition(":")
         if not (first.isascii() and first.isdigit() and len(first) < 19):
             raise RecordError("cursor must be one that an earlier page gave")
         at = int(first)
-    found = call.books.moves_after(at, after, count + 1, number, pending=pending)
-    part = tuple(_shown(move, id) for move, id in found[:count])
-    return Page(part, f"{part[-1].at}:{part[-1].id}" if len(found) > count else None)
+    found = call.books.moves_after(at, after, request.limit + 1, number, pending=request.pending)
+    part = tuple(_shown(move, id) for move, id in found[: request.limit])
+    return Page(part, f"{part[-1].at}:{part[-1].id}" if len(found) > request.limit else None)
 
 
-def _numbers(call: Call, request: MoveRequest) -> tuple[list[int], int | None]:
+def _numbers(call: Call, request: Asked) -> tuple[list[int], int | None]:
     if isinstance(request, MoveCustomers):
         return list(dict.fromkeys(call.number(one) for one in request.customers)), None
     if isinstance(request, MoveSegment):
@@ -330,3 +368,12 @@ def _shown(move: StoredMove, customer: str) -> Move:
         move.cancelled_at,
         move.cancelled_why,
     )
+
+
+USE_CASES = (
+    UseCase(MoveCustomers, ask, concerned),
+    UseCase(MoveSegment, ask, concerned),
+    UseCase(Migrate, ask, concerned),
+    UseCase(CancelMove, cancel),
+    UseCase(ListMoves, page),
+)

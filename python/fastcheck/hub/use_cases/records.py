@@ -9,8 +9,8 @@ from fastcheck.hub.store.statements import StoredCustomer
 from fastcheck.hub.use_cases.accounts import some
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.ledger import periods
+from fastcheck.wire.operations.customers import CustomerTerms
 from fastcheck.wire.record import CustomerRecord, Trial, pack_record
-from fastcheck.wire.requests import PutCustomer
 
 ROW_WORDS_MAX = 65_535
 """Words of one customer's row; the core has the same bound (docs/format/rows.md). So the next three."""
@@ -19,43 +19,49 @@ ROW_HEAD_WORDS = 80
 ENTRY_WORDS = 4
 
 
-def build(call: Call, request: PutCustomer, stored: StoredCustomer | None, number: int = 0) -> StoredCustomer:
-    """What a request comes to; `number` is for a new customer. Raises `RecordError` where the catalog
-    refuses it."""
+def build(
+    call: Call, id: str, terms: CustomerTerms, stored: StoredCustomer | None, number: int = 0
+) -> StoredCustomer:
+    """What is asked of a customer, as a record; `number` is for a new one. Raises `RecordError` where the
+    catalog refuses it."""
     product, now = call.product, call.now
     old = None if stored is None or stored.record.deleted else stored.record
     old_since = stored.since if stored is not None and old is not None else Since()
-    same_plan = old is not None and old.plan == request.plan
-    version = _version(product, request.plan, request.version, old.version if old and same_plan else None)
-    since_ms = request.since
+    plan, bought, trial_plan, trial_version = terms.plan, terms.version, terms.trial_plan, terms.trial_version
+    if terms.trial_until is not None and trial_plan is None:
+        plan, bought, trial_plan, trial_version = None, None, plan, bought  # The plan itself is on trial.
+    same_plan = old is not None and old.plan == plan
+    version = _version(product, plan, bought, old.version if old and same_plan else None)
+    since_ms = terms.since
     if since_ms is None:
         since_ms = old.since_ms if old is not None and same_plan else now
     trial = None
     trial_since = None
-    if request.trial_plan is not None:
-        had = old.trial if old is not None and old.trial and old.trial.plan == request.trial_plan else None
-        trial_version = _version(
-            product, request.trial_plan, request.trial_version, had.version if had else None
-        )
-        until_ms = request.trial_until
+    if trial_plan is not None:
+        had = old.trial if old is not None and old.trial and old.trial.plan == trial_plan else None
+        trial_version = _version(product, trial_plan, trial_version, had.version if had else None)
+        until_ms = terms.trial_until
         if until_ms is None:
-            until_ms = had.until_ms if had else _trial_end(product, request.trial_plan, trial_version, now)
-        trial = Trial(request.trial_plan, trial_version, until_ms)
+            until_ms = had.until_ms if had else _trial_end(product, trial_plan, trial_version, now)
+        trial = Trial(trial_plan, trial_version, until_ms)
         trial_since = old_since.trial_ms if had else since_ms if old is None else now
     started = since_ms if old is None else now
+    addons: tuple[tuple[str, int, int | None], ...] = ()
+    if terms.addons:
+        addons = tuple(sorted((addon, one.quantity, one.until) for addon, one in terms.addons.items()))
     record = CustomerRecord(
         number if stored is None else stored.record.number,
-        request.id,
+        id,
         False,
-        request.plan,
+        plan,
         version,
         since_ms,
-        request.addons,
+        addons,
         () if old is None else old.overrides,
-        request.aliases,
+        terms.aliases,
         trial,
     )
-    since = Since(trial_since, {one: old_since.addons.get(one, started) for one, _, _ in request.addons})
+    since = Since(trial_since, {one: old_since.addons.get(one, started) for one, _, _ in addons})
     return checked(call, record, since)
 
 

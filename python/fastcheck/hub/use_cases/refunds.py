@@ -7,23 +7,24 @@ from fastcheck.amounts import credits, units
 from fastcheck.errors import AmountError, Conflict
 from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer
-from fastcheck.hub.use_cases.accounts import Totals
-from fastcheck.hub.use_cases.grants import Granted, add, same, shown
+from fastcheck.hub.use_cases.grants import add, same, shown
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase, account
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Grant, GrantKind
-from fastcheck.wire.requests import MakeGrant
-from fastcheck.wire.spending_requests import MakeRefund
+from fastcheck.wire.answers import GrantState
+from fastcheck.wire.operations.grants import MakeGrant
+from fastcheck.wire.operations.refunds import Refund
 
 
-def put(call: Call, request: MakeRefund, totals: Totals | None) -> Granted:
+def put(call: Call, request: Refund) -> GrantState:
     """Gives used credits back. Raises `UnknownCustomer`, `UnknownPool`, `AmountError` (more than was used and
     not refunded before), `Conflict` (the id exists with other terms, or there is no such event)."""
-    stored, accounts = call.held(request.customer, [totals]), call.accounts()
+    stored, accounts = call.held(request.customer), call.accounts()
     number, id = stored.record.number, stored.record.id
     pool = accounts.pool(request.pool)
     amount = units(request.amount, pool.scale)
-    if totals is not None:
-        accounts.settle([totals])
+    accounts.settle(call.totals)
+    assert request.id is not None, "the service gives it one"
     source = None if request.event is None else f"event:{request.event}"
     grant = MakeGrant(
         request.customer,
@@ -37,7 +38,7 @@ def put(call: Call, request: MakeRefund, totals: Totals | None) -> Granted:
     if known is not None:
         if known.holding.grant.source != source:
             raise Conflict(f"refund {request.id!r:.80} exists for another event: take another id")
-        return Granted(shown(known.holding, id, pool), number, pool.name, None, False)
+        return shown(known.holding, id, pool)
     if request.expires_at is not None and request.expires_at <= accounts.now:
         raise AmountError("expires_at has passed already: the refund would never be active")
     before = accounts.update(stored, pool)
@@ -90,3 +91,6 @@ def _used_by(call: Call, stored: StoredCustomer, pool: Pool, event: str) -> int:
             "see list_usage; a use without an event id leaves no record"
         )
     return sum(found)
+
+
+USE_CASES = (UseCase(Refund, put, account),)

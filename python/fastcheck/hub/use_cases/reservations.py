@@ -4,7 +4,6 @@ They count against what may be lent. Nothing is burned before a commit, so a rel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from fastcheck.amounts import credits, units
@@ -12,27 +11,38 @@ from fastcheck.errors import Conflict, UnknownReservation
 from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer, StoredReservation
 from fastcheck.hub.store.statements.reservations import COMMITTED, EXPIRED, OPEN, RELEASED
-from fastcheck.hub.use_cases.accounts import Accounts, Totals
+from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.claims import Claims, claims
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase, account
 from fastcheck.ledger.burn import use
 from fastcheck.ledger.lend import spendable
 from fastcheck.ledger.model import Account
 from fastcheck.wire.answers import ReservationState
-from fastcheck.wire.spending_requests import Reserve
+from fastcheck.wire.operations.reservations import Commit, Debit, Release, Reserve
 
 
-def reserve(call: Call, request: Reserve, finals: Sequence[Totals]) -> ReservationState:
-    """Holds units until `ttl_ms` is over; with `ttl_ms` 0 burns them at once. Denied (`state`) without a
-    trace where they are not all there. Raises `Conflict` where the id exists with other terms."""
-    stored, accounts = call.held(request.customer, finals), call.accounts()
-    accounts.settle(finals)
+def reserve(call: Call, request: Reserve) -> ReservationState:
+    """Holds units until `ttl_ms` is over. Denied (`state`) without a trace where they are not all there.
+    Raises `Conflict` where the id exists with other terms."""
+    return _take(call, request, None, request.ttl_ms)
+
+
+def debit(call: Call, request: Debit) -> ReservationState:
+    """Burns units at once; else as `reserve`."""
+    return _take(call, request, request.event, 0)
+
+
+def _take(call: Call, request: Reserve | Debit, event: str | None, ttl_ms: int) -> ReservationState:
+    assert request.id is not None, "the service gives it one"
+    stored, accounts = call.held(request.customer), call.accounts()
+    accounts.settle(call.totals)
     pool, number = accounts.pool(request.pool), stored.record.number
     amount = units(request.amount, pool.scale)
     known = call.books.reservation(request.id)
     if known is not None:
         made = (known.number, known.pool, known.units, known.sub_key, known.event)
-        if made != (number, pool.name, amount, request.key, request.event):
+        if made != (number, pool.name, amount, request.key, event):
             raise Conflict(f"{request.id!r:.80} exists with other terms: take another id")
         return _shown(call, known, stored, pool)
     account = accounts.update(stored, pool)
@@ -44,8 +54,8 @@ def reserve(call: Call, request: Reserve, finals: Sequence[Totals]) -> Reservati
         OPEN,
         0,
         request.key,
-        request.event,
-        account.as_of + request.ttl_ms,
+        event,
+        account.as_of + ttl_ms,
         account.as_of,
         call.by.author,
     )
@@ -54,18 +64,19 @@ def reserve(call: Call, request: Reserve, finals: Sequence[Totals]) -> Reservati
     if left is not None and amount > left:
         shown = replace(_shown(call, one, stored, pool), state="denied")
         return replace(shown, left=credits(left, pool.scale), resets_at=resets_at)
-    if request.ttl_ms == 0:
+    if ttl_ms == 0:
         one = replace(one, state=COMMITTED, spent=amount)
         _burn(accounts, pool, account, one, amount, 0)
     call.books.put_reservation(one)
     return _shown(call, one, stored, pool)
 
 
-def commit(call: Call, id: str, amount: object, finals: Sequence[Totals]) -> ReservationState:
+def commit(call: Call, request: Commit) -> ReservationState:
     """Burns what was used, 0 to any amount: what was held, and more as far as more is there. After the expiry
     nothing is held, and all of it is more. Raises `UnknownReservation`; `Conflict` for one that was committed
     with another amount or released, and where it is not all there."""
-    one, stored, accounts, pool = _found(call, id, finals)
+    id, amount = request.id, request.amount
+    one, stored, accounts, pool = _found(call, id)
     asked = 0 if amount == 0 and type(amount) is int else units(amount, pool.scale)
     if one.state == RELEASED or (one.state == COMMITTED and one.spent != asked):
         raise Conflict(f"reservation {id!r:.80} was {one.state} before: nothing was burned now")
@@ -90,10 +101,11 @@ def commit(call: Call, id: str, amount: object, finals: Sequence[Totals]) -> Res
     return _shown(call, one, stored, pool)
 
 
-def release(call: Call, id: str, finals: Sequence[Totals]) -> ReservationState:
+def release(call: Call, request: Release) -> ReservationState:
     """Holds nothing any more; again, or after the expiry: no change. Raises `UnknownReservation`, `Conflict`
     for one that was committed."""
-    one, stored, accounts, pool = _found(call, id, finals)
+    id = request.id
+    one, stored, accounts, pool = _found(call, id)
     if one.state == COMMITTED:
         raise Conflict(f"reservation {id!r:.80} was committed before: give it back with refund")
     if one.state == OPEN and one.expires_at > accounts.update(stored, pool).as_of:
@@ -102,21 +114,23 @@ def release(call: Call, id: str, finals: Sequence[Totals]) -> ReservationState:
     return _shown(call, one, stored, pool)
 
 
-def account_of(call: Call, id: str) -> tuple[int, str]:
-    """(customer number, pool). Raises `UnknownReservation`."""
+def _account_of(call: Call, request: Commit | Release) -> Concerns:
+    number, pool = _place_of(call, request.id)
+    return Concerns([number], [pool])
+
+
+def _place_of(call: Call, id: str) -> tuple[int, str]:
     one = call.books.reservation(id)
     if one is None:
         raise UnknownReservation(f"there is no reservation {id!r:.80}: reserve first")
     return one.number, one.pool
 
 
-def _found(
-    call: Call, id: str, finals: Sequence[Totals]
-) -> tuple[StoredReservation, StoredCustomer, Accounts, Pool]:
-    number, _ = account_of(call, id)
-    call.books.lock([number, *(one.number for one in finals)])
+def _found(call: Call, id: str) -> tuple[StoredReservation, StoredCustomer, Accounts, Pool]:
+    number, _ = _place_of(call, id)
+    call.books.lock([number, *(one.number for one in call.totals)])
     accounts = call.accounts()
-    accounts.settle(finals)
+    accounts.settle(call.totals)
     one = call.books.reservation(id)
     assert one is not None, "they are never removed"
     return one, call.books.customer(number), accounts, accounts.pool(one.pool)
@@ -163,3 +177,11 @@ def _shown(call: Call, one: StoredReservation, stored: StoredCustomer, pool: Poo
         one.expires_at,
         one.created_at,
     )
+
+
+USE_CASES = (
+    UseCase(Reserve, reserve, account),
+    UseCase(Debit, debit, account),
+    UseCase(Commit, commit, _account_of),
+    UseCase(Release, release, _account_of),
+)

@@ -7,35 +7,37 @@ on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from fastcheck.errors import Conflict, RecordError, UnknownSegment
+from fastcheck.errors import AmountError, Conflict, RecordError, UnknownSegment
 from fastcheck.hub.store.statements import StoredCustomer, StoredOverride, StoredSegment
-from fastcheck.hub.use_cases.accounts import Totals
-from fastcheck.hub.use_cases.customers import Changed, put_records
-from fastcheck.hub.use_cases.overrides import merged, seen
+from fastcheck.hub.use_cases.overrides import made, merged, seen
 from fastcheck.hub.use_cases.overrides import summary as override_summary
 from fastcheck.hub.use_cases.records import checked
-from fastcheck.hub.use_cases.settings import feature_of, taken
+from fastcheck.hub.use_cases.reports import place
+from fastcheck.hub.use_cases.rewriting import put_records
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.answers import Page, Segment, travels
-from fastcheck.wire.requests import PutOverride
-from fastcheck.wire.segment_requests import MEMBERS_PER_REQUEST, PutMembers
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase, pools_of
+from fastcheck.wire.answers import Page, Segment
+from fastcheck.wire.operations.segments import (
+    MEMBERS_PER_REQUEST,
+    DeleteSegment,
+    GetSegment,
+    GoOnSegment,
+    ListMembers,
+    ListSegments,
+    PatchSegment,
+    PutSegment,
+    PutSegmentOverride,
+    RemoveSegmentOverride,
+)
+from fastcheck.wire.shapes import PartOfSegment
 
-
-@travels
-@dataclass(frozen=True)
-class Segmented:
-    """What one part of a change of a segment did."""
-
-    changed: tuple[Changed, ...]
-    count: int
-    """Members that came or went; of an exception, 1 where it changed."""
-    left: bool
-    """Whether there are more parts."""
-    refused: tuple[str, ...] = ()
-    """Customers whose record could not take the exception; they are left as they were."""
+Who = tuple[Sequence[int], Sequence[int], bool]
+"""(who comes, who goes, whether more are to go than one part takes)."""
+FIRST_PLACE = 0
+"""Members' numbers are greater."""
 
 
 def members(call: Call, name: str, after: int, limit: int) -> list[int]:
@@ -44,99 +46,130 @@ def members(call: Call, name: str, after: int, limit: int) -> list[int]:
     return [number for number, _ in call.books.members_after(name, after, limit)]
 
 
-def behind(call: Call, name: str, limit: int) -> list[int]:
-    """The next members that are still to get what changed."""
-    row = call.books.segment(name)
-    if row is None or row.behind is None:
-        return []
-    return [number for number, _ in call.books.members_after(name, row.behind, limit)]
+def put(call: Call, request: PutSegment) -> PartOfSegment:
+    """Lets customers in and takes all others out; makes the segment. Raises `UnknownCustomer`, `Conflict`."""
+    return _put_members(call, request.segment, lambda: _members_alone(call, request))
 
 
-def concerned(call: Call, request: PutMembers) -> list[int]:
-    """The numbers of the customers whom a request lets in or takes out."""
-    coming, going = _who(call, request)[:2]
-    return [*coming, *going]
-
-
-def put_members(call: Call, request: PutMembers, finals: Sequence[Totals]) -> Segmented:
+def patch(call: Call, request: PatchSegment) -> PartOfSegment:
     """Lets customers in and takes others out; makes the segment. Raises `UnknownCustomer`, `Conflict`."""
+    return _put_members(call, request.segment, lambda: _members_named(call, request))
+
+
+def concerned_alone(call: Call, request: PutSegment) -> Concerns:
+    """The customers who come or go, and the pools that the segment's exceptions are about."""
+    coming, going, _ = _members_alone(call, request)
+    return Concerns([*coming, *going], _pools(call, request.segment))
+
+
+def concerned_named(call: Call, request: PatchSegment) -> Concerns:
+    """The customers who come or go, and the pools that the segment's exceptions are about."""
+    coming, going, _ = _members_named(call, request)
+    return Concerns([*coming, *going], _pools(call, request.segment))
+
+
+def first_part(call: Call, request: DeleteSegment) -> Concerns:
+    """The first members, and the pools that the segment's exceptions are about. Raises `UnknownSegment`."""
+    numbers = members(call, request.segment, FIRST_PLACE, MEMBERS_PER_REQUEST)
+    return Concerns(numbers, _pools(call, request.segment))
+
+
+def first_part_of_feature(call: Call, request: PutSegmentOverride | RemoveSegmentOverride) -> Concerns:
+    """The first members, and the pool of the feature. Raises `UnknownSegment`."""
+    numbers = members(call, request.segment, FIRST_PLACE, MEMBERS_PER_REQUEST)
+    return Concerns(numbers, pools_of(call, [request.feature]))
+
+
+def next_part(call: Call, request: GoOnSegment) -> Concerns:
+    """The next members that are still to get what changed, and any pool: nobody notes which it was."""
+    row = call.books.segment(request.segment)
+    if row is None or row.behind is None:
+        return Concerns()
+    part = call.books.members_after(row.name, row.behind, MEMBERS_PER_REQUEST)
+    return Concerns([number for number, _ in part])
+
+
+def _pools(call: Call, segment: str) -> frozenset[str]:
+    return pools_of(call, [one.feature for one in call.books.segment_overrides(segment)])
+
+
+def _put_members(call: Call, segment: str, who: Callable[[], Who]) -> PartOfSegment:
+    """`who` is asked once nobody else changes the segment."""
     books = call.books
-    row = books.segment(request.segment, held=True)
-    coming, going, left = _who(call, request)
-    books.lock([*coming, *going, *(one.number for one in finals)])
-    call.accounts().settle(finals)
+    row = books.segment(segment, held=True)
+    coming, going, left = who()
+    books.lock([*coming, *going, *(one.number for one in call.totals)])
+    call.accounts().settle(call.totals)
     if row is None:
-        books.put_segment(StoredSegment(request.segment, call.by.reason, call.by.author, call.now))
+        books.put_segment(StoredSegment(segment, call.by.reason, call.by.author, call.now))
     elif row.ending:
-        raise Conflict(f"segment {request.segment!r:.80} is being deleted: try again in a moment")
-    books.add_members(request.segment, coming)
-    books.remove_members(request.segment, going)
+        raise Conflict(f"segment {segment!r:.80} is being deleted: try again in a moment")
+    books.add_members(segment, coming)
+    books.remove_members(segment, going)
     if row is None or coming or going:
-        after = {"added": len(coming), "removed": len(going)}
-        call.note("put_segment", request.segment, None, after)
-    changed, refused = _rewrite(call, [*coming, *going])
-    return Segmented(tuple(changed), len(coming) + len(going), left, tuple(refused))
+        call.note("put_segment", segment, None, {"added": len(coming), "removed": len(going)})
+    _rewrite(call, [*coming, *going])
+    return PartOfSegment(len(coming) + len(going), left)
 
 
-def delete(call: Call, name: str, finals: Sequence[Totals]) -> Segmented:
+def delete(call: Call, request: DeleteSegment) -> PartOfSegment:
     """Takes everybody out and removes the segment. Raises `UnknownSegment`."""
-    row = known(call, name, held=True)
-    call.note("delete_segment", name, {"members": call.books.member_count(name)}, None)
-    call.books.remove_segment_override(name)
-    call.books.put_segment(replace(row, behind=0, ending=True))
-    return go_on(call, name, finals)
+    row = known(call, request.segment, held=True)
+    call.note("delete_segment", row.name, {"members": call.books.member_count(row.name)}, None)
+    call.books.remove_segment_override(row.name)
+    call.books.put_segment(replace(row, behind=FIRST_PLACE, ending=True))
+    return _go_on(call, row.name, MEMBERS_PER_REQUEST)
 
 
-def put_override(call: Call, request: PutOverride, finals: Sequence[Totals]) -> Segmented:
+def put_override(call: Call, request: PutSegmentOverride) -> PartOfSegment:
     """Makes an exception for every member. Raises `UnknownSegment`, `UnknownFeature`, `WrongType`."""
-    row, feature = known(call, request.customer, held=True), feature_of(call.product, request.feature)
-    one = StoredOverride(
-        request.feature,
-        taken(call.product, request.value, feature),
-        request.starts_at,
-        request.expires_at,
-        request.reason,
-        call.by.author,
-        call.now,
-    )
+    row, one = known(call, request.segment, held=True), made(call, request.feature, request)
     before = _override(call, row.name, request.feature)
     call.books.put_segment_override(row.name, one)
     was = None if before is None else override_summary(before)
     call.note("put_segment_override", row.name, was, override_summary(one), reason=request.reason)
-    call.books.put_segment(replace(row, behind=0))
-    return go_on(call, row.name, finals)
+    call.books.put_segment(replace(row, behind=FIRST_PLACE))
+    return _go_on(call, row.name, MEMBERS_PER_REQUEST)
 
 
-def remove_override(call: Call, name: str, feature: str, finals: Sequence[Totals]) -> Segmented:
+def remove_override(call: Call, request: RemoveSegmentOverride) -> PartOfSegment:
     """Ends an exception of a segment. Raises `UnknownSegment`."""
-    row, before = known(call, name, held=True), _override(call, name, feature)
+    row = known(call, request.segment, held=True)
+    before = _override(call, row.name, request.feature)
     if before is None:
-        call.accounts().settle(finals)
-        return Segmented((), 0, False)
-    call.books.remove_segment_override(name, feature)
-    call.note("remove_segment_override", name, override_summary(before), None)
-    call.books.put_segment(replace(row, behind=0))
-    return go_on(call, name, finals)
+        call.accounts().settle(call.totals)
+        return PartOfSegment(0, False)
+    call.books.remove_segment_override(row.name, request.feature)
+    call.note("remove_segment_override", row.name, override_summary(before), None)
+    call.books.put_segment(replace(row, behind=FIRST_PLACE))
+    return _go_on(call, row.name, MEMBERS_PER_REQUEST)
 
 
-def go_on(
-    call: Call, name: str, finals: Sequence[Totals], limit: int = MEMBERS_PER_REQUEST, *, skip: bool = False
-) -> Segmented:
-    """Brings what changed to the next members; `skip`: leaves them as they are."""
+def go_on(call: Call, request: GoOnSegment) -> PartOfSegment:
+    """Brings what changed to the next members. One whose account cannot take it is left as they were."""
+    limit = MEMBERS_PER_REQUEST
+    while limit:  # Ever fewer, down to the one that stands in the way.
+        try:
+            with call.attempt():
+                return _go_on(call, request.segment, limit)
+        except AmountError:
+            limit = limit // 4 if limit > 3 else limit - 1
+    return _go_on(call, request.segment, 1, skip=True)
+
+
+def _go_on(call: Call, name: str, limit: int, *, skip: bool = False) -> PartOfSegment:
+    """`skip`: leaves the next members as they are."""
     row = call.books.segment(name, held=True)
     part = [] if row is None or row.behind is None else call.books.members_after(name, row.behind, limit)
-    call.books.lock([*(number for number, _ in part), *(one.number for one in finals)])
-    call.accounts().settle(finals)
+    call.books.lock([*(number for number, _ in part), *(one.number for one in call.totals)])
+    call.accounts().settle(call.totals)
     if row is None or row.behind is None:
-        return Segmented((), 1, False)
-    changed: list[Changed] = []
+        return PartOfSegment(1, False)
     if skip:
-        refused = [id for _, id in part]
-        for id in refused:
-            why = "their account cannot take it"
-            call.note("refuse_segment", id, None, {"segment": name}, reason=why)
+        for _, id in part:
+            _refuse(call, id, {"segment": name}, "their account cannot take it")
     else:
-        changed, refused = _rewrite(call, [number for number, _ in part])
+        _rewrite(call, [number for number, _ in part])
     left = len(part) == limit
     if left:
         call.books.put_segment(replace(row, behind=part[-1][0]))
@@ -144,7 +177,18 @@ def go_on(
         call.books.drop_segment(name)
     else:
         call.books.put_segment(replace(row, behind=None))
-    return Segmented(tuple(changed), 1, left, tuple(refused))
+    return PartOfSegment(1, left)
+
+
+def get(call: Call, request: GetSegment) -> Segment:
+    """A segment. Raises `UnknownSegment`."""
+    return shown(call, known(call, request.segment))
+
+
+def current(call: Call, request: PutSegment | PatchSegment | DeleteSegment) -> Segment | None:
+    """The segment as it is held for a change; None where there is none."""
+    row = call.books.segment(request.segment, held=True)
+    return None if row is None or row.ending else shown(call, row)
 
 
 def shown(call: Call, row: StoredSegment) -> Segment:
@@ -154,20 +198,21 @@ def shown(call: Call, row: StoredSegment) -> Segment:
     return Segment(row.name, count, overrides, row.reason, row.author, row.created_at)
 
 
-def page(call: Call, cursor: str | None, count: int) -> Page[Segment]:
+def page(call: Call, request: ListSegments) -> Page[Segment]:
     """Segments in the order of their names."""
-    found = call.books.segments_after(cursor or "", count + 1)
-    part = found[:count]
+    found = call.books.segments_after(request.cursor or "", request.limit + 1)
+    part = found[: request.limit]
     return Page(
         tuple(shown(call, row) for row in part if not row.ending),
-        part[-1].name if len(found) > count else None,
+        part[-1].name if len(found) > request.limit else None,
     )
 
 
-def member_page(call: Call, name: str, after: int, count: int) -> Page[str]:
-    """Members' ids, in the order of their numbers. Raises `UnknownSegment`."""
-    known(call, name)
-    found = call.books.members_after(name, after, count + 1)
+def member_page(call: Call, request: ListMembers) -> Page[str]:
+    """Members' ids, in the order of their numbers. Raises `UnknownSegment`, `RecordError`."""
+    known(call, request.segment)
+    after, count = place(request.cursor, FIRST_PLACE), request.limit
+    found = call.books.members_after(request.segment, after, count + 1)
     part = tuple(id for _, id in found[:count])
     return Page(part, str(found[count - 1][0]) if len(found) > count else None)
 
@@ -180,31 +225,30 @@ def known(call: Call, name: str, *, held: bool = False) -> StoredSegment:
     return row
 
 
-def _who(call: Call, request: PutMembers) -> tuple[list[int], list[int], bool]:
-    """(who comes, who goes, whether more go than one part takes)."""
+def _members_named(call: Call, request: PatchSegment) -> Who:
     asked = list(dict.fromkeys(call.number(one) for one in request.add))
-    named = [call.number(one) for one in request.remove]
+    named = list(dict.fromkeys(call.number(one) for one in request.remove))
     here = call.books.members_among(request.segment, [*asked, *named])
-    coming = [number for number in asked if number not in here]
-    going = [number for number in dict.fromkeys(named) if number in here]
-    left = False
-    if request.only:
-        stay, after = set(asked), 0
-        while len(going) <= MEMBERS_PER_REQUEST:
-            part = call.books.members_after(request.segment, after, MEMBERS_PER_REQUEST)
-            going += [number for number, _ in part if number not in stay]
-            if len(part) < MEMBERS_PER_REQUEST:
-                break
-            after = part[-1][0]
-        left = len(going) > MEMBERS_PER_REQUEST
-        going = going[:MEMBERS_PER_REQUEST]
-    return coming, going, left
+    return [one for one in asked if one not in here], [one for one in named if one in here], False
 
 
-def _rewrite(call: Call, numbers: Sequence[int]) -> tuple[list[Changed], list[str]]:
-    """Brings customers' records up to their overrides; (what changed, whose record has no room)."""
+def _members_alone(call: Call, request: PutSegment) -> Who:
+    asked = list(dict.fromkeys(call.number(one) for one in request.customers))
+    here = call.books.members_among(request.segment, asked)
+    stay, going, after = set(asked), list[int](), FIRST_PLACE
+    while len(going) <= MEMBERS_PER_REQUEST:
+        part = call.books.members_after(request.segment, after, MEMBERS_PER_REQUEST)
+        going += [number for number, _ in part if number not in stay]
+        if len(part) < MEMBERS_PER_REQUEST:
+            break
+        after = part[-1][0]
+    left = len(going) > MEMBERS_PER_REQUEST
+    return [one for one in asked if one not in here], going[:MEMBERS_PER_REQUEST], left
+
+
+def _rewrite(call: Call, numbers: Sequence[int]) -> None:
+    """Brings customers' records up to their overrides. Records without room for them stay as they are."""
     records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
-    refused: list[str] = []
     for number in numbers:
         stored = call.books.customer(number)
         overrides = merged(call, number)
@@ -213,12 +257,29 @@ def _rewrite(call: Call, numbers: Sequence[int]) -> tuple[list[Changed], list[st
         try:
             new = checked(call, replace(stored.record, overrides=overrides), stored.since)
         except RecordError as error:
-            call.note("refuse_segment", stored.record.id, None, None, reason=str(error))
-            refused.append(stored.record.id)
+            _refuse(call, stored.record.id, None, str(error))
         else:
             records.append((stored, new, call.now))
-    return put_records(call, records), refused
+    put_records(call, records)
+
+
+def _refuse(call: Call, id: str, after: dict[str, str] | None, why: str) -> None:
+    call.note("refuse_segment", id, None, after, reason=why)
+    call.effects.refused += (id,)
 
 
 def _override(call: Call, name: str, feature: str) -> StoredOverride | None:
     return next((one for one in call.books.segment_overrides(name) if one.feature == feature), None)
+
+
+USE_CASES = (
+    UseCase(PutSegment, put, concerned_alone, current),
+    UseCase(PatchSegment, patch, concerned_named, current),
+    UseCase(DeleteSegment, delete, first_part, current),
+    UseCase(GoOnSegment, go_on, next_part),
+    UseCase(PutSegmentOverride, put_override, first_part_of_feature),
+    UseCase(RemoveSegmentOverride, remove_override, first_part_of_feature),
+    UseCase(GetSegment, get),
+    UseCase(ListSegments, page),
+    UseCase(ListMembers, member_page),
+)

@@ -9,27 +9,25 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from fastcheck.clock import at_utc
-from fastcheck.errors import Forbidden, InstantError, NameInvalid, RecordError, UnknownToken, WrongType
+from fastcheck.errors import Forbidden, InstantError, UnknownToken
 from fastcheck.hub.store.statements import StoredToken
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.wire.token_answers import TokenState
+from fastcheck.hub.use_cases.use_case import UseCase
+from fastcheck.wire.answers import Page
+from fastcheck.wire.operations.tokens import ListTokens, MakeToken, RevokeToken
+from fastcheck.wire.token_answers import MadeToken, TokenState
 
-SCOPES: Final = ("stream", "spend", "admin", "support")
-"""stream: follow changes as a host. spend: reserve and burn. admin: everything. support: read, and small
-mendings."""
 TEXT_CHARACTERS_MAX: Final = 128
 """Of a token's text; whatever is longer is not looked at."""
 ID_BYTES: Final = 8
 SECRET_BYTES: Final = 32
-RATE_PER_S_MAX: Final = 1_000_000
 USED_EVERY_MS: Final = 60_000
 """How often the use of a token is written down, at most."""
 
-_ENVIRONMENT: Final = re.compile(r"[a-z][a-z0-9]{0,15}", re.ASCII)
 _TEXT: Final = re.compile(r"fc_([a-z][a-z0-9]{0,15})_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODYS: Final = secrets.token_bytes(32)
 """Compared with where the id is nobody's, so that the time it takes says nothing."""
@@ -81,18 +79,45 @@ def new(environment: str) -> tuple[str, str, bytes]:
     return f"fc_{environment}_{id}_{secret}", id, _sha256(secret)
 
 
-def put(call: Call, token: StoredToken) -> TokenState:
-    """Stores a token that was made. Raises `InstantError` where it would be over already."""
-    state = token.state
-    if state.expires_at is not None and state.expires_at <= call.now:
-        raise InstantError(f"expires_at = {state.expires_at} ms has passed: give a later instant, or none")
-    call.books.put_token(token)
+def make(call: Call, request: MakeToken) -> MadeToken:
+    """Makes a token; its text is in this answer alone, and nowhere else. Raises `InstantError` where it would
+    be over already."""
+    end = request.expires_at
+    if end is not None and end <= call.now:
+        raise InstantError(f"expires_at = {end} ms has passed: give a later instant, or none")
+    text, id, secret_sha256 = new(request.environment)
+    state = TokenState(
+        id,
+        request.environment,
+        request.name,
+        request.scopes,
+        call.by.author,
+        call.now,
+        end,
+        None,
+        None,
+        request.rate_per_s,
+    )
+    call.books.put_token(StoredToken(state, secret_sha256))
     call.note("make_token", state.id, None, _summary(state))
-    return state
+    return MadeToken(text, state)
 
 
-def revoke(call: Call, id: str) -> TokenState:
+def without_text(made: MadeToken) -> MadeToken:
+    """What is kept of the answer for repetitions."""
+    return replace(made, token=None)
+
+
+def listed(call: Call, request: ListTokens) -> Page[TokenState]:
+    """All, in the order of their ids, those that are over included."""
+    found = call.books.tokens_after(request.cursor or "", request.limit + 1)
+    part = tuple(one.state for one in found[: request.limit])
+    return Page(part, part[-1].id if len(found) > request.limit else None)
+
+
+def revoke(call: Call, request: RevokeToken) -> TokenState:
     """Ends a token for good; again: no change. Raises `UnknownToken`."""
+    id = request.id
     stored = call.books.token(id)
     if stored is None:
         raise UnknownToken(f"no token has the id {id!r:.80}: see list_tokens")
@@ -101,42 +126,6 @@ def revoke(call: Call, id: str) -> TokenState:
         stored = call.books.token(id)
         assert stored is not None  # Tokens are never removed.
     return stored.state
-
-
-def checked_scopes(scopes: object) -> tuple[str, ...]:
-    """Scopes in their order, each once. Raises `WrongType`, `NameInvalid`."""
-    if isinstance(scopes, (str, bytes)) or not isinstance(scopes, Iterable):
-        raise WrongType("scopes must be a list of str")
-    asked = list(scopes)
-    for one in asked:
-        if one not in SCOPES:
-            raise NameInvalid(f"there is no scope {one!r:.40}: use some of {', '.join(SCOPES)}")
-    if not asked:
-        raise NameInvalid(f"scopes is empty: name at least one of {', '.join(SCOPES)}")
-    return tuple(one for one in SCOPES if one in asked)
-
-
-def checked_environment(environment: object) -> str:
-    """Raises `WrongType`, `NameInvalid`."""
-    if not isinstance(environment, str):
-        raise WrongType(f"environment must be a str, not {type(environment).__name__}")
-    if _ENVIRONMENT.fullmatch(environment) is None:
-        raise NameInvalid(
-            f"an environment is 1 to 16 of a-z and 0-9 and begins with a letter, such as live; not "
-            f"{environment!r:.40}"
-        )
-    return environment
-
-
-def checked_rate(rate_per_s: object) -> int | None:
-    """Raises `WrongType`, `RecordError`."""
-    if rate_per_s is None:
-        return None
-    if isinstance(rate_per_s, bool) or not isinstance(rate_per_s, int):
-        raise WrongType(f"rate_per_s must be an int, not {type(rate_per_s).__name__}")
-    if not 1 <= rate_per_s <= RATE_PER_S_MAX:
-        raise RecordError(f"rate_per_s must lie between 1 and {RATE_PER_S_MAX}")
-    return rate_per_s
 
 
 def _sha256(secret: str) -> bytes:
@@ -155,3 +144,10 @@ def _summary(state: TokenState) -> dict[str, object]:
         "expires_at": state.expires_at,
         "rate_per_s": state.rate_per_s,
     }
+
+
+USE_CASES = (
+    UseCase(MakeToken, make, kept=without_text),
+    UseCase(ListTokens, listed),
+    UseCase(RevokeToken, revoke),
+)

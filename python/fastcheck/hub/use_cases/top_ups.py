@@ -15,12 +15,15 @@ from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer, StoredTopUp
 from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase
 from fastcheck.ledger import burn
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind
 from fastcheck.ledger.topup import Reason, TopUpRule, due, key, month_ends_at, month_starts_at
+from fastcheck.wire.answers import Page
 from fastcheck.wire.event_answers import TopUpState
 from fastcheck.wire.events import Kind
-from fastcheck.wire.top_up_requests import PutTopUp
+from fastcheck.wire.operations.top_ups import ListTopUps, PutTopUp, RemoveTopUp
+from fastcheck.wire.shapes import Removed
 
 LISTED_MAX = 10_000
 """Rules in one answer."""
@@ -81,28 +84,29 @@ def _is_zero(amount: object) -> bool:
     return type(amount) is int and amount == 0
 
 
-def remove(call: Call, customer: str, pool: str) -> bool:
-    """Takes a rule away; False if there is none."""
-    stored = call.held(customer)
-    known = call.books.top_up(stored.record.number, pool)
+def remove(call: Call, request: RemoveTopUp) -> Removed:
+    """Takes a rule away; what was granted stays. Raises `UnknownCustomer`."""
+    stored = call.held(request.customer)
+    known = call.books.top_up(stored.record.number, request.pool)
     if known is None:
-        return False
+        return Removed(False)
     call.books.put_top_up(replace(known, removed_at=call.now, due_at=None))
     call.note("remove_top_up", stored.record.id, _summary(known), None)
-    return True
+    return Removed(True)
 
 
-def of(call: Call, customer: str | None) -> list[TopUpState]:
-    """The rules of a customer, or all."""
-    if customer is not None:
-        found = call.books.top_ups_of(call.number(customer))
+def of(call: Call, request: ListTopUps) -> Page[TopUpState]:
+    """The rules of a customer, or all. Raises `UnknownCustomer`."""
+    if request.customer is not None:
+        found = call.books.top_ups_of(call.number(request.customer))
     else:
         found = call.books.top_ups_after(0, LISTED_MAX)
-    return [
+    shown = (
         _shown(one, id, call.product.pools[one.pool], call.now)
         for one, id in found
         if one.pool in call.product.pools
-    ]
+    )
+    return Page(tuple(shown), None)
 
 
 def run(call: Call, number: int, pool_name: str, totals: Totals | None) -> ToppedUp:
@@ -215,3 +219,6 @@ def _shown(one: StoredTopUp, customer: str, pool: Pool, now: int) -> TopUpState:
         one.author,
         one.created_at,
     )
+
+
+USE_CASES = (UseCase(PutTopUp, put), UseCase(RemoveTopUp, remove), UseCase(ListTopUps, of))

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from fastcheck.errors import CatalogError, UnknownCustomer
+from fastcheck.errors import CatalogError, FastcheckError, UnknownCustomer
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store import Again
 from fastcheck.hub.store.statements import Books, StoredCustomer
-from fastcheck.hub.use_cases.accounts import Accounts, Totals
+from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
+from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
-from fastcheck.wire.requests import ANYBODY, By
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Customer records that a call changed, as the native module reads them."""
+
+    seq: int
+    """Number of the change."""
+    records: bytes
+    ids: tuple[str, ...]
+    deleted: bool = False
+    """Whether these customers are gone."""
+
+
+@dataclass
+class Effects:
+    """What a use case did besides its answer: for an owner, whose rows and cells must follow."""
+
+    changed: list[Changed] = field(default_factory=list)
+    """Records that hosts are to be shown, in the order of their numbers."""
+    terms: Terms | None = None
+    """The open lease of the account that gained, raised; None: see `reopen`."""
+    reopen: bool = False
+    """Whether the lease of the account that gained must be closed and lent anew."""
+    catalog: CatalogLike | None = None
+    """A catalog that is in force from now on."""
+    rows_anew: bool = False
+    """Whether all rows must be loaded anew, whatever changed."""
+    refused: tuple[str, ...] = ()
+    """Customers who could not take what a segment gives them."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +56,37 @@ class Call:
     product: Product
     parsed: CatalogLike | None
     """The catalog in force; None where there is none yet."""
+    moved: Callable[[Call, int], Call]
+    """Makes the call at another instant; see `at`."""
+    parse: Callable[[bytes, str], CatalogLike]
+    """Reads a catalog's text; the filename is for messages. Raises `CatalogError`."""
     by: By = ANYBODY
     notice_ms: int = NOTICE_MS
     """How long before something ends it is told."""
     streams: bool = False
     """Whether changes are logged for hosts that follow a hub."""
+    totals: Sequence[Totals] = ()
+    """What leases have used so far, as their host says: final totals of leases that were closed for this
+    change, or totals to this moment of an account that gains."""
+    effects: Effects = field(default_factory=Effects)
+    """What is done besides the answer."""
+
+    def at(self, instant: int) -> Call:
+        """The call at another instant: in the past, everything as it was stored then; in the future, as it
+        will be if nobody changes anything. Raises `CatalogError` before there was a catalog."""
+        return self.moved(self, instant)
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of the call that is undone alone where it raises an error of ours, which is raised on."""
+        changed, refused = len(self.effects.changed), self.effects.refused
+        try:
+            with self.books.attempt():
+                yield
+        except FastcheckError:
+            del self.effects.changed[changed:]
+            self.effects.refused = refused
+            raise
 
     @property
     def catalog(self) -> CatalogLike:
@@ -62,10 +119,11 @@ class Call:
         """The customer behind an id or alias. Raises `UnknownCustomer`."""
         return self.books.customer(self.number(key))
 
-    def held(self, key: str, finals: Sequence[Totals | None] = ()) -> StoredCustomer:
+    def held(self, key: str, finals: Sequence[Totals | None] | None = None) -> StoredCustomer:
         """`customer`, and nobody else changes them, nor those of the totals, until the transaction ends."""
         number = self.number(key)
-        self.books.lock([number, *(one.number for one in finals if one is not None)])
+        others = self.totals if finals is None else finals
+        self.books.lock([number, *(one.number for one in others if one is not None)])
         if self.number(key) != number:
             raise Again  # The key went to another customer while we waited.
         return self.books.customer(number)

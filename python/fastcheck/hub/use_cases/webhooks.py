@@ -10,11 +10,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastcheck.errors import Conflict, MissingExtra, NameInvalid, UnknownDelivery, UnknownWebhook, WrongType
+from fastcheck.errors import Conflict, MissingExtra, UnknownDelivery, UnknownWebhook
 from fastcheck.hub.store.statements import StoredDelivery, StoredWebhook
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase
+from fastcheck.wire.answers import Page
 from fastcheck.wire.event_answers import DeliveryState, WebhookState
-from fastcheck.wire.events import Kind
+from fastcheck.wire.operations.webhooks import (
+    DeleteWebhook,
+    GetWebhook,
+    ListDeliveries,
+    ListWebhooks,
+    PutWebhook,
+    ReplayDead,
+    ReplayDelivery,
+    RotateWebhookSecret,
+)
+from fastcheck.wire.shapes import Count
 
 if TYPE_CHECKING:
     from fastcheck.hub.webhooks.sign import ActiveSecret
@@ -24,24 +36,10 @@ SHOWN_CHARACTERS = 8
 GONE = "the endpoint is disabled"
 
 
-def checked_kinds(kinds: object) -> tuple[str, ...] | None:
-    """Kinds of events, sorted. Raises `WrongType`, `NameInvalid`."""
-    if kinds is None:
-        return None
-    if isinstance(kinds, (str, bytes)) or not isinstance(kinds, Sequence | set | frozenset):
-        raise WrongType("kinds must be a list of str")
-    known = [one.value for one in Kind]
-    for one in kinds:
-        if one not in known:
-            raise NameInvalid(f"no event is of kind {one!r:.40}: use some of {', '.join(known)}")
-    if not kinds:
-        raise NameInvalid("kinds is empty: name at least one, or leave it out for all")
-    return tuple(sorted({str(one) for one in kinds}))
-
-
-def put(call: Call, url: str, kinds: tuple[str, ...] | None) -> WebhookState:
+def put(call: Call, request: PutWebhook) -> WebhookState:
     """Makes a webhook, or changes which events the one of that address gets and turns it on. Raises
-    `MissingExtra`, `WrongType`, `NameInvalid`."""
+    `MissingExtra`, `NameInvalid`."""
+    url, kinds = request.url, request.kinds
     check_extra()
     from fastcheck.hub.webhooks.http import check_url
     from fastcheck.hub.webhooks.sign import new_secret
@@ -59,7 +57,7 @@ def put(call: Call, url: str, kinds: tuple[str, ...] | None) -> WebhookState:
     if new != known:
         call.books.put_webhook(new)
         call.note("put_webhook", new.id, None if known is None else _summary(known), _summary(new))
-    return shown(new, secret)
+    return _shown(new, secret)
 
 
 def check_extra() -> None:
@@ -73,17 +71,18 @@ def check_extra() -> None:
         ) from error
 
 
-def rotate(call: Call, id: str, overlap_ms: int) -> WebhookState:
-    """Gives a webhook another secret; the old one signs as well until the overlap has passed."""
+def rotate(call: Call, request: RotateWebhookSecret) -> WebhookState:
+    """Gives a webhook another secret; the old one signs as well until the overlap has passed. Raises
+    `MissingExtra`, `UnknownWebhook`."""
     check_extra()
     from fastcheck.hub.webhooks.sign import new_secret, rotated
 
-    known, secret = _webhook(call, id), new_secret()
-    both = rotated(active(known.secrets), secret, call.now, overlap_ms)
+    known, secret = _webhook(call, request.id), new_secret()
+    both = rotated(active(known.secrets), secret, call.now, request.overlap_ms)
     new = replace(known, secrets=tuple((one.secret.reveal(), one.until_at) for one in both))
     call.books.put_webhook(new)
-    call.note("rotate_webhook_secret", id, None, _summary(new))
-    return shown(new, secret.reveal())
+    call.note("rotate_webhook_secret", known.id, None, _summary(new))
+    return _shown(new, secret.reveal())
 
 
 def active(stored: Sequence[tuple[str, int | None]]) -> tuple[ActiveSecret, ...]:
@@ -93,15 +92,25 @@ def active(stored: Sequence[tuple[str, int | None]]) -> tuple[ActiveSecret, ...]
     return tuple(ActiveSecret(Secret(secret), until_at) for secret, until_at in stored)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(call: Call, request: DeleteWebhook) -> None:
     """Removes a webhook with what was on its way. Raises `UnknownWebhook`."""
-    call.note("delete_webhook", id, _summary(_webhook(call, id)), None)
-    call.books.remove_webhook(id)
+    call.note("delete_webhook", request.id, _summary(_webhook(call, request.id)), None)
+    call.books.remove_webhook(request.id)
 
 
-def listed(call: Call) -> list[WebhookState]:
+def _current(call: Call, request: DeleteWebhook) -> WebhookState | None:
+    found = call.books.webhook(request.id)
+    return None if found is None else _shown(found)
+
+
+def listed(call: Call, request: ListWebhooks) -> Page[WebhookState]:
     """All, in the order in which they were made."""
-    return [shown(one) for one in call.books.webhooks()]
+    return Page(tuple(_shown(one) for one in call.books.webhooks()), None)
+
+
+def get(call: Call, request: GetWebhook) -> WebhookState:
+    """One. Raises `UnknownWebhook`."""
+    return _shown(_webhook(call, request.id))
 
 
 def disable(call: Call, id: str) -> None:
@@ -115,9 +124,18 @@ def disable(call: Call, id: str) -> None:
         call.note("disable_webhook", id, _summary(known), _summary(replace(known, enabled=False)))
 
 
-def replay(call: Call, id: str) -> DeliveryState:
+def deliveries(call: Call, request: ListDeliveries) -> Page[DeliveryState]:
+    """Deliveries in the order of their ids."""
+    count = request.limit
+    found = call.books.deliveries_after(request.cursor or "", count + 1, request.state, request.webhook)
+    part = tuple(_delivery(one) for one in found[:count])
+    return Page(part, part[-1].id if len(found) > count else None)
+
+
+def replay(call: Call, request: ReplayDelivery) -> DeliveryState:
     """A dead delivery is sent again, from its first attempt on. Raises `UnknownDelivery`, `Conflict` (it is
     not dead, or its webhook is off)."""
+    id = request.id
     known = call.books.delivery(id)
     if known is None:
         raise UnknownDelivery(f"there is no delivery {id!r:.120}: see list_deliveries")
@@ -125,19 +143,18 @@ def replay(call: Call, id: str) -> DeliveryState:
     if not call.books.replay_delivery(id, call.now):
         raise Conflict(f"delivery {id} is not dead: only what was given up can be sent again")
     call.note("replay_delivery", known.webhook, None, {"delivery": id})
-    return delivery_state(call.books.delivery(id) or known)
+    return _delivery(call.books.delivery(id) or known)
 
 
-def replay_dead(call: Call, webhook: str) -> int:
-    """Everything dead of a webhook is sent again; how many. Raises `UnknownWebhook`, `Conflict`."""
-    _check_enabled(_webhook(call, webhook))
-    count = call.books.replay_dead(webhook, call.now)
-    call.note("replay_dead", webhook, None, {"deliveries": count})
-    return count
+def replay_dead(call: Call, request: ReplayDead) -> Count:
+    """Everything dead of a webhook is sent again. Raises `UnknownWebhook`, `Conflict`."""
+    _check_enabled(_webhook(call, request.id))
+    count = call.books.replay_dead(request.id, call.now)
+    call.note("replay_dead", request.id, None, {"deliveries": count})
+    return Count(count)
 
 
-def delivery_state(one: StoredDelivery) -> DeliveryState:
-    """A delivery as callers see it."""
+def _delivery(one: StoredDelivery) -> DeliveryState:
     return DeliveryState(
         one.id, one.webhook, one.event, one.kind, one.state, one.attempts, one.next_at, one.why
     )
@@ -155,7 +172,7 @@ def _check_enabled(one: StoredWebhook) -> None:
         raise Conflict(f"webhook {one.id} is off: turn it on with put_webhook")
 
 
-def shown(one: StoredWebhook, secret: str | None = None) -> WebhookState:
+def _shown(one: StoredWebhook, secret: str | None = None) -> WebhookState:
     return WebhookState(
         one.id,
         one.url,
@@ -171,3 +188,15 @@ def shown(one: StoredWebhook, secret: str | None = None) -> WebhookState:
 def _summary(one: StoredWebhook) -> dict[str, object]:
     # Only the host: the rest of an address may hold a token.
     return {"host": urlsplit(one.url).hostname, "kinds": one.kinds, "enabled": one.enabled}
+
+
+USE_CASES = (
+    UseCase(PutWebhook, put),
+    UseCase(ListWebhooks, listed),
+    UseCase(GetWebhook, get),
+    UseCase(DeleteWebhook, delete, current=_current),
+    UseCase(RotateWebhookSecret, rotate),
+    UseCase(ReplayDead, replay_dead),
+    UseCase(ListDeliveries, deliveries),
+    UseCase(ReplayDelivery, replay),
+)

@@ -1,15 +1,17 @@
 //! `consume` and `decide`.
 
+use fastcheck_core::Amount;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::amounts::{Amount, amount, small};
-use crate::errors::raise;
+use crate::amounts::{small, with_amount};
+use crate::answers::Decision;
+use crate::errors::{Class, raise};
 use crate::strings::utf8;
 
 use super::checks::till;
-use super::{answer, arguments, boolean, checker, guarded, keywords, object, wait_seq};
+use super::seam::{answer, arguments, boolean, checker, guarded, keywords, object, wait_seq};
 
 pub(super) unsafe extern "C" fn consume(
     slf: *mut ffi::PyObject,
@@ -36,7 +38,7 @@ pub(super) unsafe extern "C" fn consume(
         };
         if kwnames.is_null()
             && let Some(amount) = amount
-            && let Some(view) = checker.view_fast()
+            && let Some(view) = checker.mapped.fast()
             && let Some(index) = checker.identities.feature(view, *args.add(1))
             && let Some(seen) = checker.identities.customer(view, *args)
             && let Some(till) = seen.till(view, index)
@@ -68,7 +70,7 @@ pub(super) unsafe fn consume_unseen(
         };
         if kwnames.is_null()
             && let Some(amount) = amount
-            && let Some(view) = checker.view_fast()
+            && let Some(view) = checker.mapped.fast()
             && let Some(till) = till(py, checker, view, *args, *args.add(1))
             && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
         {
@@ -102,20 +104,22 @@ pub(super) unsafe fn consume_any(
             };
             // SAFETY: as above.
             let key = unsafe { utf8(py, feature.as_ptr())? };
-            let amount = match nargs {
+            let burn = |amount: Amount<'_>| {
+                // SAFETY: as above; keyword values follow the positional ones.
+                let event = unsafe {
+                    let values = args.add(nargs as usize);
+                    let [event, min_seq] =
+                        keywords(py, values, kwnames, "consume", ["event", "min_seq"])?;
+                    wait_seq(py, slf, checker, min_seq.as_ref())?;
+                    text(event)?
+                };
+                checker.consume(py, &customer, key, amount, event.as_ref())
+            };
+            match nargs {
                 // SAFETY: as above.
-                3 => unsafe { amount(py, *args.add(2)) }?,
-                _ => Amount::Plain(1),
-            };
-            // SAFETY: as above; keyword values follow the positional ones.
-            let event = unsafe {
-                let values = args.add(nargs as usize);
-                let [event, min_seq] =
-                    keywords(py, values, kwnames, "consume", ["event", "min_seq"])?;
-                wait_seq(py, slf, checker, min_seq.as_ref())?;
-                text(event)?
-            };
-            checker.consume_any(py, &customer, key, &amount, event.as_ref())
+                3 => unsafe { with_amount(py, *args.add(2), burn) },
+                _ => burn(Amount::Plain(1)),
+            }
         },
         Ok(false),
     );
@@ -131,7 +135,7 @@ pub(super) fn text<'a>(event: Option<Bound<'a, PyAny>>) -> PyResult<Option<Bound
             value
                 .cast_into::<PyString>()
                 .map(Some)
-                .map_err(|_| raise(py, "WrongType", "event must be a str"))
+                .map_err(|_| raise(py, Class::WrongType, "event must be a str"))
         }
         _ => Ok(None),
     }
@@ -152,36 +156,56 @@ pub(super) unsafe extern "C" fn decide(
         );
     }
     // SAFETY: the descriptor's check of `self`; the arguments are alive during the call.
-    let checker = unsafe { checker(py, slf) };
-    let made = guarded(
-        checker,
-        || {
-            // SAFETY: as above.
-            let (customer, feature) = unsafe {
-                (
-                    Borrowed::from_ptr(py, *args),
-                    Borrowed::from_ptr(py, *args.add(1)),
-                )
-            };
-            // SAFETY: as above.
-            let amount = if nargs == 3 {
-                // SAFETY: as above.
-                Some(unsafe { amount(py, *args.add(2)) }?)
-            } else {
-                None
-            };
-            // SAFETY: as above; keyword values follow the positional ones.
-            unsafe {
-                if !kwnames.is_null() {
-                    let values = args.add(nargs as usize);
-                    let [min_seq] = keywords(py, values, kwnames, "decide", ["min_seq"])?;
-                    wait_seq(py, slf, checker, min_seq.as_ref())?;
-                }
-            }
-            let decision = checker.decide_any(py, &customer, &feature, amount.as_ref())?;
-            Bound::new(py, decision).map(Some)
-        },
-        Ok(None),
-    );
+    let made = unsafe {
+        guarded(
+            checker(py, slf),
+            || {
+                let amount = match nargs {
+                    3 => small(*args.add(2)).map(|n| Some(Amount::Plain(n))),
+                    _ => Some(None),
+                };
+                let decision = match amount.filter(|_| kwnames.is_null()) {
+                    Some(amount) => {
+                        let customer = Borrowed::from_ptr(py, *args);
+                        let feature = Borrowed::from_ptr(py, *args.add(1));
+                        checker(py, slf).decide(py, &customer, &feature, amount)
+                    }
+                    None => decide_any(py, slf, args, nargs, kwnames),
+                };
+                Bound::new(py, decision?).map(Some)
+            },
+            Ok(None),
+        )
+    };
     object(py, made)
+}
+
+/// A decision about any amount, and with its keyword.
+///
+/// # Safety
+/// The arguments are those of `decide`.
+#[cold]
+unsafe fn decide_any(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    nargs: ffi::Py_ssize_t,
+    kwnames: *mut ffi::PyObject,
+) -> PyResult<Decision> {
+    // SAFETY: the caller's promise; all are alive during the call, and keyword values follow the positional ones.
+    unsafe {
+        let checker = checker(py, slf);
+        let customer = Borrowed::from_ptr(py, *args);
+        let feature = Borrowed::from_ptr(py, *args.add(1));
+        let decide = |amount: Option<Amount<'_>>| {
+            let values = args.add(nargs as usize);
+            let [min_seq] = keywords(py, values, kwnames, "decide", ["min_seq"])?;
+            wait_seq(py, slf, checker, min_seq.as_ref())?;
+            checker.decide(py, &customer, &feature, amount)
+        };
+        match nargs {
+            3 => with_amount(py, *args.add(2), |amount| decide(Some(amount))),
+            _ => decide(None),
+        }
+    }
 }

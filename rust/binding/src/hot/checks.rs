@@ -1,15 +1,13 @@
 //! `check`: from what is remembered of both strings, then from the rows, then with all there is.
 
-use fastcheck_core::arena::View;
-use fastcheck_core::check::{self, Answer, Till};
+use fastcheck_core::{Till, View, check_fast};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::checker::Checker;
-use crate::errors::corrupt;
 use crate::strings::utf8;
 
-use super::{answer, arguments, boolean, checker, guarded, keywords, wait_seq};
+use super::seam::{answer, arguments, boolean, checker, guarded, keywords, wait_seq};
 
 pub(super) unsafe extern "C" fn check(
     slf: *mut ffi::PyObject,
@@ -32,11 +30,11 @@ pub(super) unsafe extern "C" fn check(
         if !kwnames.is_null() {
             return check_from(py, slf, args, kwnames);
         }
-        if let Some(view) = checker.view_fast()
+        if let Some(view) = checker.mapped.fast()
             && let Some(index) = checker.identities.feature(view, feature)
             && let Some(seen) = checker.identities.customer(view, customer)
             && seen.entries_at != 0
-            && let Some(answer) = check::check_fast(&view.rows, seen.entries_at, index)
+            && let Some(answer) = check_fast(&view.rows, seen.entries_at, index)
         {
             return boolean(answer);
         }
@@ -124,7 +122,7 @@ pub(super) unsafe fn check_unseen(
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise; no Python code runs before the view is done with.
     unsafe {
-        if let Some(view) = checker.view_fast()
+        if let Some(view) = checker.mapped.fast()
             && let Some(index) = feature_index(py, checker, view, feature)
         {
             let answer = match checker.identities.customer(view, customer) {
@@ -156,7 +154,7 @@ pub(super) fn answer_plain(
     feature: usize,
     till: impl FnOnce() -> Option<Till>,
 ) -> Option<bool> {
-    match check::check_fast(&view.rows, entries_at, feature) {
+    match check_fast(&view.rows, entries_at, feature) {
         Some(answer) => Some(answer),
         None => till()?.check(&*view.cells, &checker.time),
     }
@@ -165,7 +163,7 @@ pub(super) fn answer_plain(
 /// # Safety
 /// Both objects are alive during the call.
 #[inline(never)]
-pub(super) unsafe fn check_any(
+unsafe fn check_any(
     py: Python<'_>,
     checker: &Checker,
     customer: *mut ffi::PyObject,
@@ -176,39 +174,11 @@ pub(super) unsafe fn check_any(
         || {
             // SAFETY: both arguments are alive during the call.
             let (name, key) = unsafe { (utf8(py, customer)?, utf8(py, feature)?) };
-            let answer =
-                checker.with_view(py, |view| match checker.find(py, view, name, key)? {
-                    None => Ok(Answer::UnknownFeature),
-                    Some(found) => {
-                        let now = checker.moment(view);
-                        check::check_found(&view.rows, &*view.cells, &found, &now)
-                            .map_err(|e| corrupt(py, e))
-                    }
-                })?;
-            match answer {
-                Answer::Allowed => Ok(true),
-                Answer::NotEntitled | Answer::Exhausted => Ok(false),
-                _ => {
-                    // SAFETY: alive during the call.
-                    let customer = unsafe { Borrowed::from_ptr(py, customer) };
-                    check_slow(py, checker, &customer, name, key)
-                }
-            }
+            // SAFETY: as above.
+            let customer = unsafe { Borrowed::from_ptr(py, customer) };
+            checker.check(py, &customer, name, key)
         },
         Ok(false),
     );
     answer(py, result)
-}
-
-#[cold]
-pub(super) fn check_slow(
-    py: Python<'_>,
-    checker: &Checker,
-    customer: &Bound<'_, PyAny>,
-    name: &[u8],
-    key: &[u8],
-) -> PyResult<bool> {
-    let answer = checker.settle(py, customer, |view| checker.check_step(py, view, name, key))?;
-    checker.note(py, answer, name, key)?;
-    Ok(answer.allowed())
 }

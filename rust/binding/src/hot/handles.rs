@@ -1,12 +1,13 @@
 //! `Handle.check` and `Handle.consume`.
 
+use fastcheck_core::Amount;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::amounts::{Amount, amount, small};
+use crate::amounts::{small, with_amount};
 use crate::handle::Handle;
 
-use super::{answer, arguments, boolean, guarded};
+use super::seam::{answer, arguments, boolean, guarded};
 
 /// The handle behind `self`.
 ///
@@ -27,7 +28,7 @@ pub(super) unsafe extern "C" fn handle_check(
     unsafe {
         let py = Python::assume_attached();
         let handle = handle(py, slf);
-        if let Some(view) = handle.checker().view_fast()
+        if let Some(view) = handle.checker().mapped.fast()
             && let Some(seen) = handle.seen(view)
             && let Some(answer) = seen.answer
         {
@@ -64,7 +65,7 @@ pub(super) unsafe extern "C" fn handle_consume(
         let checker = handle.checker();
         let amount = if nargs == 1 { small(*args) } else { Some(1) };
         if let Some(amount) = amount
-            && let Some(view) = checker.view_fast()
+            && let Some(view) = checker.mapped.fast()
             && let Some(seen) = handle.seen(view)
             && let Some(till) = &seen.till
             && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
@@ -87,14 +88,12 @@ pub(super) unsafe fn handle_consume_any(
     let result = guarded(
         handle.checker(),
         || {
-            // SAFETY: the argument is alive during the call.
-            let amount = if nargs == 1 {
-                // SAFETY: as above.
-                unsafe { amount(py, *args) }?
+            if nargs == 1 {
+                // SAFETY: the argument is alive during the call.
+                unsafe { with_amount(py, *args, |amount| handle.consume(py, amount)) }
             } else {
-                Amount::Plain(1)
-            };
-            handle.consume(py, &amount)
+                handle.consume(py, Amount::Plain(1))
+            }
         },
         Ok(false),
     );

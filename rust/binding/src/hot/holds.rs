@@ -1,17 +1,17 @@
 //! `reserve` and `Reservation.commit`.
 
+use fastcheck_core::Amount;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::amounts::small;
-use crate::checker::seconds;
-use crate::errors::raise;
+use crate::amounts::{seconds, small, with_amount};
+use crate::errors::{Class, raise};
 use crate::reservation::{Reservation, TTL_S};
 
 use super::burns::text;
 use super::checks::till;
-use super::{arguments, checker, guarded, keywords, object};
+use super::seam::{arguments, checker, guarded, keywords, object};
 
 pub(super) unsafe extern "C" fn reserve(
     slf: *mut ffi::PyObject,
@@ -59,7 +59,7 @@ pub(super) unsafe fn reserve_covered(
     // SAFETY: the caller's promise. What a till was found for is text. No Python code runs before the view is done with.
     unsafe {
         let this = checker(py, slf);
-        let view = this.view_fast()?;
+        let view = this.mapped.fast()?;
         let till = till(py, this, view, *args, *args.add(1))?;
         Reservation::held(
             &Borrowed::from_ptr(py, slf).cast_unchecked(),
@@ -88,17 +88,13 @@ pub(super) unsafe fn reserve_any<'py>(
         let name = |i| {
             Borrowed::from_ptr(py, *args.add(i))
                 .cast::<PyString>()
-                .map_err(|_| raise(py, "WrongType", "a name must be a str"))
+                .map_err(|_| raise(py, Class::WrongType, "a name must be a str"))
         };
         let (customer, feature) = (name(0)?, name(1)?);
-        let made = Reservation::make(
-            py,
-            &Borrowed::from_ptr(py, slf).cast_unchecked(),
-            &customer,
-            &feature,
-            &Borrowed::from_ptr(py, *args.add(2)),
-            ttl,
-        )?;
+        let checker = Borrowed::from_ptr(py, slf).cast_unchecked();
+        let made = with_amount(py, *args.add(2), |wanted| {
+            Reservation::make(py, &checker, &customer, &feature, wanted, ttl)
+        })?;
         Bound::new(py, made).map(Some)
     }
 }
@@ -131,7 +127,7 @@ pub(super) unsafe extern "C" fn commit(
                 if kwnames.is_null()
                     && nargs == 1
                     && let Some(actual) = small(*args)
-                    && let Some(view) = held.checker().view_fast()
+                    && let Some(view) = held.checker().mapped.fast()
                     && let Some(used) = held.covered(view, actual)
                 {
                     return Bound::new(py, held.settle(py, used)?).map(Some);
@@ -139,9 +135,13 @@ pub(super) unsafe extern "C" fn commit(
                 let values = args.add(nargs as usize);
                 let [event] = keywords(py, values, kwnames, "commit", ["event"])?;
                 let event = text(event)?;
-                let actual = (nargs == 1).then(|| Borrowed::from_ptr(py, *args));
-                let actual = actual.as_deref().filter(|a| !a.is_none());
-                Bound::new(py, held.commit(py, actual, event.as_ref())?).map(Some)
+                let commit = |actual: Option<Amount<'_>>| held.commit(py, actual, event.as_ref());
+                let settlement = if nargs == 1 && *args != ffi::Py_None() {
+                    with_amount(py, *args, |actual| commit(Some(actual)))
+                } else {
+                    commit(None)
+                };
+                Bound::new(py, settlement?).map(Some)
             },
             Ok(None),
         );

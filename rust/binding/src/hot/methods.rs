@@ -12,7 +12,7 @@ use super::burns::{consume, decide};
 use super::checks::check;
 use super::handles::{handle_check, handle_consume};
 use super::holds::{commit, reserve};
-use super::{Fast, FastKeywords, boolean};
+use super::seam::{Fast, FastKeywords, boolean};
 
 /// A method definition that lives as long as the process, as descriptors need it.
 pub(super) fn definition(

@@ -5,9 +5,7 @@
 use fastcheck_core::catalog::{
     Catalog, Feature, Kind, OrderKey, Plan, Policy, Pool, Rate, Setting, Staleness,
 };
-use fastcheck_core::cell::{Lease, NO_INSTANT};
-use fastcheck_core::check::{Clock, Freshness};
-use fastcheck_core::owner::{Environment, Owner};
+use fastcheck_core::{Clock, Environment, Freshness, Lease, NO_INSTANT, Owner};
 use tempfile::TempDir;
 
 pub const NOW_MS: i64 = 1_750_000_000_000;

@@ -1,14 +1,17 @@
 //! Generations: many keys, keys whose tags and places collide, full tables, damaged headers.
 
+use super::layout::{HEADER_WORDS, field};
 use super::*;
 use crate::catalog::{
     Catalog, Cost, GrantKind, OrderKey, PlanGrant, Recurrence, Rollover, Span, Unit,
 };
-use crate::key::hash_bytes;
-use crate::region::HeapRegion;
-use crate::region::Region;
+use crate::entry;
+use crate::error::{Error, Result};
+use crate::key::{Key, hash_bytes};
+use crate::region::{HeapRegion, Region, Words};
 use crate::resolve::Sources;
-use crate::row::Phase;
+use crate::row::{self, Phase, RowKind};
+use crate::sync::Ordering;
 use crate::testing;
 
 const SEED: u64 = 12_345;

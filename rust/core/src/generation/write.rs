@@ -8,10 +8,11 @@ use crate::region::Region;
 use crate::row::{self, Row};
 use crate::sync::Ordering;
 
-use super::{
-    FEATURE_WORDS, Generation, HEADER_WORDS, LAYOUT, MAGIC, ON_DEMAND, POOL_WORDS, PROBES_MAX,
-    ROW_MASK, TAG_SHIFT, VACATED, field,
+use super::layout::{
+    FEATURE_WORDS, HEADER_WORDS, LAYOUT, MAGIC, ON_DEMAND, POOL_WORDS, PROBES_MAX, ROW_MASK,
+    TAG_SHIFT, VACATED, field,
 };
+use super::read::Generation;
 
 /// How much room a new generation gets.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +123,7 @@ impl Plan {
     }
 
     /// For some of many customers: `Capacity::numbers` is how many words their hash table has.
-    pub fn on_demand(mut self) -> Plan {
+    pub(crate) fn on_demand(mut self) -> Plan {
         self.head[field::FLAGS] |= ON_DEMAND;
         self
     }
@@ -200,7 +201,7 @@ impl<R: Region> Generation<R> {
     }
 
     /// Whether `rows` more keys, `words` more words and numbers up to `number` still fit.
-    pub fn has_room(
+    pub(crate) fn has_room(
         &self,
         rows: usize,
         words: usize,
@@ -319,7 +320,7 @@ impl<R: Region> Generation<R> {
 
     /// Takes numbers out that lead to no row of `customers`, which a killed owner published without a key, and counts
     /// those in use. `customers`: how many rows there are; each is its number's already.
-    pub fn mend_numbers(
+    pub(crate) fn mend_numbers(
         &self,
         customers: u64,
         has_key: impl Fn(u64) -> bool,
@@ -349,7 +350,7 @@ impl<R: Region> Generation<R> {
     }
 
     /// Words of the heap in use.
-    pub fn heap_used(&self) -> std::result::Result<usize, Corrupt> {
+    pub(crate) fn heap_used(&self) -> std::result::Result<usize, Corrupt> {
         // Relaxed: the owner's word.
         Ok(self.region.load(field::HEAP_USED, Ordering::Relaxed)? as usize)
     }

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::drafts::Drafts;
 use super::*;
 use crate::arena::View;
 use crate::cell::{Lease, NO_INSTANT};
 use crate::check::{self, Answer};
-use crate::key::Key;
+use crate::key::{Key, hash_bytes};
+use crate::paths::rows_path;
 use crate::region::Words;
 use crate::row::Row;
 use crate::testing::{self, At, CREDITS, NOW_MS, Record};
@@ -290,7 +292,7 @@ impl Running {
             Step::Close(n) => {
                 if let Some(lease) = self.leased.remove(&NUMBERS[*n]) {
                     let number = NUMBERS[*n];
-                    let closed = self.owner().close_cell(number, CREDITS, lease).unwrap();
+                    let closed = self.owner().cells.close(number, CREDITS, lease).unwrap();
                     assert!(closed.is_some());
                 }
             }
@@ -301,14 +303,12 @@ impl Running {
                 self.forget(&going);
             }
             Step::Grow => {
-                let rows = self.owner().rows.take().unwrap();
-                let grown = self.owner().grown(&rows, 0, 0).unwrap();
-                self.owner().rows = Some(grown);
+                self.owner().rows.grow(0, 0).unwrap();
             }
             Step::Reopen => {
                 self.owner = None;
                 let owner = open(self.dir.path(), CAPACITY);
-                assert_eq!(owner.found, Found::Intact);
+                assert_eq!(owner.found, Inherited::Intact);
                 self.owner = Some(owner);
             }
         }
@@ -317,14 +317,15 @@ impl Running {
     fn close(&mut self, number: u32) {
         let open: Vec<u32> = self
             .owner()
-            .cells(false)
+            .cells
+            .all(false)
             .unwrap()
             .iter()
             .filter(|t| t.totals.number == number && !t.totals.closed)
             .map(|t| t.totals.lease)
             .collect();
         for lease in open {
-            self.owner().close_cell(number, CREDITS, lease).unwrap();
+            self.owner().cells.close(number, CREDITS, lease).unwrap();
         }
     }
 
@@ -343,17 +344,17 @@ impl Running {
         let view = &self.view;
         let owner = self.owner.as_ref().unwrap();
         let numbers: Vec<u32> = self.held.keys().copied().collect();
-        assert_eq!(owner.held_numbers().unwrap(), numbers);
-        assert_eq!(owner.customers(), numbers.len() as u64);
+        assert_eq!(owner.rows.held_numbers().unwrap(), numbers);
+        assert_eq!(owner.rows.customers(), numbers.len() as u64);
         let digest = numbers.iter().fold(0u64, |sum, n| {
             sum.wrapping_add(hash_bytes(&self.world[n].bytes()))
         });
-        assert_eq!(owner.digest(), digest);
+        assert_eq!(owner.rows.digest(), digest);
         let keys: Vec<(u32, String)> = numbers
             .iter()
             .map(|n| (*n, self.world[n].id.clone()))
             .collect();
-        assert_eq!(owner.held_keys(0, usize::MAX).unwrap(), keys);
+        assert_eq!(owner.rows.held_keys(0, usize::MAX).unwrap(), keys);
         for number in NUMBERS {
             let here = self.held.contains_key(&number);
             let row = view.rows.by_number(number).unwrap();
@@ -364,14 +365,15 @@ impl Running {
             let expected = here.then_some(number);
             assert_eq!(lookup(view, &record.id), expected, "{}", record.id);
             let at = At(NOW_MS);
-            let answer = check::check(&view.rows, &*view.cells, record.id.as_bytes(), b"sso", &at);
+            let answer =
+                check::check_named(&view.rows, &*view.cells, record.id.as_bytes(), b"sso", &at);
             let entitled = match (here, record.plan) {
                 (false, _) => Answer::UnknownCustomer,
                 (true, Some((0, _))) => Answer::NotEntitled,
                 (true, _) => Answer::Allowed,
             };
             assert_eq!(answer, Ok(entitled));
-            let model = check::check(
+            let model = check::check_named(
                 &view.rows,
                 &*view.cells,
                 record.id.as_bytes(),
@@ -425,13 +427,13 @@ fn who_is_in_use_stays_and_of_the_others_the_oldest_go() {
         view.mark(number);
     }
     assert_eq!(owner.evict(20).unwrap(), 80);
-    let held = owner.held_numbers().unwrap();
+    let held = owner.rows.held_numbers().unwrap();
     assert!([1, 5, 50].iter().all(|n| held.contains(n)), "{held:?}");
     // One in sixteen shares a bit with another, so a few that were not in use stay; of the rest the youngest do.
     assert!(held.iter().filter(|n| **n > 80).count() >= 14, "{held:?}");
     // Used before the last time only: nobody's use is remembered twice.
     assert_eq!(owner.evict(17).unwrap(), 3);
-    assert!(!owner.held_numbers().unwrap().contains(&1));
+    assert!(!owner.rows.held_numbers().unwrap().contains(&1));
 }
 
 #[test]
@@ -451,13 +453,13 @@ fn customers_with_an_open_lease_are_never_evicted() {
     assert_eq!(owner.evict(0).unwrap(), 0);
     owner.put_found(&customer(9, 1).bytes(), NOW_MS).unwrap();
     assert_eq!(
-        owner.customers(),
+        owner.rows.customers(),
         9,
         "more than are wanted, and all of them in use"
     );
-    owner.close_cell(3, CREDITS, 3).unwrap();
+    owner.cells.close(3, CREDITS, 3).unwrap();
     assert_eq!(owner.evict(0).unwrap(), 2);
-    assert_eq!(owner.held_numbers().unwrap(), [1, 2, 4, 5, 6, 7, 8]);
+    assert_eq!(owner.rows.held_numbers().unwrap(), [1, 2, 4, 5, 6, 7, 8]);
 }
 
 #[test]
@@ -467,12 +469,12 @@ fn what_is_held_stays_within_the_capacity_and_the_room_it_takes_follows() {
     for number in 1..2_000u32 {
         let record = customer(number.wrapping_mul(2_147_483_647) >> 1, 1);
         owner.put_found(&record.bytes(), NOW_MS).unwrap();
-        assert!(owner.customers() <= 100);
-        largest = largest.max(owner.rows.as_ref().unwrap().region().words());
+        assert!(owner.rows.customers() <= 100);
+        largest = largest.max(owner.rows.generation().unwrap().region().words());
     }
     assert!(largest < 3 << 18, "{largest} words");
     let view = View::attach(dir.path()).unwrap();
-    for number in owner.held_numbers().unwrap() {
+    for number in owner.rows.held_numbers().unwrap() {
         assert_eq!(lookup(&view, &format!("customer-{number}")), Some(number));
     }
 }
@@ -492,7 +494,10 @@ fn vacated_places_of_numbers_are_used_again() {
         !first.is_current(),
         "vacated words fill the table in the end"
     );
-    assert_eq!(owner.held_numbers().unwrap(), (1..=50).collect::<Vec<_>>());
+    assert_eq!(
+        owner.rows.held_numbers().unwrap(),
+        (1..=50).collect::<Vec<_>>()
+    );
     assert!((1..=50).all(|n| view.rows.by_number(n).unwrap().is_some()));
     assert!(view.rows.by_number(1_500).unwrap().is_none());
 }
@@ -503,13 +508,13 @@ fn rows_of_the_other_mode_are_not_adopted() {
     drop(owner);
     assert_eq!(
         open(dir.path(), 200).found,
-        Found::Intact,
+        Inherited::Intact,
         "another capacity will do"
     );
     let catalog = testing::plain_catalog();
     let all = || Owner::open(dir.path(), catalog.clone(), 11, environment(5)).unwrap();
     let mut owner = all();
-    assert_eq!(owner.found, Found::CellsOnly);
+    assert_eq!(owner.found, Inherited::CellsOnly);
     assert!(!touched_path(dir.path()).exists());
     owner
         .load([&customer(1, 1).bytes()[..]], 1, 1, NOW_MS)
@@ -518,14 +523,18 @@ fn rows_of_the_other_mode_are_not_adopted() {
     assert!(owner.put_held(&[], 1, 2, NOW_MS).is_err());
     assert!(owner.evict(0).is_err());
     drop(owner);
-    assert_eq!(all().found, Found::Intact);
-    assert_eq!(open(dir.path(), 100).found, Found::CellsOnly);
+    assert_eq!(all().found, Inherited::Intact);
+    assert_eq!(open(dir.path(), 100).found, Inherited::CellsOnly);
 }
 
 #[test]
 fn a_refused_batch_of_either_kind_changes_nothing() {
     let (_dir, mut owner) = holding(100, 5);
-    let before = (owner.digest(), owner.customers(), owner.seq().unwrap());
+    let before = (
+        owner.rows.digest(),
+        owner.rows.customers(),
+        owner.seq().unwrap(),
+    );
     let mut wrong = customer(3, 1).bytes();
     let at = wrong.windows(3).position(|w| w == b"pro").unwrap();
     wrong[at..at + 3].copy_from_slice(b"prx");
@@ -534,7 +543,11 @@ fn a_refused_batch_of_either_kind_changes_nothing() {
     assert!(owner.put_held(&batch, 1, 9, NOW_MS).is_err());
     assert!(owner.put_found(&batch, NOW_MS).is_err());
     assert_eq!(
-        (owner.digest(), owner.customers(), owner.seq().unwrap()),
+        (
+            owner.rows.digest(),
+            owner.rows.customers(),
+            owner.seq().unwrap()
+        ),
         before
     );
     // Of somebody who is not held the change is only read: the hub knows what it sent.
@@ -558,20 +571,18 @@ fn a_number_that_a_killed_owner_published_without_its_key_counts_for_nothing() {
             .load([&customer(1, 1).bytes()[..]], 1, 1, NOW_MS)
             .unwrap();
         // As far as a kill between the two words of a new customer gets.
-        let mut drafts = Vec::new();
-        let rows = owner.rows.take().unwrap();
+        let rows = owner.rows.generation().unwrap();
         let record = customer(2, 1);
         let mut append = |words: &[u64]| rows.append(words);
-        owner
-            .drafts(&record.customer(), 5, NOW_MS, &mut append, &mut drafts)
+        let drafts = Drafts::new(testing::plain_catalog())
+            .of(&record.customer(), 5, &[], NOW_MS, &mut append)
             .unwrap();
         let place = rows.append(&drafts[0].words).unwrap();
         rows.publish_number(2, place).unwrap();
-        owner.rows = Some(rows);
         drop(owner);
 
         let mut owner = open();
-        assert_eq!(owner.found, Found::Intact);
+        assert_eq!(owner.found, Inherited::Intact);
         assert!(
             View::attach(dir.path())
                 .unwrap()
@@ -582,9 +593,9 @@ fn a_number_that_a_killed_owner_published_without_its_key_counts_for_nothing() {
         );
         owner.put(&record.bytes(), 1, 2, NOW_MS).unwrap();
         let sum = hash_bytes(&customer(1, 1).bytes()).wrapping_add(hash_bytes(&record.bytes()));
-        assert_eq!((owner.digest(), owner.customers()), (sum, 2));
+        assert_eq!((owner.rows.digest(), owner.rows.customers()), (sum, 2));
         drop(owner);
-        assert_eq!(open().found, Found::Intact);
+        assert_eq!(open().found, Inherited::Intact);
     }
 }
 
@@ -610,7 +621,7 @@ proptest! {
     fn damaged_numbers_lead_to_no_wrong_row(words in damage()) {
         use std::os::unix::fs::FileExt;
         let (dir, owner) = holding(100, 30);
-        let generation = owner.rows.as_ref().unwrap().generation;
+        let generation = owner.rows.generation().unwrap().generation;
         let path = rows_path(dir.path(), generation);
         drop(owner);
         let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
@@ -631,13 +642,13 @@ proptest! {
             }
         }
         let mut owner = open(dir.path(), 100);
-        if owner.found != Found::Intact {
+        if owner.found != Inherited::Intact {
             owner.load([], 1, 2, NOW_MS).unwrap();
         }
         owner.put_found(&customer(31, 1).bytes(), NOW_MS).unwrap();
         owner.evict(10).unwrap();
         let view = View::attach(dir.path()).unwrap();
-        for number in owner.held_numbers().unwrap() {
+        for number in owner.rows.held_numbers().unwrap() {
             prop_assert_eq!(lookup(&view, &format!("customer-{number}")), Some(number));
             prop_assert_eq!(view.rows.by_number(number).unwrap().map(Row::number), Some(number));
         }

@@ -20,7 +20,7 @@ fn open(dir: &Path) -> Owner {
 
 fn seats(dir: &Path, id: &str) -> Answer {
     let view = View::attach(dir).unwrap();
-    check::check(
+    check::check_named(
         &view.rows,
         &*view.cells,
         id.as_bytes(),
@@ -33,8 +33,8 @@ fn seats(dir: &Path, id: &str) -> Answer {
 /// (digest, customers, epoch, seq)
 fn state(owner: &Owner) -> (u64, u64, u64, u64) {
     (
-        owner.digest(),
-        owner.customers(),
+        owner.rows.digest(),
+        owner.rows.customers(),
         owner.epoch().unwrap(),
         owner.seq().unwrap(),
     )
@@ -94,7 +94,7 @@ fn a_put_of_more_than_its_bound_is_refused_before_it_is_read() {
     let acme = Record::plain(1, "acme", 1);
     owner.load([&acme.bytes()[..]], 1, 1, NOW_MS).unwrap();
     let before = state(&owner);
-    let large = vec![0x9a; rows::PUT_BYTES_MAX + 1];
+    let large = vec![0x9a; PUT_BYTES_MAX + 1];
     let error = owner.put(&large, 1, 2, NOW_MS).unwrap_err();
     assert!(error.to_string().contains("at most"), "{error}");
     assert_eq!(state(&owner), before);

@@ -1,364 +1,252 @@
-//! Records into rows: the full load, and upserts.
+//! The rows in force and how they change: all at once, some, or one customer's again with the leases it has by now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::arena::rows_path;
 use crate::catalog::Catalog;
 use crate::control::Field;
-use crate::customer::{self, Customer};
+use crate::customer::{self, Customer, Record};
 use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::generation::Generation;
-use crate::key::{Key, hash_bytes};
+use crate::key::Key;
 use crate::map::MapRegion;
 use crate::resolve::Sources;
-use crate::row::{self, Phase, Ref, Row, RowKind};
+use crate::row::{self, Row, RowKind};
 
-use super::Owner;
-use super::generations::EXTRA_WORDS;
+use super::adopt::adopted;
+use super::cells::Cells;
+use super::drafts::Drafts;
+use super::generations::Generations;
+use super::held::{Held, Sum};
+use super::load::Load;
+use super::rewrite::rewritten;
 
 /// How far numbers may be ahead of the count of customers: room for customers that come and go.
 const NUMBERS_PER_CUSTOMER: u64 = 64;
 const NUMBERS_SPARE: u64 = 1 << 22;
+/// Room that a generation gets on top when one customer did not fit the one before: 8 MiB, then 128 MiB.
+const EXTRA_WORDS: [usize; 2] = [1 << 20, 1 << 24];
 
-/// Bytes of records put at once: all of them are decoded before the first one is written.
-pub const PUT_BYTES_MAX: usize = 256 << 20;
-
-/// Which sources, without overrides, a profile was made from: plan, trial's plan, add-ons with quantities.
-pub(super) type Combination = (Option<usize>, Option<usize>, Vec<(usize, u32)>);
-
-/// A row ready to be written.
-pub(super) struct Draft {
-    pub(super) words: Vec<u64>,
-    pub(super) key: Box<[u8]>,
-    /// The number whose word is to point here; zero for rows that are not a customer's.
-    pub(super) number: u32,
+/// The rows of an arena as its owner has them.
+pub struct Rows {
+    generations: Generations,
+    drafts: Drafts,
+    /// None: none are loaded yet.
+    current: Option<Generation<MapRegion>>,
+    held: Held,
 }
 
-impl Owner {
-    /// The profile of a combination, made and appended by `append` when it is met first.
-    pub(super) fn profile(
-        profiles: &mut HashMap<Combination, u64>,
-        catalog: &Catalog,
-        sources: &Sources,
-        at_ms: i64,
-        append: &mut impl FnMut(&[u64]) -> Result<u64>,
-    ) -> Result<u64> {
-        let active = |until: &Option<i64>| until.is_none_or(|t| at_ms < t);
-        let trial = sources.trial.filter(|t| at_ms < t.1);
-        let addons: Vec<(usize, Option<i64>, u32)> = sources
-            .addons
-            .iter()
-            .filter(|(_, q, until)| *q > 0 && active(until))
-            .map(|(a, q, _)| (*a, None, *q))
-            .collect();
-        let combination: Combination = (
-            sources.plan,
-            trial.map(|t| t.0),
-            addons.iter().map(|(a, _, q)| (*a, *q)).collect(),
-        );
-        if let Some(place) = profiles.get(&combination) {
-            return Ok(*place);
+fn loaded(current: &Option<Generation<MapRegion>>) -> Result<&Generation<MapRegion>> {
+    current.as_ref().ok_or(Error::Corrupt("no rows are loaded"))
+}
+
+impl Rows {
+    pub(super) fn new(generations: Generations, catalog: Catalog) -> Rows {
+        Rows {
+            generations,
+            drafts: Drafts::new(catalog),
+            current: None,
+            held: Held::default(),
         }
-        let base = Sources {
-            plan: sources.plan,
-            trial: trial.map(|t| (t.0, i64::MAX)),
-            addons: addons
-                .into_iter()
-                .map(|(a, until, q)| (a, q, until))
-                .collect(),
-            overrides: Vec::new(),
-        };
-        let place = append(&entry::profile(catalog, |f| {
-            base.resolve(catalog, f, at_ms)
-        }))?;
-        profiles.insert(combination, place);
-        Ok(place)
     }
 
-    /// The phases of a customer from `now_ms` on.
-    pub(super) fn phases(
-        profiles: &mut HashMap<Combination, u64>,
-        catalog: &Catalog,
-        sources: &Sources,
-        now_ms: i64,
-        append: &mut impl FnMut(&[u64]) -> Result<u64>,
-    ) -> Result<Vec<Phase>> {
-        let mut boundaries = sources.boundaries();
-        boundaries.retain(|t| *t > now_ms);
-        boundaries.truncate(row::PHASES_MAX - 1);
-        let mut phases = Vec::with_capacity(boundaries.len() + 1);
-        let mut from = now_ms;
-        for until_ms in boundaries.into_iter().map(Some).chain([None]) {
-            let profile = Owner::profile(profiles, catalog, sources, from, append)?;
-            let mut features: Vec<usize> = sources.overrides.iter().map(|o| o.0).collect();
-            features.sort_unstable();
-            features.dedup();
-            let differs: Vec<_> = features
-                .into_iter()
-                .map(|f| (f, sources.resolve(catalog, f, from)))
-                .collect();
-            let overlay = (!differs.is_empty()).then(|| entry::overlay(catalog, &differs));
-            phases.push(Phase {
-                until_ms,
-                profile,
-                overlay,
-            });
-            from = until_ms.unwrap_or(from);
+    /// Takes over what a former owner left, and publishes the leases that it opened and was killed before their rows said so.
+    /// After an error none are loaded.
+    pub(super) fn adopt(&mut self, cells: &Cells) -> Result<()> {
+        let (current, held) = adopted(&self.generations)?;
+        (self.current, self.held) = (Some(current), held);
+        let published = self.publish_missing_refs(cells);
+        if published.is_err() {
+            (self.current, self.held) = (None, Held::default());
         }
-        Ok(phases)
+        published
     }
 
-    /// Turns a record into its rows: the customer's own, then one for each alias.
-    pub(super) fn drafts(
-        &mut self,
-        customer: &Customer<'_>,
-        record: u64,
-        now_ms: i64,
-        append: &mut impl FnMut(&[u64]) -> Result<u64>,
-        drafts: &mut Vec<Draft>,
-    ) -> Result<()> {
-        let sources = Sources::of(&self.catalog, customer)?;
-        let phases = Owner::phases(&mut self.profiles, &self.catalog, &sources, now_ms, append)?;
-        let refs = self.refs(customer.number)?;
-        let pools = self.catalog.pools.len();
-        let mut draft = |kind, name: &str, refs: &[Ref], phases: &[Phase]| -> Result<()> {
-            let key = Key::new(name.as_bytes()).ok_or(Corrupt)?;
-            drafts.push(Draft {
-                words: row::encode(kind, customer.number, key, record, refs, pools, phases)?,
-                key: name.as_bytes().into(),
-                number: if kind == RowKind::Customer {
-                    customer.number
-                } else {
-                    0
-                },
-            });
-            Ok(())
-        };
-        draft(RowKind::Customer, customer.id, &refs, &phases)?;
-        for alias in &customer.aliases {
-            draft(RowKind::Alias, alias, &[], &[])?;
-        }
-        Ok(())
+    pub(super) fn generation(&self) -> Result<&Generation<MapRegion>> {
+        loaded(&self.current)
     }
 
-    /// Replaces all rows by those of the records. Nothing is visible before the end.
-    pub fn load<'a>(
-        &mut self,
-        chunks: impl IntoIterator<Item = &'a [u8]>,
-        epoch: u64,
-        seq: u64,
-        now_ms: i64,
-    ) -> Result<u64> {
-        self.load_each(epoch, seq, now_ms, |take| {
-            for chunk in chunks {
-                let mut rest = chunk;
-                while !rest.is_empty() {
-                    let (customer, bytes, tail) = customer::decode(rest)?;
-                    rest = tail;
-                    if !customer.deleted {
-                        take(&customer, hash_bytes(bytes))?;
-                    }
-                }
-            }
-            Ok(())
-        })
+    pub fn customers(&self) -> u64 {
+        self.held.sum.customers
     }
 
-    /// The same of customers that `feed` hands over one by one, each with its record's hash, so that not all of them need
-    /// to be in memory. An error of `feed` refuses them all. Deleted customers are not handed over.
-    pub fn load_each(
+    pub fn digest(&self) -> u64 {
+        self.held.sum.digest
+    }
+
+    #[cfg(test)]
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.drafts.catalog
+    }
+
+    /// Whether the file is still the one that is mapped here.
+    pub(super) fn are_in_place(&self) -> bool {
+        self.current
+            .as_ref()
+            .is_none_or(|current| self.generations.is_in_place(current))
+    }
+
+    /// (epoch, seq) of the last change that the rows show.
+    pub(super) fn at(&self) -> Result<(u64, u64)> {
+        let control = &self.generations.directory.control;
+        Ok((control.get(Field::Epoch)?, control.get(Field::Seq)?))
+    }
+
+    /// Replaces all rows by those of customers that `feed` hands over one by one, each with its record's hash. An error of
+    /// `feed` refuses them all. Returns how many there are.
+    pub(super) fn load(
         &mut self,
-        epoch: u64,
-        seq: u64,
+        cells: &Cells,
+        at: (u64, u64),
         now_ms: i64,
         feed: impl FnOnce(&mut dyn FnMut(&Customer<'_>, u64) -> Result<()>) -> Result<()>,
     ) -> Result<u64> {
         // Profiles have places in one generation: those of the rows in force are needed again if these are refused.
-        let profiles = std::mem::take(&mut self.profiles);
-        match self.generation_of(now_ms, feed) {
-            Ok((digest, count)) => self.announce(digest, count, epoch, seq).map(|()| count),
+        let profiles = std::mem::take(&mut self.drafts.profiles);
+        let mut load = Load::new(&mut self.drafts, cells, now_ms);
+        let generations = &self.generations;
+        let fed = feed(&mut |customer, record| load.take(customer, record));
+        let made = fed
+            .and_then(|()| bound_number(generations, load.highest, load.held.sum))
+            .and_then(|()| load.publish(generations));
+        match made {
+            Ok((current, held)) => {
+                let sum = held.sum;
+                (self.current, self.held) = (Some(current), held);
+                self.announce(sum, at)?;
+                Ok(sum.customers)
+            }
             Err(e) => {
-                self.profiles = profiles;
+                self.drafts.profiles = profiles;
                 Err(e)
             }
         }
     }
 
-    /// Makes a generation of these customers and puts it in force. Returns their digest and how many they are.
-    fn generation_of(
+    /// Upserts records: all or nothing. Returns how many there were.
+    pub(super) fn put(
         &mut self,
+        cells: &Cells,
+        records: &[u8],
+        at: (u64, u64),
         now_ms: i64,
-        feed: impl FnOnce(&mut dyn FnMut(&Customer<'_>, u64) -> Result<()>) -> Result<()>,
-    ) -> Result<(u64, u64)> {
-        let none = Sources::default();
-        let catalog = &self.catalog;
-        let defaults = entry::profile(catalog, |f| none.resolve(catalog, f, now_ms));
-        // Places count from the heap's start: one unused word, then the defaults.
-        let base = 1 + defaults.len() as u64;
-        let mut heap: Vec<u64> = Vec::new();
-        // (place, number or zero)
-        let mut places: Vec<(u64, u32)> = Vec::new();
-        let mut aliases: HashMap<u32, Vec<String>> = HashMap::new();
-        let (mut digest, mut count, mut highest) = (0u64, 0u64, 0u32);
-        let mut drafts = Vec::new();
-        feed(&mut |customer, record| {
-            self.drafts(
-                customer,
-                record,
-                now_ms,
-                &mut appender(&mut heap, base),
-                &mut drafts,
-            )?;
-            for draft in drafts.drain(..) {
-                places.push((base + heap.len() as u64, draft.number));
-                heap.extend_from_slice(&draft.words);
-            }
-            if !customer.aliases.is_empty() {
-                aliases.insert(
-                    customer.number,
-                    customer.aliases.iter().map(|a| (*a).to_owned()).collect(),
-                );
-            }
-            digest = digest.wrapping_add(record);
-            count += 1;
-            highest = highest.max(customer.number);
-            Ok(())
-        })?;
-        self.bound_number(highest, count)?;
-        let capacity = self.room_for(places.len(), highest, heap.len() + base as usize);
-        let fresh = self.fresh_generation(capacity, &defaults)?;
-        let unfinished = rows_path(&self.dir, fresh.generation).with_extension("new");
-        publish_all(&fresh, &heap, base, &places).inspect_err(|_| {
-            let _ = std::fs::remove_file(&unfinished); // The first error is the one to tell.
-        })?;
-        self.install(fresh)?;
-        self.aliases = aliases;
-        Ok((digest, count))
+    ) -> Result<u64> {
+        // First everything that can fail for a reason in the records.
+        let records = self.read(records, |_| Ok(true))?;
+        for Record { customer, .. } in records.iter().filter(|r| !r.customer.deleted) {
+            bound_number(&self.generations, customer.number, self.held.sum)?;
+        }
+        let mut sum = self.sum();
+        for record in &records {
+            self.upsert(cells, record, now_ms, &mut sum)?;
+        }
+        self.announce(sum, at)?;
+        Ok(records.len() as u64)
     }
 
-    /// Upserts records: all or nothing. Returns how many there were.
-    pub fn put(&mut self, records: &[u8], epoch: u64, seq: u64, now_ms: i64) -> Result<u64> {
-        if records.len() > PUT_BYTES_MAX {
-            return Err(Error::Invalid(format!(
-                "{} bytes of records in one change, at most {PUT_BYTES_MAX} are taken",
-                records.len()
-            )));
-        }
-        // First everything that can fail for a reason in the records.
-        let mut customers = Vec::new();
-        let mut rest = records;
-        while !rest.is_empty() {
-            let (customer, bytes, tail) = customer::decode(rest)?;
-            if !customer.deleted {
-                Sources::of(&self.catalog, &customer)?;
-                self.bound_number(customer.number, self.customers)?;
+    /// Reads records, and refuses those of customers that `checked` says if the catalog does.
+    pub(super) fn read<'a>(
+        &self,
+        records: &'a [u8],
+        checked: impl Fn(u32) -> Result<bool>,
+    ) -> Result<Vec<Record<'a>>> {
+        let all = customer::each(records).collect::<Result<Vec<_>>>()?;
+        for Record { customer, .. } in &all {
+            if !customer.deleted && checked(customer.number)? {
+                Sources::of(&self.drafts.catalog, customer)?;
             }
-            customers.push((customer, hash_bytes(bytes)));
-            rest = tail;
         }
-        let (mut digest, mut count) = (self.digest, self.customers);
-        for (customer, record) in &customers {
-            self.upsert(customer, *record, now_ms, &mut digest, &mut count)?;
-        }
-        self.announce(digest, count, epoch, seq)?;
-        Ok(customers.len() as u64)
+        Ok(all)
+    }
+
+    pub(super) fn holds(&self, number: u32) -> Result<bool> {
+        Ok(self.generation()?.by_number(number)?.is_some())
+    }
+
+    pub(super) fn sum(&self) -> Sum {
+        self.held.sum
     }
 
     /// Puts one customer, and counts what that does to the digest and the number of customers.
     pub(super) fn upsert(
         &mut self,
-        customer: &Customer<'_>,
-        record: u64,
+        cells: &Cells,
+        record: &Record<'_>,
         now_ms: i64,
-        digest: &mut u64,
-        count: &mut u64,
+        sum: &mut Sum,
     ) -> Result<()> {
-        let rows = self
-            .rows
-            .as_ref()
-            .ok_or(Error::Corrupt("no rows are loaded"))?;
+        let rows = self.generation()?;
         let old = rows
-            .by_number(customer.number)?
+            .by_number(record.customer.number)?
             .map(|row| row.record(rows.region()))
             .transpose()?;
-        if let Some(old) = old {
-            *digest = digest.wrapping_sub(old);
-            *count -= 1;
-        }
-        if !customer.deleted {
-            *digest = digest.wrapping_add(record);
-            *count += 1;
-        }
-        self.put_one(customer, record, now_ms)
+        sum.replace(old, record);
+        self.put_one(cells, &record.customer, record.hash, now_ms)
     }
 
-    pub(super) fn put_one(
+    fn put_one(
         &mut self,
+        cells: &Cells,
         customer: &Customer<'_>,
         record: u64,
         now_ms: i64,
     ) -> Result<()> {
-        let mut rows = self
-            .rows
-            .take()
-            .ok_or(Error::Corrupt("no rows are loaded"))?;
-        let widest = entry::PROFILE_HEADER + self.catalog.features.len() * entry::ENTRY_WORDS;
-        let made = (|| {
-            let keys = 2 + customer.aliases.len();
-            if !rows.has_room(keys, 64 * widest + row::ROW_WORDS_MAX, customer.number)? {
-                rows = self.grown(&rows, customer.number, 0)?;
+        let widest =
+            entry::PROFILE_HEADER + self.drafts.catalog.features.len() * entry::ENTRY_WORDS;
+        let keys = 2 + customer.aliases.len();
+        self.make_room(keys, 64 * widest + row::ROW_WORDS_MAX, customer.number)?;
+        // Rarely, many profiles or aliases of one customer take more than was foreseen.
+        let mut published = self.publish_customer(cells, customer, record, now_ms);
+        for extra_words in EXTRA_WORDS {
+            if !matches!(published, Err(Error::Full(_))) {
+                break;
             }
-            // Rarely, many profiles or aliases of one customer take more than was foreseen.
-            for extra_words in EXTRA_WORDS {
-                match self.publish_customer(&rows, customer, record, now_ms) {
-                    Err(Error::Full(_)) => {
-                        rows = self.grown(&rows, customer.number, extra_words)?;
-                    }
-                    done => return done,
-                }
-            }
-            self.publish_customer(&rows, customer, record, now_ms)
-        })();
-        self.rows = Some(rows);
-        made?;
-        if customer.deleted || customer.aliases.is_empty() {
-            self.aliases.remove(&customer.number);
-        } else {
-            self.aliases.insert(
-                customer.number,
-                customer.aliases.iter().map(|a| (*a).to_owned()).collect(),
-            );
+            self.grow(customer.number, extra_words)?;
+            published = self.publish_customer(cells, customer, record, now_ms);
         }
+        published?;
+        self.held.put(customer);
+        Ok(())
+    }
+
+    /// Sees to it that so many keys and words and that number fit.
+    fn make_room(&mut self, keys: usize, words: usize, number: u32) -> Result<()> {
+        if self.generation()?.has_room(keys, words, number)? {
+            Ok(())
+        } else {
+            self.grow(number, 0)
+        }
+    }
+
+    /// The same rows in a larger generation.
+    pub(super) fn grow(&mut self, number: u32, extra_words: usize) -> Result<()> {
+        let old = loaded(&self.current)?;
+        let (generations, drafts) = (&self.generations, &mut self.drafts);
+        let fresh = rewritten(old, generations, drafts, number, extra_words, |_| true)?;
+        self.current = Some(fresh);
         Ok(())
     }
 
     /// Writes a customer's rows, new profiles before them, and points the keys to them.
-    pub(super) fn publish_customer(
+    fn publish_customer(
         &mut self,
-        rows: &Generation<MapRegion>,
+        cells: &Cells,
         customer: &Customer<'_>,
         record: u64,
         now_ms: i64,
     ) -> Result<()> {
+        let rows = loaded(&self.current)?;
         let mut drafts = Vec::new();
         if !customer.deleted {
-            self.drafts(
-                customer,
-                record,
-                now_ms,
-                &mut |words| rows.append(words),
-                &mut drafts,
-            )?;
+            let refs = cells.refs(customer.number)?;
+            let mut append = |words: &[u64]| rows.append(words);
+            let made = self
+                .drafts
+                .of(customer, record, &refs, now_ms, &mut append)?;
+            drafts.extend(made);
         }
-        let pools = self.catalog.pools.len();
         for name in self.gone(rows, customer)? {
-            let key = Key::new(&name).ok_or(Corrupt)?;
-            drafts.push(Draft {
-                words: row::encode(RowKind::Gone, customer.number, key, 0, &[], pools, &[])?,
-                key: name.into(),
-                number: 0,
-            });
+            drafts.push(self.drafts.gone(customer.number, &name)?);
         }
         if customer.deleted {
             rows.publish_number(customer.number, 0)?;
@@ -376,16 +264,9 @@ impl Owner {
 
     /// Keys that were the customer's and no longer are: aliases it lost, the id it had before, all of a deleted one's.
     /// A key that another customer has taken over meanwhile is that one's.
-    pub(super) fn gone(
-        &self,
-        rows: &Generation<MapRegion>,
-        customer: &Customer<'_>,
-    ) -> Result<Vec<Vec<u8>>> {
-        let mut names: Vec<Vec<u8>> = self
-            .aliases
-            .get(&customer.number)
-            .map(|old| old.iter().map(|a| a.as_bytes().to_vec()).collect())
-            .unwrap_or_default();
+    fn gone(&self, rows: &Generation<MapRegion>, customer: &Customer<'_>) -> Result<Vec<Vec<u8>>> {
+        let known = self.held.aliases(customer.number);
+        let mut names: Vec<Vec<u8>> = known.iter().map(|a| a.as_bytes().to_vec()).collect();
         if let Some(row) = rows.by_number(customer.number)? {
             names.push(row.parts(rows.region(), rows.pools())?.key);
         }
@@ -408,65 +289,150 @@ impl Owner {
         Ok(gone)
     }
 
-    /// Refuses a customer number far beyond the count of customers: the table of numbers has a word for each below it. Where
-    /// numbers are hashed any will do.
-    fn bound_number(&self, number: u32, customers: u64) -> Result<()> {
-        let most = customers.saturating_mul(NUMBERS_PER_CUSTOMER) + NUMBERS_SPARE;
-        if self.demand.is_none() && u64::from(number) > most {
-            return Err(Error::Invalid(format!(
-                "customer number {number} is too far ahead of {customers} customers: numbers are given one after the other"
-            )));
-        }
-        Ok(())
-    }
-
-    pub(super) fn announce(
-        &mut self,
-        digest: u64,
-        customers: u64,
-        epoch: u64,
-        seq: u64,
-    ) -> Result<()> {
-        (self.digest, self.customers) = (digest, customers);
-        self.control.set(Field::Digest, digest)?;
-        self.control.set(Field::Customers, customers)?;
-        self.control.set(Field::Epoch, epoch)?;
-        self.control.set(Field::Seq, seq)?;
-        Ok(())
-    }
-}
-
-/// Appends blocks to a heap that is still in memory.
-pub(super) fn appender(heap: &mut Vec<u64>, base: u64) -> impl FnMut(&[u64]) -> Result<u64> {
-    move |words| {
-        let place = base + heap.len() as u64;
-        heap.extend_from_slice(words);
-        Ok(place)
-    }
-}
-
-/// Writes a heap, and points keys and numbers to its rows: (place, number or zero) of each.
-fn publish_all(
-    fresh: &Generation<MapRegion>,
-    heap: &[u64],
-    base: u64,
-    places: &[(u64, u32)],
-) -> Result<()> {
-    fresh.append(heap)?;
-    for (place, number) in places {
-        let words = &heap[(place - base) as usize..];
-        let row = Row::load(words, 0)?;
-        let key = crate::key::read_name(words, row::HEADER_WORDS, row.key_len())?;
-        fresh.publish(Key::new(&key).ok_or(Corrupt)?, *place)?;
-        if *number != 0 {
-            // The row would be of the later record alone, and the digest of both.
-            if fresh.place(*number)? != 0 {
-                return Err(Error::Invalid(format!(
-                    "customer number {number} has two records among those of all customers"
-                )));
+    /// Keys that led to a customer with a row and are by now those of one without: they lead nowhere here.
+    pub(super) fn hand_over_keys(&mut self, customer: &Customer<'_>) -> Result<()> {
+        for name in std::iter::once(customer.id).chain(customer.aliases.iter().copied()) {
+            let key = Key::new(name.as_bytes()).ok_or(Corrupt)?;
+            let rows = self.generation()?;
+            let found = rows.find(key, rows.hash(key))?;
+            if found.is_none_or(|row| row.kind() == RowKind::Gone as u64) {
+                continue;
             }
-            fresh.publish_number(*number, *place)?;
+            self.make_room(1, row::ROW_WORDS_MAX, customer.number)?;
+            let gone = self.drafts.gone(customer.number, name.as_bytes())?;
+            let rows = self.generation()?;
+            rows.publish(key, rows.append(&gone.words)?)?;
         }
+        Ok(())
+    }
+
+    /// Publishes a customer's row again, with the leases it has now.
+    pub(super) fn publish_refs(&mut self, cells: &Cells, number: u32) -> Result<()> {
+        let refs = cells.refs(number)?;
+        self.make_room(0, row::ROW_WORDS_MAX, number)?;
+        let rows = self.generation()?;
+        let row = rows
+            .by_number(number)?
+            .ok_or_else(|| Error::Invalid(format!("no customer has the number {number}")))?;
+        let parts = row.parts(rows.region(), rows.pools())?;
+        let key = Key::new(&parts.key).ok_or(Corrupt)?;
+        let words = row::encode(
+            RowKind::Customer,
+            number,
+            key,
+            parts.record,
+            &refs,
+            rows.pools(),
+            &parts.phases,
+        )?;
+        let place = rows.append(&words)?;
+        rows.publish_number(number, place)?;
+        rows.publish(key, place)
+    }
+
+    fn publish_missing_refs(&mut self, cells: &Cells) -> Result<()> {
+        let rows = self.generation()?;
+        let pools: HashMap<u64, usize> = (0..rows.pools())
+            .map(|p| Ok((rows.pool_info(p)?.id, p)))
+            .collect::<Result<_>>()?;
+        let mut behind = HashSet::new();
+        for (cell, lease) in cells.open_leases()? {
+            let (Some(pool), Some(row)) = (pools.get(&lease.pool), rows.by_number(lease.number)?)
+            else {
+                continue;
+            };
+            let word = u64::from(lease.lease) << 32 | u64::from(cell);
+            if row.lease_of(rows.region(), *pool, rows.pools())? != Some(word) {
+                behind.insert(lease.number);
+            }
+        }
+        behind
+            .into_iter()
+            .try_for_each(|number| self.publish_refs(cells, number))
+    }
+
+    /// Drops the rows of these customers.
+    pub(super) fn drop_customers(&mut self, going: &HashSet<u32>) -> Result<()> {
+        let rows = loaded(&self.current)?;
+        let stays = |row: Row| !going.contains(&row.number());
+        let mut sum = Sum::default();
+        rows.for_each_row(|row| {
+            if row.kind() == RowKind::Customer as u64 && stays(row) {
+                sum.add(row.record(rows.region())?);
+            }
+            Ok(())
+        })?;
+        let fresh = rewritten(rows, &self.generations, &mut self.drafts, 0, 0, stays)?;
+        self.current = Some(fresh);
+        self.held.retain(|number| !going.contains(&number));
+        self.announce(sum, self.at()?)
+    }
+
+    /// Calls `each` with every customer's row.
+    pub(super) fn each_customer(&self, mut each: impl FnMut(Row) -> Result<()>) -> Result<()> {
+        self.generation()?.for_each_row(|row| {
+            if row.kind() == RowKind::Customer as u64 {
+                each(row)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// (number, id) of the customers held whose numbers are above `after`: the `limit` lowest of them, ascending.
+    pub fn held_keys(&self, after: u32, limit: usize) -> Result<Vec<(u32, String)>> {
+        let rows = self.generation()?;
+        let mut found = Vec::new();
+        self.each_customer(|row| {
+            if row.number() > after {
+                found.push((row.number(), row.at));
+            }
+            Ok(())
+        })?;
+        found.sort_unstable();
+        found.truncate(limit);
+        found
+            .into_iter()
+            .map(|(number, at)| {
+                let row = Row::load(rows.region(), at)?;
+                let key = row.parts(rows.region(), rows.pools())?.key;
+                Ok((number, String::from_utf8(key).map_err(|_| Corrupt)?))
+            })
+            .collect()
+    }
+
+    /// The numbers of the customers held, ascending.
+    pub fn held_numbers(&self) -> Result<Vec<u32>> {
+        let mut numbers = Vec::new();
+        self.each_customer(|row| {
+            numbers.push(row.number());
+            Ok(())
+        })?;
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Says what the rows come to by now, and which change, `at` (epoch, seq), they show.
+    pub(super) fn announce(&mut self, sum: Sum, at: (u64, u64)) -> Result<()> {
+        self.held.sum = sum;
+        let control = &self.generations.directory.control;
+        control.set(Field::Digest, sum.digest)?;
+        control.set(Field::Customers, sum.customers)?;
+        control.set(Field::Epoch, at.0)?;
+        control.set(Field::Seq, at.1)?;
+        Ok(())
+    }
+}
+
+/// Refuses a customer number far beyond the count of customers: the table of numbers has a word for each below it. Where
+/// numbers are hashed any will do.
+fn bound_number(generations: &Generations, number: u32, sum: Sum) -> Result<()> {
+    let Sum { customers, .. } = sum;
+    let most = customers.saturating_mul(NUMBERS_PER_CUSTOMER) + NUMBERS_SPARE;
+    if !generations.on_demand && u64::from(number) > most {
+        return Err(Error::Invalid(format!(
+            "customer number {number} is too far ahead of {customers} customers: numbers are given one after the other"
+        )));
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! The owner: rows that answer as the resolver does, adoption of whatever lies in the directory, and a naive model
 //! that runs beside owner, view, burn and reserve and is compared after every step.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -13,7 +15,8 @@ use crate::cell::{Lease, NO_INSTANT};
 use crate::check::{self, Answer, Cells};
 use crate::entry;
 use crate::hold::{self, Ask, Hold, Holder, Reserve, Settle};
-use crate::key::Key;
+use crate::key::{Key, hash_bytes};
+use crate::paths::{cells_path, control_path, rows_path};
 use crate::row::Row;
 use crate::testing::{self, At, COST, CREDITS, FEATURES, NOW_MS, Record};
 
@@ -59,7 +62,7 @@ fn lease(number: u32, lease: u32, granted: u64) -> Lease {
 }
 
 fn answer(view: &View, id: &str, feature: &str, at: i64) -> Answer {
-    check::check(
+    check::check_named(
         &view.rows,
         &*view.cells,
         id.as_bytes(),
@@ -147,20 +150,19 @@ proptest! {
             }
         }
 
-        let rows = owner.rows.take().unwrap();
-        owner.rows = Some(owner.grown(&rows, 3, 0).unwrap());
+        owner.rows.grow(3, 0).unwrap();
         prop_assert!(!view.is_current());
         agree_at_all_instants(dir.path(), &catalog, &then);
 
-        let digest = owner.digest();
+        let digest = owner.rows.digest();
         drop(owner);
         let mut owner = open_with(dir.path(), &catalog).unwrap();
-        prop_assert_eq!((owner.found, owner.digest(), owner.customers()), (Found::Intact, digest, 3));
+        prop_assert_eq!((owner.found, owner.rows.digest(), owner.rows.customers()), (Inherited::Intact, digest, 3));
         agree_at_all_instants(dir.path(), &catalog, &then);
 
         // The digest is that of the records alone, whatever way they came.
         owner.load([&bytes(&then)[..]], 1, 3, NOW_MS).unwrap();
-        prop_assert_eq!(owner.digest(), digest);
+        prop_assert_eq!(owner.rows.digest(), digest);
     }
 }
 
@@ -179,7 +181,7 @@ fn arena() -> (TempDir, Vec<Record>) {
     special.overrides = vec![(3, Setting::Text("for ever".into()), None, None)];
     let records = vec![acme(), trial, special];
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::Nothing);
+    assert_eq!(owner.found, Inherited::Nothing);
     owner.load([&bytes(&records)[..]], 1, 1, NOW_MS).unwrap();
     owner.open_cell(CREDITS, lease(1, 1, 100)).unwrap();
     assert_eq!(
@@ -192,7 +194,7 @@ fn arena() -> (TempDir, Vec<Record>) {
 use crate::catalog::Setting;
 
 fn spent(owner: &mut Owner) -> Vec<(u32, u64, bool)> {
-    let all = owner.cells(false).unwrap();
+    let all = owner.cells.all(false).unwrap();
     all.iter()
         .map(|t| (t.totals.lease, t.totals.spent, t.totals.closed))
         .collect()
@@ -202,15 +204,18 @@ fn spent(owner: &mut Owner) -> Vec<(u32, u64, bool)> {
 fn an_arena_is_adopted_as_it_was_left() {
     let (dir, records) = arena();
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::Intact);
+    assert_eq!(owner.found, Inherited::Intact);
     assert_eq!(spent(&mut owner), [(1, 30, false)]);
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     // And it goes on: aliases are known, leases can be raised, closed and opened again.
     let view = View::attach(dir.path()).unwrap();
-    assert!(owner.raise_cell(1, CREDITS, 1, 150, true).unwrap());
+    assert!(owner.cells.raise(1, CREDITS, 1, 150, true).unwrap());
     assert_eq!(burn(&view, "stripe:cus_9", 120), Answer::Allowed);
     assert_eq!(burn(&view, "acme", 1), Answer::Exhausted);
-    assert_eq!(owner.close_cell(1, CREDITS, 1).unwrap().unwrap().spent, 150);
+    assert_eq!(
+        owner.cells.close(1, CREDITS, 1).unwrap().unwrap().spent,
+        150
+    );
     assert_eq!(burn(&view, "acme", 0), Answer::NoLease);
     let at = At(NOW_MS);
     let old = check::find(&view.rows, b"acme", b"model", &at)
@@ -232,7 +237,7 @@ fn rows_of_another_catalog_are_left_and_cells_kept() {
         environment(BOOT, 5),
     )
     .unwrap();
-    assert_eq!(owner.found, Found::CellsOnly);
+    assert_eq!(owner.found, Inherited::CellsOnly);
     assert_eq!(spent(&mut owner), [(1, 30, false)]);
     owner.load([&bytes(&records)[..]], 1, 2, NOW_MS).unwrap();
     let view = View::attach(dir.path()).unwrap();
@@ -252,8 +257,8 @@ fn cells_of_an_earlier_boot_are_found_to_be_settled() {
         environment(BOOT + 1, 5),
     )
     .unwrap();
-    assert_eq!(owner.found, Found::EarlierBoot);
-    let totals = owner.close_cell(1, CREDITS, 1).unwrap().unwrap();
+    assert_eq!(owner.found, Inherited::EarlierBoot);
+    let totals = owner.cells.close(1, CREDITS, 1).unwrap().unwrap();
     assert_eq!(
         (totals.spent, totals.returned, totals.closed),
         (30, 0, true)
@@ -273,7 +278,7 @@ fn cells_of_an_earlier_boot_are_found_to_be_settled() {
         )
         .unwrap()
         .found,
-        Found::Intact
+        Inherited::Intact
     );
 }
 
@@ -312,7 +317,7 @@ fn a_retired_arena_can_be_owned_again() {
     assert!(!view.is_current());
     drop(owner);
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::CellsOnly);
+    assert_eq!(owner.found, Inherited::CellsOnly);
     owner.load([&bytes(&records)[..]], 1, 2, NOW_MS).unwrap();
     assert!(
         !view.is_current(),
@@ -322,7 +327,7 @@ fn a_retired_arena_can_be_owned_again() {
     assert_eq!(answer(&view, "acme", "export", NOW_MS), Answer::Allowed);
     owner.put(&records[0].bytes(), 1, 3, NOW_MS).unwrap();
     drop(owner);
-    assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+    assert_eq!(open(dir.path()).unwrap().found, Inherited::Intact);
 }
 
 #[test]
@@ -330,21 +335,24 @@ fn a_lease_opened_before_its_row_was_published_is_found_by_the_successor() {
     let (dir, records) = arena();
     let acme = &records[0];
     let mut owner = open(dir.path()).unwrap();
-    let lease = owner.cells(false).unwrap()[0].totals;
+    let lease = owner.cells.all(false).unwrap()[0].totals;
     // The row as it was before the lease: what a kill between the two steps leaves.
-    let cells = std::mem::take(&mut owner.cells);
-    owner.publish_refs(acme.number).unwrap();
-    owner.cells = cells;
+    let pools = Pools::of(owner.rows.catalog()).unwrap();
+    let no_cells = cells::Cells::none(Arc::clone(&owner.directory), pools);
+    owner.rows.publish_refs(&no_cells, acme.number).unwrap();
     let view = View::attach(dir.path()).unwrap();
     assert_eq!(burn(&view, &acme.id, 1), Answer::NoLease);
     drop(owner);
     let mut owner = open(dir.path()).unwrap();
-    assert_eq!(owner.found, Found::Intact);
+    assert_eq!(owner.found, Inherited::Intact);
     assert_eq!(
         burn(&view.refreshed().unwrap(), &acme.id, 1),
         Answer::Allowed
     );
-    assert_eq!(owner.cells(false).unwrap()[0].totals.spent, lease.spent + 1);
+    assert_eq!(
+        owner.cells.all(false).unwrap()[0].totals.spent,
+        lease.spent + 1
+    );
 }
 
 #[test]
@@ -364,7 +372,7 @@ fn a_number_far_ahead_of_all_customers_allocates_nothing() {
 fn a_deleted_customer_is_unknown_under_all_its_keys() {
     let (dir, mut records) = arena();
     let mut owner = open(dir.path()).unwrap();
-    let before = owner.digest();
+    let before = owner.rows.digest();
     records[0].deleted = true;
     owner.put(&records[0].bytes(), 1, 2, NOW_MS).unwrap();
     let view = View::attach(dir.path()).unwrap();
@@ -375,16 +383,16 @@ fn a_deleted_customer_is_unknown_under_all_its_keys() {
         );
     }
     assert_eq!(view.rows.by_number(1).unwrap().map(Row::number), None);
-    assert_eq!(owner.customers(), 2);
+    assert_eq!(owner.rows.customers(), 2);
     // Deleted again: nothing changes. Put again: all is as before.
     owner.put(&records[0].bytes(), 1, 3, NOW_MS).unwrap();
-    assert_eq!(owner.customers(), 2);
+    assert_eq!(owner.rows.customers(), 2);
     records[0].deleted = false;
     owner.put(&records[0].bytes(), 1, 4, NOW_MS).unwrap();
-    assert_eq!((owner.digest(), owner.customers()), (before, 3));
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
+    assert_eq!((owner.rows.digest(), owner.rows.customers()), (before, 3));
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     drop(owner);
-    assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+    assert_eq!(open(dir.path()).unwrap().found, Inherited::Intact);
 }
 
 #[test]
@@ -398,9 +406,9 @@ fn a_customer_is_not_found_by_an_id_it_had_before() {
         answer(&view, "acme", "export", NOW_MS),
         Answer::UnknownCustomer
     );
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     drop(owner);
-    assert_eq!(open(dir.path()).unwrap().found, Found::Intact);
+    assert_eq!(open(dir.path()).unwrap().found, Inherited::Intact);
 }
 
 #[test]
@@ -418,12 +426,12 @@ fn a_key_that_changes_hands_belongs_to_the_last_who_got_it() {
             NOW_MS,
         )
         .unwrap();
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     // An alias becomes the id.
     records[1].id = "stripe:cus_9".into();
     records[1].aliases = vec!["trial".into()];
     owner.put(&records[1].bytes(), 1, 3, NOW_MS).unwrap();
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     // A new customer takes the id of one that is deleted after it.
     let mut old = records[2].clone();
     old.deleted = true;
@@ -431,8 +439,8 @@ fn a_key_that_changes_hands_belongs_to_the_last_who_got_it() {
     owner
         .put(&bytes(&[records[2].clone(), old]), 1, 4, NOW_MS)
         .unwrap();
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
-    assert_eq!(owner.customers(), 3);
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
+    assert_eq!(owner.rows.customers(), 3);
 }
 
 #[test]
@@ -452,7 +460,7 @@ fn rows_move_to_a_larger_generation_when_they_run_out_of_room() {
         Answer::Allowed,
         "old rows live while they are read"
     );
-    agree_at_all_instants(dir.path(), owner.catalog(), &records);
+    agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     assert_eq!(
         burn(&View::attach(dir.path()).unwrap(), "alias-10", 1),
         Answer::NoLease
@@ -496,7 +504,11 @@ fn one_customer_with_more_profiles_than_were_foreseen_is_put_all_the_same() {
 fn a_refused_batch_changes_nothing() {
     let (dir, records) = arena();
     let mut owner = open(dir.path()).unwrap();
-    let before = (owner.digest(), owner.customers(), owner.seq().unwrap());
+    let before = (
+        owner.rows.digest(),
+        owner.rows.customers(),
+        owner.seq().unwrap(),
+    );
     let mut good = records[0].clone();
     good.plan = None;
     let mut unknown = records[1].bytes();
@@ -513,10 +525,14 @@ fn a_refused_batch_changes_nothing() {
             Err(Error::Invalid(_))
         ));
         assert_eq!(
-            (owner.digest(), owner.customers(), owner.seq().unwrap()),
+            (
+                owner.rows.digest(),
+                owner.rows.customers(),
+                owner.seq().unwrap()
+            ),
             before
         );
-        agree_at_all_instants(dir.path(), owner.catalog(), &records);
+        agree_at_all_instants(dir.path(), owner.rows.catalog(), &records);
     }
 }
 
@@ -564,8 +580,8 @@ fn survives(dir: &Path, records: &[Record], what: &str) {
         }
         Err(e) => panic!("{what}: {e}"),
     };
-    let _ = owner.sweep(NOW_MS as u64, |_, _| false);
-    if owner.found != Found::Intact {
+    let _ = owner.cells.sweep(NOW_MS as u64, |_, _| false);
+    if owner.found != Inherited::Intact {
         owner
             .load([&bytes(records)[..]], 1, 9, NOW_MS)
             .unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -851,11 +867,11 @@ impl Running {
     }
 
     fn sweep(&mut self) {
-        let (ended, late) = self.owner().sweep(0, |_, _| true).unwrap();
+        let (ended, late) = self.owner().cells.sweep(0, |_, _| true).unwrap();
         assert_eq!(ended, 0, "nothing has expired");
         for (segment, l) in late {
             *self.late.entry(l.lease as u32).or_default() += l.freed;
-            self.owner().booked(segment, &l).unwrap();
+            self.owner().cells.booked(segment, &l).unwrap();
         }
     }
 
@@ -897,7 +913,8 @@ impl Running {
                 let number = known.as_ref().map_or(77, |l| l.lease);
                 let raised = self
                     .owner()
-                    .raise_cell(*n, CREDITS, number, *granted, true)
+                    .cells
+                    .raise(*n, CREDITS, number, *granted, true)
                     .unwrap();
                 assert_eq!(raised, known.as_ref().is_some_and(|l| !l.closed));
                 if let Some(l) = known.filter(|l| !l.closed) {
@@ -906,7 +923,7 @@ impl Running {
             }
             Step::Close(n) => {
                 let number = model.leases.get(n).map_or(77, |l| l.lease);
-                let totals = self.owner().close_cell(*n, CREDITS, number).unwrap();
+                let totals = self.owner().cells.close(*n, CREDITS, number).unwrap();
                 if let Some(l) = model.leases.get_mut(n) {
                     l.closed = true;
                     let t = totals.expect("a lease that is known");
@@ -971,13 +988,12 @@ impl Running {
             Step::Sweep => self.sweep(),
             Step::Grow => {
                 let owner = self.owner();
-                let rows = owner.rows.take().unwrap();
-                owner.rows = Some(owner.grown(&rows, 3, 0).unwrap());
+                owner.rows.grow(3, 0).unwrap();
             }
             Step::Reopen => {
                 self.owner = None;
                 let owner = open_with(self.dir.path(), &self.catalog).unwrap();
-                assert_eq!(owner.found, Found::Intact);
+                assert_eq!(owner.found, Inherited::Intact);
                 self.owner = Some(owner);
             }
         }
@@ -1031,7 +1047,7 @@ impl Running {
             .values()
             .fold(0u64, |sum, r| sum.wrapping_add(hash_bytes(&r.bytes())));
         assert_eq!(
-            (self.owner().digest(), self.owner().customers()),
+            (self.owner().rows.digest(), self.owner().rows.customers()),
             (digest, model.records.len() as u64)
         );
         let view = self.view();
@@ -1058,7 +1074,7 @@ impl Running {
                 answer(view, &id, "model", NOW_MS)
             );
         }
-        let totals = self.owner().cells(false).unwrap();
+        let totals = self.owner().cells.all(false).unwrap();
         for (n, l) in &model.leases {
             let t = totals
                 .iter()

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fastcheck_core::error::Corrupt;
-use fastcheck_core::region::{HeapRegion, Region, Words};
-use fastcheck_core::sync;
+use fastcheck_core::Corrupt;
+use fastcheck_core::parts::{self, HeapRegion, Region, Words};
 
 /// Words whose every access may be a switch to another thread.
 ///
@@ -16,14 +15,14 @@ use fastcheck_core::sync;
 /// point. The touch is relaxed and adds no ordering that the code under test does not have by itself.
 pub struct Racing {
     words: HeapRegion,
-    turn: sync::AtomicU64,
+    turn: parts::AtomicU64,
 }
 
 impl Racing {
     pub fn new(words: usize) -> Racing {
         Racing {
             words: HeapRegion::new(words),
-            turn: sync::AtomicU64::new(0),
+            turn: parts::AtomicU64::new(0),
         }
     }
 }
@@ -33,15 +32,15 @@ impl Words for Racing {
         self.words.words()
     }
 
-    fn load(&self, index: usize, ordering: sync::Ordering) -> Result<u64, Corrupt> {
+    fn load(&self, index: usize, ordering: parts::Ordering) -> Result<u64, Corrupt> {
         Ok(self.word(index)?.load(ordering))
     }
 }
 
 impl Region for Racing {
-    fn word(&self, index: usize) -> Result<&sync::AtomicU64, Corrupt> {
+    fn word(&self, index: usize) -> Result<&parts::AtomicU64, Corrupt> {
         // Relaxed: see above.
-        self.turn.fetch_add(0, sync::Ordering::Relaxed);
+        self.turn.fetch_add(0, parts::Ordering::Relaxed);
         self.words.word(index)
     }
 }

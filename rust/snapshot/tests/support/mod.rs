@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fastcheck_core::error::Result;
-use fastcheck_core::key::hash_bytes;
+use fastcheck_core::{Result, hash_bytes};
 use fastcheck_snapshot::bounds::RECORD_BYTES_MAX;
 use fastcheck_snapshot::catalog_text::CatalogText;
 use fastcheck_snapshot::{Checkpoint, Mark, SnapshotWriter, View};

@@ -3,9 +3,12 @@ contents. The statements are in the module of their subject, each built once."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from sqlalchemy import Connection
 
-from fastcheck.errors import UnknownCustomer
+from fastcheck.errors import FastcheckError, UnknownCustomer
 from fastcheck.hub.store.statements.accounts import AccountKey, Accounts, ChangedAccount
 from fastcheck.hub.store.statements.answers import Answers
 from fastcheck.hub.store.statements.audit import Audit
@@ -56,6 +59,22 @@ class Books(
     Tokens,
 ):
     """The tables behind one connection, inside one transaction."""
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of the transaction that is undone alone where it raises an error of ours, which is raised
+        on."""
+        told, top_ups_due, logged_seq = len(self.told), self.top_ups_due, self.logged_seq
+        self.connection.exec_driver_sql("SAVEPOINT attempt")
+        try:
+            yield
+        except FastcheckError:
+            self.connection.exec_driver_sql("ROLLBACK TO attempt")
+            self.connection.exec_driver_sql("RELEASE attempt")
+            del self.told[told:]
+            self.top_ups_due, self.logged_seq = top_ups_due, logged_seq
+            raise
+        self.connection.exec_driver_sql("RELEASE attempt")
 
 
 class PastBooks(Books):

@@ -163,23 +163,23 @@ class Finance(Subject):
 
     def movements_after(
         self, number: int, pool: str, place: int, *, until: int, through: int, limit: int
-    ) -> list[tuple[Any, ...]]:
+    ) -> Sequence[Any]:
         """Postings before `until` and up to the place `through`, by customer number, pool and place: (number,
         pool, place, customer, at, booked at, grant, kind, source, target, units, amount, cost, currency and
         the last three as they were when it was booked)."""
         asked = {
             "of": number, "name": pool, "after": place, "until": until, "through": through, "count": limit,
         }  # fmt: skip
-        return [tuple(row) for row in self._db.execute(_MOVEMENTS, asked)]
+        return self._db.execute(_MOVEMENTS, asked).all()
 
     def usage_by_customer(
         self, number: int, record: int, *, since: int, until: int, through: int, limit: int
-    ) -> list[tuple[int, int, str, int, str, int]]:
+    ) -> Sequence[Any]:
         """(customer number, record, customer, at, feature, units) of usage records, by customer."""
         asked = {
             "of": number, "after": record, "since": since, "until": until, "through": through, "count": limit
         }  # fmt: skip
-        return [tuple(row) for row in self._db.execute(_USAGE, asked)]
+        return self._db.execute(_USAGE, asked).all()
 
     def posting_sums(
         self, after: int, through: int, since: int, until: int

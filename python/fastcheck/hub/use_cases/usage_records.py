@@ -1,0 +1,38 @@
+"""Usage records, in pages."""
+
+from __future__ import annotations
+
+from fastcheck.clock import INSTANT_MS_MAX
+from fastcheck.hub.use_cases.reports import place
+from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.hub.use_cases.use_case import UseCase
+from fastcheck.wire.answers import Page
+from fastcheck.wire.operations.usage_records import ListUsage
+from fastcheck.wire.packing import unpack
+from fastcheck.wire.shapes import Quantity, UsageRecord
+
+
+def of(call: Call, request: ListUsage) -> Page[UsageRecord]:
+    """Usage records of instants in [since, until), in the order in which they were stored; of a customer by
+    id or alias, also of one who was deleted. Raises `RecordError` for a cursor that no page gave."""
+    customer = request.customer
+    if customer is not None:
+        number = call.books.number_of(customer)
+        customer = customer if number is None else call.books.customer(number).record.id
+    found, last = call.books.usage_within(
+        place(request.cursor, 0),
+        request.limit,
+        customer,
+        request.feature,
+        0 if request.since is None else request.since,
+        INSTANT_MS_MAX if request.until is None else request.until,
+    )
+    part = tuple(UsageRecord(*row[1:6], _quantities(row[6])) for row in found)
+    return Page(part, None if last is None else str(last))
+
+
+def _quantities(packed: bytes) -> tuple[Quantity, ...]:
+    return tuple(Quantity(*one) for one in unpack(packed))
+
+
+USE_CASES = (UseCase(ListUsage, of),)
