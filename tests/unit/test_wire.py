@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from fastcheck import errors
 from fastcheck.amounts import AMOUNT_MAX, credits, units
 from fastcheck.host.framing import FRAME_BYTES_MAX, frame, read_frame
-from fastcheck.wire import answers
-from fastcheck.wire.packing import pack, unpack
 from fastcheck.wire.record import OFF, ON, UNLIMITED, CustomerRecord, Trial, pack_record, unpack_record
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
@@ -80,29 +78,6 @@ def test_units_and_credits_are_inverse(amount: int, scale: int) -> None:
 def test_the_scale_that_would_do_is_named() -> None:
     with pytest.raises(errors.AmountError, match="needs scale 7"):
         units(Decimal("0.0000075"), 6)
-
-
-VALUES: st.SearchStrategy[Any] = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**60), 2**60),
-    TEXT,
-    st.decimals(allow_nan=False, allow_infinity=False),
-    st.builds(
-        answers.Balance, TEXT, TEXT, st.integers(0, 9), st.decimals(0, 9), st.just(1), MS, st.integers(0, 9)
-    ),
-)
-
-
-@given(st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6))
-def test_answers_survive_the_socket(value: Any) -> None:
-    assert answers.from_plain(unpack(pack(answers.to_plain(value)))) == value
-
-
-def test_an_unknown_answer_is_refused() -> None:
-    for plain in ({"=": "os.system"}, {"=": "Balance"}, {"=": "Decimal", "value": "x"}):
-        with pytest.raises(errors.ProtocolError):
-            answers.from_plain(plain)
 
 
 def test_every_error_is_found_by_its_name() -> None:

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastcheck.wire.answers import travels
-
 RING_CHANGES_MAX = 1_024
 """Changes the owner remembers."""
 KINDS = (
@@ -23,7 +21,6 @@ KINDS = (
 """What happens; `docs/events.md` says when."""
 
 
-@travels
 @dataclass(frozen=True)
 class Change:
     """One thing that happened."""

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 import weakref
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -236,7 +237,8 @@ class Host(abc.ABC, Generic[PartT]):
             raise OwnerUnavailable("this process is not the owner any more: ask again")
         if method == "changes":
             after, wait_s = args
-            return part.ring.read(after, min(float(wait_s), CHANGES_WAIT_S_MAX))
+            found, last = part.ring.read(after, min(float(wait_s), CHANGES_WAIT_S_MAX))
+            return [astuple(one) for one in found], last
         if method == "notes":
             return self.notes
         return part.call(method, args, kwargs)
@@ -244,7 +246,7 @@ class Host(abc.ABC, Generic[PartT]):
     def changes(self, after: int | None, wait_s: float) -> tuple[list[Change], int]:
         """Changes after a number; see `Ring.read`."""
         found, last = self.call("changes", after, wait_s)
-        return list(found), last
+        return [Change(*one) for one in found], last
 
     # What goes on by itself.
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from fastcheck.errors import DirectoryError, FastcheckError, ProtocolError
 from fastcheck.host.framing import frame, read_frame
-from fastcheck.wire.answers import from_plain, to_plain
 from fastcheck.wire.packing import pack, unpack
 
 log = logging.getLogger("fastcheck.owner")
@@ -141,7 +140,7 @@ class OwnerSocket:
 
     def _answer(self, body: bytes) -> bytes:
         try:
-            return frame(pack([True, to_plain(self._handler(*_request(body)))]))
+            return frame(pack([True, self._handler(*_request(body))]))
         except FastcheckError as error:
             return frame(pack([False, type(error).__name__, _plain_args(error)]))
         except Exception as error:
@@ -155,7 +154,7 @@ def _request(body: bytes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         case (str() as method, tuple() as args, dict() as kwargs) if all(
             isinstance(key, str) for key in kwargs
         ):
-            return method, from_plain(args), from_plain(kwargs)
+            return method, args, kwargs
     raise ProtocolError("a request is [method, [argument…], {name: argument…}]")
 
 

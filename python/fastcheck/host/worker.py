@@ -16,7 +16,6 @@ from fastcheck import errors
 from fastcheck.errors import FastcheckError, OwnerUnavailable, ProtocolError
 from fastcheck.host.framing import frame, read_frame
 from fastcheck.host.socket import connect
-from fastcheck.wire.answers import from_plain, to_plain
 from fastcheck.wire.packing import pack, unpack
 
 IDLE_MAX = 8
@@ -37,7 +36,7 @@ class OwnerClient:
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_s: float) -> Any:
         """One request. Raises what the owner raised, or `OwnerUnavailable` after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        request = frame(pack([method, to_plain(args), to_plain(kwargs)]))
+        request = frame(pack([method, args, kwargs]))
         while True:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
@@ -58,7 +57,7 @@ class OwnerClient:
 
     def try_call(self, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         """One attempt. Raises OSError where no owner answers."""
-        return _answer(self._once(frame(pack([method, to_plain(args), {}])), timeout_s))
+        return _answer(self._once(frame(pack([method, args, {}])), timeout_s))
 
     def _once(self, request: bytes, timeout_s: float) -> bytes:
         peer = self._take(timeout_s)
@@ -104,7 +103,7 @@ class OwnerClient:
 def _answer(body: bytes) -> Any:
     match unpack(body):
         case (True, value):
-            return from_plain(value)
+            return value
         case (False, str() as name, tuple() as args):
             raise _rebuilt(name, args)
     raise ProtocolError("an answer of the owner is malformed")

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from fastcheck.amounts import Credits
 from fastcheck.clock import at_utc
-from fastcheck.errors import ProtocolError
 from fastcheck.wire.record import SettingValue
 
 Item = TypeVar("Item")
@@ -381,49 +380,3 @@ class Status:
     """Why there is no stream; empty while there is one."""
     customers_mode: str = "all"
     """all, or on_demand: only customers that were asked for."""
-
-
-_TRAVELLERS: dict[str, type[Any]] = {
-    one.__name__: one
-    for one in (
-        AddonState, TrialState, Customer, Override, Segment, Move, GrantState, Balance, BalanceWindow,
-        PoolState, Problem, SpendCap, ReservationState, AuditEntry, EventState, Page, Consideration,
-        Explanation, Status, UsageTotal,
-    )
-}  # fmt: skip
-
-
-def travels(one: type[Item]) -> type[Item]:
-    """Lets a frozen dataclass of ours cross the owner's socket."""
-    _TRAVELLERS[one.__name__] = one
-    return one
-
-
-def to_plain(value: object) -> object:
-    """An answer as plain msgpack values: {"=": class, …fields}, {"=": "Decimal", "value": text}."""
-    if isinstance(value, Decimal):
-        return {"=": "Decimal", "value": str(value)}
-    if type(value).__name__ in _TRAVELLERS:
-        plain = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}  # type: ignore[arg-type]
-        return {"=": type(value).__name__, **plain}
-    if isinstance(value, (tuple, list)):
-        return [to_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: to_plain(item) for key, item in value.items()}
-    return value
-
-
-def from_plain(plain: Any) -> Any:
-    """The inverse of `to_plain`. Raises `ProtocolError` for a class that is not one of ours."""
-    if isinstance(plain, dict):
-        values = {key: from_plain(item) for key, item in plain.items() if key != "="}
-        name = plain.get("=")
-        if name is None:
-            return values
-        try:
-            return Decimal(values["value"]) if name == "Decimal" else _TRAVELLERS[name](**values)
-        except (KeyError, TypeError, ArithmeticError) as error:
-            raise ProtocolError(f"an answer of the owner is malformed: {error}") from error
-    if isinstance(plain, (tuple, list)):
-        return tuple(from_plain(item) for item in plain)
-    return plain

@@ -7,11 +7,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from fastcheck.wire.answers import travels
 from fastcheck.wire.names import name, note
 
 
-@travels
 @dataclass(frozen=True)
 class By:
     """Who asks for a change, why, and under which key it is done only once."""

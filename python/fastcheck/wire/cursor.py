@@ -35,6 +35,15 @@ def place_of(cursor: str | None, first: tuple[Any, ...]) -> tuple[Any, ...]:
     return place
 
 
+def number_of(cursor: str | None, first: int) -> int:
+    """Where a page of numbered items begins: the number itself. Raises `RecordError`."""
+    if cursor is None:
+        return first
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise RecordError("cursor must be one that an earlier page gave")
+    return int(cursor)
+
+
 def _storable(one: bool | int | str) -> bool:
     """Whether every database takes it."""
     return "\0" not in one if isinstance(one, str) else -1 <= one <= INTEGER_MAX

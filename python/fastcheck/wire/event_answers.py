@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastcheck.amounts import Credits
-from fastcheck.wire.answers import travels
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,6 @@ class DeliveryState:
     """What came of the last attempt that failed."""
 
 
-@travels
 @dataclass(frozen=True)
 class TopUpState:
     """A rule by which an account is topped up by itself."""

@@ -29,21 +29,27 @@ pub struct Decision {
 
 #[pymethods]
 impl Decision {
+    /// Whether the burn would be allowed.
     #[getter]
     fn allowed(&self) -> bool {
         self.decided.answer.allowed()
     }
 
+    /// `allowed`; never: `not_entitled`, `unknown_customer`, `unknown_feature`; not now: `exhausted`,
+    /// `no_lease`; `stale`: the state of this host is too old for the feature, and its `when_stale`
+    /// decided.
     #[getter]
     fn reason(&self) -> &'static str {
         self.decided.answer.reason()
     }
 
+    /// The source of the entitlement: `override`, `trial`, `addon`, `plan` or `default`.
     #[getter]
     fn source(&self) -> Option<&'static str> {
         self.decided.source.map(Source::as_str)
     }
 
+    /// Credits of the pool left on this host. None: no pool, unlimited, or not known.
     #[getter]
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.decided
@@ -52,11 +58,13 @@ impl Decision {
             .transpose()
     }
 
+    /// Credits that the amount would burn.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.decided.cost, self.decided.scale)
     }
 
+    /// The instant at which the balance changes by itself: a refill, an expiry. UTC.
     #[getter]
     fn resets_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.decided
@@ -65,11 +73,13 @@ impl Decision {
             .transpose()
     }
 
+    /// The instant at which the state of this host was last known to be current. UTC.
     #[getter]
     fn as_of<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         instant(py, self.as_of_ms)
     }
 
+    /// How old that was at the decision, in milliseconds.
     #[getter]
     fn lag_ms(&self) -> u64 {
         self.lag_ms
@@ -110,27 +120,31 @@ impl Estimate {
 
 #[pymethods]
 impl Estimate {
+    /// Whether a burn of that amount would be allowed now.
     #[getter]
     fn allowed(&self) -> bool {
         self.0.answer.allowed()
     }
 
+    /// As `Decision.reason`.
     #[getter]
     fn reason(&self) -> &'static str {
         self.0.answer.reason()
     }
 
+    /// Credits that the amount would burn.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.0.cost, self.0.scale)
     }
 
+    /// Credits left on this host.
     #[getter]
     fn balance_before<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.balance(), self.0.scale)
     }
 
-    /// Zero where the balance does not cover the cost.
+    /// Credits left after the burn; 0 if they do not cover the cost.
     #[getter]
     fn balance_after<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.balance().saturating_sub(self.0.cost), self.0.scale)
@@ -161,12 +175,13 @@ pub struct Settlement {
 
 #[pymethods]
 impl Settlement {
+    /// Credits burned for the work in total.
     #[getter]
     fn charged<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.charged, self.scale)
     }
 
-    /// What the work cost beyond what the balance had.
+    /// Credits that the work cost beyond the balance.
     #[getter]
     fn shortfall<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.shortfall, self.scale)

@@ -48,7 +48,8 @@ impl Checker {
         })
     }
 
-    /// What `amount` of the feature would cost, and the balance before and after. No side effect.
+    /// What the amount would cost, in credits, and the balance before and after. No side effect. Raises as
+    /// `consume`.
     #[pyo3(signature = (customer, feature, amount, /))]
     fn estimate(
         &self,
@@ -66,7 +67,7 @@ impl Checker {
         Ok(Estimate(decision.decided))
     }
 
-    /// The customer's value of a feature, or `default` where it has none.
+    /// The customer's value of a feature (int, str or bool), or `default` if the customer has none.
     #[pyo3(signature = (customer, feature, default = None))]
     fn value(
         &self,
@@ -91,7 +92,8 @@ impl Checker {
         })
     }
 
-    /// The bound of a limit, or the quota of a meter; None = unlimited, 0 = not entitled.
+    /// The bound of a limit, or the quota of a meter. None: unlimited; 0: not entitled. Raises `WrongType`
+    /// for features of other kinds.
     fn limit(
         &self,
         py: Python<'_>,
@@ -108,7 +110,7 @@ impl Checker {
         Ok(limit)
     }
 
-    /// A handle on one feature of one customer, for the tightest loops.
+    /// A `Handle` on one feature of one customer, for the tightest loops.
     #[pyo3(signature = (customer, feature, /))]
     fn handle(
         slf: Bound<'_, Self>,
@@ -118,7 +120,9 @@ impl Checker {
         Handle::new(slf, customer, feature)
     }
 
-    /// The numbers of customers, for the batch methods; unknown ones get 2^32 - 1.
+    /// The customers' numbers, an array of shape (n,), for the batch methods. 2^32 - 1 stands for an
+    /// unknown customer. On a host that holds some of many customers the batch methods raise `StaleIds`
+    /// once one of them is evicted.
     #[pyo3(signature = (customers, /))]
     fn ids<'py>(
         &self,
@@ -128,7 +132,7 @@ impl Checker {
         batch::ids(self, py, customers)
     }
 
-    /// `check` for many customers: a list of str, or what `ids` gave.
+    /// `check` for many customers: a list of str, or the array from `ids`. An array of bool, shape (n,).
     #[pyo3(signature = (customers, feature, /))]
     fn check_many<'py>(
         &self,
@@ -139,7 +143,8 @@ impl Checker {
         batch::check_many(self, py, customers, feature)
     }
 
-    /// `consume` for many customers; `amounts` is one int or one per customer.
+    /// `consume` for many customers, each burn by itself. `amounts`: one int, or one per customer. An array
+    /// of bool, shape (n,). Raises as `consume`, before it burns anything.
     #[pyo3(signature = (customers, feature, amounts = None, /))]
     fn consume_many<'py>(
         &self,
@@ -242,6 +247,7 @@ impl Checker {
         self.events.seal();
     }
 
+    /// Whether `close()` was called.
     #[getter]
     fn closed(&self) -> bool {
         self.mapped.is_closed()

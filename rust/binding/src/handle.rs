@@ -128,11 +128,13 @@ impl Handle {
 
 #[pymethods]
 impl Handle {
+    /// The id or alias that the handle was made with.
     #[getter]
     fn customer(&self) -> &Py<PyString> {
         &self.customer
     }
 
+    /// The feature's name.
     #[getter]
     fn feature(&self) -> &Py<PyString> {
         &self.feature

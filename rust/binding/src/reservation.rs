@@ -300,23 +300,25 @@ fn ask(checker: &Checker, ends_at_ms: u64) -> Ask {
 
 #[pymethods]
 impl Reservation {
+    /// Whether the reservation was granted.
     #[getter]
     fn allowed(&self) -> bool {
         self.held.is_some()
     }
 
+    /// As `Decision.reason`.
     #[getter]
     fn reason(&self) -> &'static str {
         self.answer.reason()
     }
 
-    /// Credits held.
+    /// Credits asked for.
     #[getter]
     fn amount<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         credits(py, self.amount, self.scale)
     }
 
-    /// Gives all back. Nothing happens if it has expired.
+    /// Gives all back. Raises `Conflict` if the reservation was denied or is settled already.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         let held = self.begin(py)?;
         self.give_back(py, held)?;

@@ -13,18 +13,14 @@ from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
 from fastcheck.host.participant import LOADING, Host
 from fastcheck.wire.by import ANYBODY, By
-from fastcheck.wire.catalog import CatalogLike
-from fastcheck.wire.operation import Answer, Request
-from fastcheck.wire.operations import OPERATIONS
-from fastcheck.wire.operations.catalog import SetCatalog
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Requests are loaded once one is made; the hub by an owner alone, see `_load_hub`.
     from fastcheck.admin import Admin
-if TYPE_CHECKING:  # Only an owner loads the hub, see `_load_hub`.
     from fastcheck.host.embedded.owner import Arena, Owner
     from fastcheck.hub.background.courier_thread import CourierThread
     from fastcheck.hub.store.sqlite import SqliteStore
-
+    from fastcheck.wire.catalog import CatalogLike
+    from fastcheck.wire.operation import Answer, Request
 
 MakeArena = Callable[[str, "CatalogLike", int], "Arena"]
 
@@ -103,6 +99,8 @@ class EmbeddedHost(Host[LedgerPart]):
         try:
             self._take_part(given, "Entitlements.open")
             if given is not None and self._part is None:
+                from fastcheck.wire.operations.catalog import SetCatalog
+
                 self.ask(SetCatalog(given.source, given.filename))
             self._ensure_thread()
         except BaseException:
@@ -116,6 +114,7 @@ class EmbeddedHost(Host[LedgerPart]):
         if part is not None and not self._closed:
             return part.owner.ask(request, by)
         from fastcheck.host.asking import ASK, answer_of, question
+        from fastcheck.wire.operations import OPERATIONS
 
         row = OPERATIONS.of(request)
         return answer_of(row, self.call(ASK, *question(row, request, by)))

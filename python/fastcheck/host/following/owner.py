@@ -4,12 +4,11 @@ processes."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from fastcheck.errors import Forbidden, HubUnavailable, NotYet, ProtocolError
 from fastcheck.host.changes import Ring
-from fastcheck.wire.answers import travels
 
 if TYPE_CHECKING:
     from fastcheck.host.following.connection import Connection
@@ -26,7 +25,6 @@ TICK_S: Final = 1.0
 """Between two looks of the host's thread, which has nothing to do but to notice its end."""
 
 
-@travels
 @dataclass(frozen=True)
 class LinkState:
     """How the stream of a host is doing."""
@@ -159,9 +157,11 @@ class StreamPart:
 
 
 _OFFERED: dict[str, Callable[..., object]] = {
-    one.__name__: one
-    for one in (
-        StreamPart.touch, StreamPart.fetch, StreamPart.prewarm, StreamPart.pools_behind, StreamPart.link,
-        StreamPart.wait_ready,
-    )
-}  # fmt: skip
+    "touch": StreamPart.touch,
+    "fetch": StreamPart.fetch,
+    "prewarm": StreamPart.prewarm,
+    "pools_behind": StreamPart.pools_behind,
+    "link": lambda part: astuple(part.link()),
+    "wait_ready": lambda part, timeout_s: astuple(part.wait_ready(timeout_s)),
+}
+"""What other processes may ask; answers are plain values."""

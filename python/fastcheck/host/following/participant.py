@@ -156,8 +156,7 @@ class ConnectedHost(Host[StreamPart]):
 
     def _wait_slice(self, left_s: float) -> LinkState:
         wait_s = max(0.0, min(left_s, READY_SLICE_S))
-        found: LinkState = self.call_within(wait_s + REQUEST_TIMEOUT_S, "wait_ready", wait_s)
-        return found
+        return LinkState(*self.call_within(wait_s + REQUEST_TIMEOUT_S, "wait_ready", wait_s))
 
     def wait_ready(self, timeout_s: float | None) -> None:
         """Waits until a hub has filled this host; None: for ever. Raises `NotYet` with the reason."""
@@ -175,8 +174,7 @@ class ConnectedHost(Host[StreamPart]):
     def link(self, timeout_s: float = 0.5) -> LinkState | None:
         """How the stream is doing; None where the owner does not answer in time."""
         try:
-            found: LinkState = self.call_within(timeout_s, "link")
-            return found
+            return LinkState(*self.call_within(timeout_s, "link"))
         except (OwnerUnavailable, Closed):
             return None
 

@@ -24,7 +24,6 @@ from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
 from fastcheck.ledger.marks import Marks
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Rules
 from fastcheck.ledger.plan import follow
-from fastcheck.wire.answers import travels
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.events import Kind
 from fastcheck.wire.packing import pack, unpack
@@ -50,7 +49,6 @@ class Totals(NamedTuple):
     final: bool
 
 
-@travels
 @dataclass(frozen=True)
 class Terms:
     """A lease as the host shall have it."""

@@ -15,11 +15,11 @@ from fastcheck.hub.store.statements import StoredCustomer, StoredOverride, Store
 from fastcheck.hub.use_cases.overrides import made, merged, seen
 from fastcheck.hub.use_cases.overrides import summary as override_summary
 from fastcheck.hub.use_cases.records import checked
-from fastcheck.hub.use_cases.reports import place
 from fastcheck.hub.use_cases.rewriting import put_records
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, pools_of
 from fastcheck.wire.answers import Page, Segment
+from fastcheck.wire.cursor import number_of
 from fastcheck.wire.operations.segments import (
     MEMBERS_PER_REQUEST,
     DeleteSegment,
@@ -211,7 +211,7 @@ def page(call: Call, request: ListSegments) -> Page[Segment]:
 def member_page(call: Call, request: ListMembers) -> Page[str]:
     """Members' ids, in the order of their numbers. Raises `UnknownSegment`, `RecordError`."""
     known(call, request.segment)
-    after, count = place(request.cursor, FIRST_PLACE), request.limit
+    after, count = number_of(request.cursor, FIRST_PLACE), request.limit
     found = call.books.members_after(request.segment, after, count + 1)
     part = tuple(id for _, id in found[:count])
     return Page(part, str(found[count - 1][0]) if len(found) > count else None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fastcheck.clock import INSTANT_MS_MAX
-from fastcheck.hub.use_cases.reports import place
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import UseCase
 from fastcheck.wire.answers import Page
+from fastcheck.wire.cursor import number_of
 from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.packing import unpack
 from fastcheck.wire.shapes import Quantity, UsageRecord
@@ -20,7 +20,7 @@ def of(call: Call, request: ListUsage) -> Page[UsageRecord]:
         number = call.books.number_of(customer)
         customer = customer if number is None else call.books.customer(number).record.id
     found, last = call.books.usage_within(
-        place(request.cursor, 0),
+        number_of(request.cursor, 0),
         request.limit,
         customer,
         request.feature,

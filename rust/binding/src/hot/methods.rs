@@ -118,21 +118,55 @@ unsafe extern "C" fn floor(
 }
 
 const CHECK_DOC: &std::ffi::CStr = c"check($self, customer, feature, /, *, min_seq=None)\n--\n\n\
-May the customer use the feature, and if it is countable, is one unit left? No side effect.";
+May the customer use the feature? For a meter or a credit feature: is one unit left? No side effect.\n\
+\n\
+min_seq: the answer shows at least that change of the ledger. The call waits for it up to lease_timeout and\n\
+raises NotYet. An unknown customer has the features' defaults, an unknown feature is denied; status() counts both\n\
+as unknown_names, and each name is logged once.\n\
+\n\
+>>> ents.check('acme', 'export')\n\
+True";
 const CONSUME_DOC: &std::ffi::CStr =
     c"consume($self, customer, feature, amount=1, /, *, event=None, min_seq=None)\n--\n\n\
-Decides and records a burn, atomically. False: nothing was recorded.";
+Decides and records a burn in one atomic step, across all processes of the host. False: nothing is recorded.\n\
+\n\
+amount: units of the feature, or {quantity: units} for one burn of several quantities.\n\
+event: the id under which the ledger keeps a usage record.\n\
+min_seq: as for check.\n\
+\n\
+Raises NotCountable for a feature without a pool, and AmountError for an amount that is negative, of an unknown\n\
+quantity, or larger than 2^48 - 1 pool units.\n\
+\n\
+>>> ents.consume('acme', 'gpt-4o', 12, event='req_8f2')\n\
+True";
 const DECIDE_DOC: &std::ffi::CStr =
     c"decide($self, customer, feature, amount=1, /, *, min_seq=None)\n--\n\n\
-The answer with its reason. No side effect.";
+The answer that consume would give, as a Decision with its reason. No side effect. True in a condition if allowed.\n\
+\n\
+amount, min_seq and errors: as for consume.\n\
+\n\
+>>> ents.decide('acme', 'gpt-4o', 1_000_000).reason\n\
+'exhausted'";
 const RESERVE_DOC: &std::ffi::CStr =
     c"reserve($self, customer, feature, amount, /, *, ttl=60.0)\n--\n\n\
-Reserves an estimate before the work; commit the true amount after it, or release.";
+Holds an estimate before the work. Commit the true amount after it, or release. True in a condition if granted.\n\
+\n\
+ttl: seconds after which the reservation ends by itself, at most a week. Use it in a with block: leaving the\n\
+block releases what is not committed. Raises as consume, and TooManyReservations.\n\
+\n\
+>>> with ents.reserve('acme', 'gpt-4o', 4000) as hold:\n\
+...     hold.commit(1234).charged\n\
+1234";
 const COMMIT_DOC: &std::ffi::CStr = c"commit($self, actual=None, /, *, event=None)\n--\n\n\
-Settles: keeps what was used (the whole estimate if not said), gives the rest back.";
+Charges what was used (None: the whole estimate) and gives the rest back. Answers a Settlement.\n\
+\n\
+Use beyond the estimate is burned as far as the balance covers it; the rest is the settlement's shortfall. A\n\
+reservation that expired before is burned anew. event: the id under which the ledger keeps a usage record.\n\
+\n\
+Raises Conflict if the reservation was denied or is settled already, and as consume.";
 const FLOOR_DOC: &std::ffi::CStr = c"_floor($self, customer, feature, /)\n--\n\n\
 Does nothing: what any native method costs at least. For benchmarks.";
 const HANDLE_CHECK_DOC: &std::ffi::CStr = c"check($self, /)\n--\n\n\
-As Entitlements.check, for the handle's customer and feature.";
+Entitlements.check for the customer and the feature of this handle.";
 const HANDLE_CONSUME_DOC: &std::ffi::CStr = c"consume($self, amount=1, /)\n--\n\n\
-As Entitlements.consume, for the handle's customer and feature.";
+Entitlements.consume for the customer and the feature of this handle. Keeps no usage record.";
