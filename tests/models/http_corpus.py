@@ -238,13 +238,17 @@ def of(amount: Any, pool: str = "ai_credits", **more: Any) -> dict[str, Any]:
     return {"pool": pool, "amount": amount, **more}
 
 
-async def world(section: Section) -> None:
-    """A catalog, two customers with credits, a segment."""
-    ask = section.ask
-    answer = await ask(
+async def catalog(section: Section) -> None:
+    answer = await section.ask(
         "", PUT_CATALOG, raw=CATALOG, headers=[YAML, ("Fastcheck-Filename", "catalog.yaml")], quiet=True,
     )  # fmt: skip
     assert answer.status == 200, answer.body
+
+
+async def world(section: Section) -> None:
+    """A catalog, two customers with credits, a segment."""
+    ask = section.ask
+    await catalog(section)
     for one in (
         Ask(PUT_ACME, {"plan": "pro", "aliases": ["key:acme", "a/b"], "since": NOW_MS - 40 * DAY_MS}),
         Ask("PUT /v1/customers/tiny", {"plan": "pro", "version": 1, "aliases": ["key:tiny"]}),
@@ -1178,12 +1182,13 @@ async def pages_of_the_process(section: Section) -> None:
     ask = section.ask
     await ask("alive", "GET /healthz", token=None)
     await ask("ready without a catalog", "GET /readyz", token=None, shown=readiness)
-    await world(section)
-    for _ in range(600):
+    await catalog(section)
+    for _ in range(600):  # Until there is a snapshot, of the catalog alone.
         ready = await ask("", "GET /readyz", token=None, quiet=True)
         if ready.status == 200:
             break
         await pause()
+    await world(section)
     await ask("ready", "GET /readyz", token=None, shown=readiness)
     await ask(
         "alive with a nonsensical token", "GET /healthz", headers=[("Authorization", "nonsense")], token=None,

@@ -61,7 +61,7 @@ MUTANTS = [
     Mutant("nobody looks at what expires", ACCOUNTS, "known is None or known.private", "True", "tests/hub/test_hub_turn.py"),
     # Idempotency keys.
     Mutant("a key may have another body", CORE, "if known[0] != digest:", "if False:", ONCE),
-    Mutant("a key is not stored", CORE, "call.books.put_answer(checked, call.now, digest, pack(to_plain(answer)))", "pass", ONCE),
+    Mutant("a key is not stored", CORE, "call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))", "pass", ONCE),
     Mutant("a hub keeps the catalog it began with", CORE, "if number != known.number:", "if not known.number:", SUITE + " -k takes_the_catalog"),
     # The past.
     Mutant("what a customer was is not kept", "hub/store/statements/customers.py", "self._db.execute(_KEEP_PAST, {\"numbers\": numbers, \"until\": until})", "pass", HISTORY),
