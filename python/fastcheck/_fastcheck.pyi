@@ -370,9 +370,10 @@ class Checker:
         False
         """
     def decide(
-        self, customer: str, feature: str, amount: _Quantities = 1, /, *, min_seq: int | None = None
+        self, customer: str, feature: str, amount: _Quantities = ..., /, *, min_seq: int | None = None
     ) -> Decision:
-        """The answer with its reason. No side effect. Truthy if allowed. `min_seq`: as for `check`. Raises as `consume`.
+        """The answer with its reason. No side effect. Truthy if allowed. Without an amount: what `check` answers, of any
+        feature. With one: what `consume` of it would answer; raises as `consume`. `min_seq`: as for `check`.
 
         >>> ents.decide("acme", "gpt-4o", 1_000_000).reason
         'exhausted'

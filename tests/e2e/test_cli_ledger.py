@@ -125,6 +125,13 @@ def test_amounts_and_instants_have_one_form_for_programs(service: Service) -> No
     )
 
 
+@pytest.mark.parametrize("feature", ["export", "seats", "retention_days"])
+def test_check_takes_features_that_are_not_countable(service: Service, feature: str) -> None:
+    assert service.told("check", "acme", feature) == "allowed (source plan)\n"
+    code, told = service.refused("check", "acme", feature, "1")
+    assert (code, "nothing to spend" in told) == (2, True)
+
+
 def test_mistakes_are_2(service: Service) -> None:
     assert service.refused("ledger balance", "nobody")[0] == 2
     code, told = service.refused("ledger balance", "acme", "credits")

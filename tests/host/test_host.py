@@ -306,3 +306,19 @@ def test_the_lock_is_one(tmp_path: Path) -> None:
     second.release()
     with pytest.raises(errors.DirectoryError, match="write access"):
         OwnerLock(str(tmp_path / "missing" / "owner.lock")).acquire()
+
+
+def test_a_key_answers_for_what_is_gone(hosts: Callable[..., Host]) -> None:
+    owner, worker = hosts(), hosts()
+    for place, door in enumerate((owner, worker)):
+        by = admin(door)
+        by.put_customer("acme", plan="pro")
+        made = by.once(f"grant {place}").grant("acme", "ai_credits", 5)
+        by.once(f"delete {place}").delete_customer("acme")
+        for other in (owner, worker):
+            admin(other).once(f"delete {place}").delete_customer("acme")
+            assert admin(other).once(f"grant {place}").grant("acme", "ai_credits", 5) == made
+            with pytest.raises(errors.FastcheckError):
+                admin(other).once(f"grant {place}").grant("acme", "ai_credits", 6)
+        with pytest.raises(errors.UnknownCustomer):
+            by.once(f"another {place}").delete_customer("acme")

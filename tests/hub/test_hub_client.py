@@ -37,7 +37,7 @@ from fastcheck.hub_client.exchange import (
     refusal,
 )
 from fastcheck.hub_client.methods import HubMethods
-from fastcheck.hub_client.requests import amount, get, packed, path
+from fastcheck.hub_client.requests import amount, encoded, get, packed, path
 from fastcheck.wire.bearer import base_url, bearer
 from fastcheck.wire.shapes import FeatureCheck
 from rig.async_stub import STUB, made
@@ -282,7 +282,7 @@ def test_a_change_is_repeated_under_one_key_that_is_made_up() -> None:
         client.put_customer("acme")
         assert seen[-1].headers["idempotency-key"] != seen[0].headers["idempotency-key"]
         client.once("order 18").put_customer("acme")
-        assert seen[-1].headers["idempotency-key"] == "order 18"
+        assert seen[-1].headers["idempotency-key"] == "order%2018"
         client.once("ü%").put_customer("acme")
         assert seen[-1].headers["idempotency-key"] == "%C3%BC%25"
 
@@ -593,3 +593,7 @@ def test_the_async_client_repeats_as_the_other_does() -> None:
 
     with pytest.raises(errors.ProtocolError):
         asyncio.run(fail())
+
+
+def test_a_header_keeps_spaces_at_its_ends() -> None:
+    assert encoded(" a b ") == "%20a%20b%20"

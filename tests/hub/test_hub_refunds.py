@@ -251,3 +251,15 @@ def test_a_grant_voided_twice_is_voided_once(service: Service, clock: ManualCloc
     clock.advance(DAY_MS)
     assert service.void("first of acme") == first
     assert sum(one.action == "void" for one in service.audit(subject="acme").items) == 1
+
+
+def test_a_refund_of_an_event_is_made_once(service: Service) -> None:
+    customer(service)
+    use(service, 20)
+    record(service, "e1", 12 * MILLION)
+    first = refund(service, 5, "a", event="e1")
+    assert refund(service, 5, "a", event="e1") == first
+    with pytest.raises(errors.Conflict, match="another event"):
+        refund(service, 5, "a", event="e2")
+    with pytest.raises(errors.Conflict):
+        refund(service, 6, "a", event="e1")

@@ -16,6 +16,7 @@ from fastcheck.errors import (
     RecordError,
     WrongType,
 )
+from fastcheck.wire.fields import credits_within, listed
 from fastcheck.wire.forms import Form, Malformed
 from fastcheck.wire.headers import CUSTOMERS_PER_BATCH
 from fastcheck.wire.json import Record, read, shape, write
@@ -175,3 +176,27 @@ def test_an_instant_or_a_word() -> None:
         form(Migrate, {"plan": "p", "from_version": 1, "to_version": 2, "when": "soon"})
     with pytest.raises(InstantError):
         form(Migrate, {"plan": "p", "from_version": 1, "to_version": 2, "when": "2024-05-01T25:00:00Z"})
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        (Decimal("10.00"), 10),
+        (Decimal("1E+2"), 100),
+        (Decimal("-0.0"), 0),
+        (Decimal("2.50"), Decimal("2.5")),
+        (
+            Decimal("0.1000000000000000000000000000000000100"),
+            Decimal("0.10000000000000000000000000000000001"),
+        ),
+    ],
+)
+def test_an_amount_has_one_form_however_it_was_written(written: Decimal, amount: int | Decimal) -> None:
+    found = credits_within(written, "the amount")
+    assert (found, type(found), str(found)) == (amount, type(amount), str(amount))
+
+
+@pytest.mark.parametrize("value", [None, 5, "acme", b"acme"])
+def test_what_is_no_list_is_refused_by_name(value: object) -> None:
+    with pytest.raises(WrongType, match="customers must be a list"):
+        listed(value, "customers")

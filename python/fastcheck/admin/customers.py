@@ -8,7 +8,7 @@ from typing import Any
 from fastcheck.admin.base import AdminBase
 from fastcheck.errors import FastcheckError, WrongType
 from fastcheck.wire.answers import Customer, Page
-from fastcheck.wire.fields import Instant, at_ms
+from fastcheck.wire.fields import Instant, at_ms, listed
 from fastcheck.wire.operations.customers import (
     Addon,
     DeleteCustomer,
@@ -82,7 +82,7 @@ class CustomersAdmin(AdminBase):
         >>> ents.admin.put_customers([{"id": "bravo", "plan": "free"}, {"id": "charlie", "plan": "pro"}])
         2
         """
-        named = tuple(_named(one) for one in customers)
+        named = tuple(_named(one) for one in listed(customers, "customers"))
         if self._owns():
             return self._ask(PutCustomers(named), reason).count if named else 0
         parts = [

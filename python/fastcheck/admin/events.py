@@ -8,6 +8,7 @@ from fastcheck.admin.base import AdminBase
 from fastcheck.errors import WrongType
 from fastcheck.wire.answers import EventState, Page
 from fastcheck.wire.event_answers import DeliveryState, WebhookState
+from fastcheck.wire.fields import listed
 from fastcheck.wire.operations.events import ListEvents
 from fastcheck.wire.operations.webhooks import (
     DeleteWebhook,
@@ -50,9 +51,7 @@ class EventsAdmin(AdminBase):
         >>> made.secret.startswith("whsec_"), made.kinds
         (True, ('limit_reached', 'low_balance'))
         """
-        if isinstance(kinds, (str, bytes)):
-            raise WrongType("kinds must be a list of str, not one str")
-        return self._ask(PutWebhook(url, None if kinds is None else tuple(kinds)), reason)
+        return self._ask(PutWebhook(url, None if kinds is None else listed(kinds, "kinds")), reason)
 
     def list_webhooks(self) -> list[WebhookState]:
         """Where events are sent, in the order in which it was asked for; of the secrets only how they begin.

@@ -15,7 +15,7 @@ from fastcheck.ledger.model import checked_amount
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
 from fastcheck.ledger.tally import Tally
 from fastcheck.wire.answers import UsageTotal
-from fastcheck.wire.fields import Instant
+from fastcheck.wire.fields import Instant, listed
 from fastcheck.wire.names import name
 from fastcheck.wire.operations.usage import EVENTS_MAX, CorrectUsage, ListUsageEvents, MeterUsage, UsageEvent
 from fastcheck.wire.operations.usage_records import ListUsage
@@ -42,7 +42,7 @@ class UsageAdmin(AdminBase):
         >>> ents.admin.record_usage([UsageEvent("call_1", 1_767_225_600_000, "acme", "api_calls", 5)])
         0
         """
-        given = tuple(events)
+        given = listed(events, "events")
         parts = [MeterUsage(given[start : start + EVENTS_MAX]) for start in range(0, len(given), EVENTS_MAX)]
         return sum(self._ask(part, part=number).count for number, part in enumerate(parts))
 
@@ -84,7 +84,7 @@ class UsageAdmin(AdminBase):
         >>> [(one.units, one.events) for one in ents.admin.usage("acme", "api_calls")]
         [(3, 2)]
         """
-        key, named = name(customer, "customer"), name(feature, "feature")
+        key, named, zone = name(customer, "customer"), name(feature, "feature"), name(zone, "zone")
         meter = Meter(
             _one_of(Aggregation, aggregation, "aggregation"),
             Recurrence(Span(1, _one_of(Unit, period, "period")), Anchor.CALENDAR, 0, zone),

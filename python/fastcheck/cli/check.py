@@ -25,8 +25,7 @@ def add(commands: Commands) -> None:
         metavar="AMOUNT",
         nargs="?",
         type=amount,
-        default=1,
-        help="units: 12, or input=900,output=300 (default 1)",
+        help="units: 12, or input=900,output=300 (default: 1 of a meter or a credit feature)",
     )
     parser.set_defaults(run=run)
 
@@ -34,7 +33,8 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Attaches, asks, prints the decision."""
     with closing(state.entitlements(args.directory)) as entitlements:
-        decision = entitlements.decide(args.customer, args.feature, args.amount)
+        asked = () if args.amount is None else (args.amount,)
+        decision = entitlements.decide(args.customer, args.feature, *asked)
         allowed = bool(decision)
         answer = plain_data(decision)
     if args.json:

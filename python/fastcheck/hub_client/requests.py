@@ -70,8 +70,9 @@ def author(by: By | None) -> dict[str, str]:
 
 
 def encoded(text: str) -> str:
-    """Text as a header has it. Any but what is plain is percent-encoded."""
-    return quote(text, safe=" /:@,;=+-_.~()<>")
+    """Text as a header has it. Any but what is plain is percent-encoded; spaces too, which a header loses at
+    its ends."""
+    return quote(text, safe="/:@,;=+-_.~()<>")
 
 
 def packed(body: object) -> bytes:

@@ -4,7 +4,7 @@ brings it, and what the API's description tells of it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -203,7 +203,23 @@ def credits_within(value: object, what: str) -> int | Decimal:
         fits = -(10 ** (DIGITS_MAX - 1)) < value < 10 ** (DIGITS_MAX - 1)
     if not fits:
         raise AmountError(f"{what} has more digits than any pool holds: round or split it")
-    return value
+    return _shortest(value) if isinstance(value, Decimal) else value
+
+
+def _shortest(value: Decimal) -> int | Decimal:
+    """The same amount in its one form, so that a request is the same however its amounts were written."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    while exponent < 0 and (digits[-1] == 0):
+        digits, exponent = digits[:-1] or (0,), exponent + 1
+    return int(value) if exponent >= 0 else Decimal((sign, digits, exponent))
+
+
+def listed(value: Any, what: str) -> tuple[Any, ...]:
+    """The items of what callers give where many are meant. Raises `WrongType`, for one text too."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise WrongType(f"{what} must be a list, not {type(value).__name__}")
+    return tuple(value)
 
 
 def one_of(*values: str) -> Callable[[Any, str], str]:

@@ -58,11 +58,11 @@ pub fn decide<W: Words, C: Cells>(
         Some(amount) => cost_of(g, found, amount)?,
         None => found.unit_cost(g)?,
     };
+    d.scale = g.pool_info(found.entry.pool())?.scale;
     if let (None, Some(answer)) = (stale, found.plain()) {
         d.answer = answer;
         return Ok(found.step(answer, d));
     }
-    d.scale = g.pool_info(found.entry.pool())?.scale;
     let view = found.view(g, cells, clock)?;
     if let Some(v) = view {
         d.remaining = Some(v.available);

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastcheck.clock import Clock
+from fastcheck.errors import FastcheckError
 from fastcheck.host.changes import Ring
 from fastcheck.host.embedded.leases import Leases
 from fastcheck.host.embedded.notify import Notifier
@@ -80,6 +81,16 @@ class Asking:
         return done.answer
 
     def _done(self, request: Request[Answer], by: By) -> Done[Answer]:
+        try:
+            return self._around(request, by)
+        except FastcheckError:
+            # What it is about may be gone since it was made; its answer stands.
+            known = self._service.known(request, by)
+            if known is None:
+                raise
+            return known
+
+    def _around(self, request: Request[Answer], by: By) -> Done[Answer]:
         match OPERATIONS.of(request).touches:
             case Touches.NOTHING:
                 return self._service.run(request, by)

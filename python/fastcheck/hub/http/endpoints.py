@@ -114,12 +114,20 @@ def document(body: bytes) -> Any:
     """A body as JSON's own types. Raises `NotJson`."""
     try:
         return json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise NotJson(str(error)[:200]) from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, _NoNumber):
+            raise NotJson(str(error)) from None
+        raise NotJson("it is nested too deeply, or a number has too many digits") from None
 
 
 def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no number of JSON")
+    raise _NoNumber(f"{text} is no number of JSON")
+
+
+class _NoNumber(ValueError):
+    """JSON has no such number."""
 
 
 def by_of(http: HttpRequest, principal: Principal) -> By:

@@ -55,7 +55,7 @@ DESCRIPTION: Final[dict[str, Any]] = {
     "operationId": "get_snapshot",
     "summary": "Everything a host needs, as one file",
     "description": "The newest snapshot. Changes after it come over the stream: its epoch and seq are in the "
-    "`ETag`.",
+    "`ETag`.\n\nFor tokens with the scope stream or admin.",
     "parameters": [
         {
             "name": "If-None-Match",

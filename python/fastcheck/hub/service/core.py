@@ -185,12 +185,20 @@ class Core:
         if by.key is None:
             done = self.write(job, by, exclusive=case.exclusive)
         else:
-            body = pack([row.name, write(asked, shape(row.request))])
-            once = self._once(by.key, body, job, row, case.kept)
+            once = self._once(by.key, _body(row, asked), job, row, case.kept)
             done = self.write(once, by, exclusive=case.exclusive)
         if done.effects.catalog is not None:
             self.load_catalog()
         return done
+
+    def known(self, request: Request[Answer], by: By) -> Done[Answer] | None:
+        """How a request was answered that was made under the same key before; None where it was not, or has
+        no key. Raises `Conflict` for another request."""
+        row, key = OPERATIONS.of(request), by.key
+        if key is None or not row.changes:
+            return None
+        body = _body(row, row.named(request, key))
+        return self.read(lambda call: _known(call, key, body, row))
 
     def concerns(self, request: Request[Any]) -> Concerns:
         """Whose leases a request concerns. Raises as its use case does for what is not there."""
@@ -214,17 +222,12 @@ class Core:
         digest, of = hashlib.sha256(body).digest(), shape(row.answer)
 
         def once(call: Call) -> Done[Answer]:
-            known = call.books.answered(key)
-            if known is None:
-                done = job(call)
-                call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
-                return done
-            if known[0] != digest:
-                raise Conflict(
-                    f"the idempotency key {key!r:.80} was used for another request: take a new key"
-                )
-            # What the lease gained was told with the first answer, which may be lost: it is lent anew.
-            return Done(read(unpack(known[1]), of), Effects(reopen=row.touches is Touches.RAISES))
+            known = _known(call, key, body, row)
+            if known is not None:
+                return known
+            done = job(call)
+            call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
+            return done
 
         return once
 
@@ -255,3 +258,19 @@ class Core:
     def load_catalog(self) -> CatalogLike | None:
         """The catalog in force, read from the ledger if need be; None where there is none."""
         return self.read(lambda call: call.parsed)
+
+
+def _body(row: Operation[Any], request: Request[Any]) -> bytes:
+    """What tells a request from another under the same key."""
+    return pack([row.name, write(request, shape(row.request))])
+
+
+def _known(call: Call, key: str, body: bytes, row: Operation[Answer]) -> Done[Answer] | None:
+    """The answer that is stored under a key. Raises `Conflict` where it is another request's."""
+    known = call.books.answered(key)
+    if known is None:
+        return None
+    if known[0] != hashlib.sha256(body).digest():
+        raise Conflict(f"the idempotency key {key!r:.80} was used for another request: take a new key")
+    # What the lease gained was told with the first answer, which may be lost: it is lent anew.
+    return Done(read(unpack(known[1]), shape(row.answer)), Effects(reopen=row.touches is Touches.RAISES))

@@ -102,6 +102,8 @@ def same(call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amoun
     grant = known.holding.grant
     asked = _terms(request, id, amount, pool, grant.created_at, grant.effective_at)
     asked, made = replace(asked, reason=grant.reason), replace(grant, voided_at=None)
+    if grant.kind is GrantKind.REFUND:
+        asked = replace(asked, source=grant.source)  # Of which event it is, the refund compares.
     if (known.customer, known.pool) != (number, pool.name) or asked != made:
         raise Conflict(f"grant {id!r:.80} exists with other terms: use another id for another grant")
     return known

@@ -26,7 +26,8 @@ def _value(value: Any, what: str) -> Any:
     if isinstance(value, str):
         return text_within(value, what, TEXT_BYTES_MAX, empty=True)
     if isinstance(value, Decimal):
-        return credits_within(value, what)
+        credits_within(value, what)  # As it is written: a limit takes no Decimal, be it whole.
+        return value
     raise WrongType(f"{what} is a bool, int, str, None or a Decimal, not {type(value).__name__}")
 
 

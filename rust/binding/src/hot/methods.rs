@@ -140,10 +140,11 @@ quantity, or larger than 2^48 - 1 pool units.\n\
 >>> ents.consume('acme', 'gpt-4o', 12, event='req_8f2')\n\
 True";
 const DECIDE_DOC: &std::ffi::CStr =
-    c"decide($self, customer, feature, amount=1, /, *, min_seq=None)\n--\n\n\
-The answer that consume would give, as a Decision with its reason. No side effect. True in a condition if allowed.\n\
+    c"decide($self, customer, feature, amount=..., /, *, min_seq=None)\n--\n\n\
+The answer with its reason, a Decision. No side effect. True in a condition if allowed.\n\
 \n\
-amount, min_seq and errors: as for consume.\n\
+Without an amount: what check answers, of any feature. With one: what consume of it would answer; it raises as\n\
+consume. min_seq: as for check.\n\
 \n\
 >>> ents.decide('acme', 'gpt-4o', 1_000_000).reason\n\
 'exhausted'";
