@@ -52,7 +52,7 @@ lint: $(BUILT)   ## rustfmt, clippy, ruff, mypy, stubtest
 	$(BIN)/python -m mypy.stubtest fastcheck._fastcheck --ignore-missing-stub
 
 test-rust: $(STAMP) ## cargo's tests
-	cargo test --workspace --locked --quiet
+	+cargo test --workspace --locked --quiet
 
 test-loom:       ## every interleaving of the lock-free parts, within bounds
 	RUSTFLAGS="--cfg loom" cargo test --locked --quiet --profile quick --target-dir target/loom -p fastcheck-core \

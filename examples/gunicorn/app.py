@@ -16,7 +16,7 @@ from fastcheck import Entitlements
 CATALOG = Path(__file__).parent.parent / "quickstart" / "catalog.yaml"
 
 ents = Entitlements.open(os.environ.get("FASTCHECK_STATE", "./state"), catalog=CATALOG)
-# Where your customers sign up, in a real service. Repeating it changes nothing.
+# In a real service this is where a customer signs up. Each worker does it again, which changes nothing.
 ents.admin.put_customer("acme", plan="free")
 
 NEVER = {"not_entitled", "unknown_customer", "unknown_feature"}

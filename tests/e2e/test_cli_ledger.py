@@ -116,6 +116,7 @@ def test_amounts_and_instants_have_one_form_for_programs(service: Service) -> No
     checked = service.json("check", "acme", "gpt-4o")
     assert (checked["remaining"], checked["resets_at"]) == ("1000", "2100-01-01T00:00:00.000Z")
     [balance] = service.json("ledger balance", "acme", "ai_credits")
+    assert {balance[name] for name in ("reserved", "overage")} == {"0"}
     explained = service.json("explain", "acme", "gpt-4o")["balance"]
     assert {**balance, "as_of": None} == {**explained, "as_of": None}
     status = service.json("status")

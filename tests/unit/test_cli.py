@@ -57,8 +57,8 @@ class Attached:
             raise FastcheckError("closed: no owner; start the service first")
         return cls()
 
-    def decide(self, customer, feature, amount):
-        self.asked.append((customer, feature, amount))
+    def decide(self, customer, feature, *amount):
+        self.asked.append((customer, feature, *amount))
 
         class Decision(SimpleNamespace):
             def __bool__(self):
@@ -150,7 +150,7 @@ def test_check_answers_by_exit_code(attached, capsys):
         "reason": "not_entitled",
         "remaining": "1.5",
     }
-    assert attached == [("acme", "export", 1), "closed", ("acme", "gpt", {"input": 9, "output": 3}), "closed"]
+    assert attached == [("acme", "export"), "closed", ("acme", "gpt", {"input": 9, "output": 3}), "closed"]
 
 
 def test_explain_and_status(attached, capsys):

@@ -15,12 +15,19 @@ from typing import Any
 from fastcheck.cli.instants import iso
 from fastcheck.clock import instant_ms
 from fastcheck.replay.report import plain
+from fastcheck.wire import answers
 
 REDRAW_S = 0.1
 ROWS_PER_TABLE = 1_000
 """A longer list is printed as it comes, with the header again."""
 
-AMOUNTS = frozenset({"amount", "remaining", "overage", "used", "burned", "expired", "voided", "cost"})
+AMOUNTS = frozenset({"amount", "remaining", "cost"}) | {
+    field.name
+    for kind in vars(answers).values()
+    if is_dataclass(kind)
+    for field in fields(kind)
+    if "Credits" in str(field.type)
+}
 """Fields of answers that are credits: text for programs, since not every reader of JSON has exact numbers."""
 
 
