@@ -9,6 +9,7 @@ from fastcheck._fastcheck import Catalog, Decision, Estimate, Handle, Reservatio
 from fastcheck.client import Entitlements
 from fastcheck.errors import FastcheckError
 from fastcheck.host.changes import Change
+from fastcheck.loading import LOADING
 
 if TYPE_CHECKING:
     from fastcheck.wire.answers import Balance, Customer, Explanation, GrantState, Override, Page, Status
@@ -40,7 +41,8 @@ def __getattr__(name: str) -> object:
     """What `admin` answers with is loaded at its first use: a worker that only checks needs none of it."""
     if name not in _ANSWERS:
         raise AttributeError(f"module 'fastcheck' has no attribute {name!r}")
-    from fastcheck.wire import answers
+    with LOADING:
+        from fastcheck.wire import answers
 
     found: object = getattr(answers, name)
     globals()[name] = found

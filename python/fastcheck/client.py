@@ -16,6 +16,7 @@ from fastcheck.errors import NameInvalid, NotYet, WrongType
 from fastcheck.factories import Common
 from fastcheck.host.changes import KINDS, Change
 from fastcheck.host.listener import Listener
+from fastcheck.loading import LOADING
 from fastcheck.wire.names import name
 
 if TYPE_CHECKING:  # Loaded by whoever uses them first: a worker that only checks never does.
@@ -220,8 +221,9 @@ class Entitlements(_fastcheck.Checker):
         >>> why.value, why.source, [one.name for one in why.considered]
         (True, 'plan', ['pro@1', ''])
         """
-        from fastcheck.wire.fields import at_ms
-        from fastcheck.wire.operations.features import Explain
+        with LOADING:
+            from fastcheck.wire.fields import at_ms
+            from fastcheck.wire.operations.features import Explain
 
         return self.admin._ask(Explain(customer, feature, at_ms(at, "at")))
 
@@ -232,7 +234,8 @@ class Entitlements(_fastcheck.Checker):
         >>> status.role, status.customers, status.panics
         ('owner', 2, 0)
         """
-        from fastcheck.wire.answers import Status
+        with LOADING:
+            from fastcheck.wire.answers import Status
 
         native = self._status()
         host = self._host

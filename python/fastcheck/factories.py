@@ -15,6 +15,7 @@ from fastcheck.errors import DirectoryError, WrongType
 from fastcheck.host.embedded.participant import EmbeddedHost
 from fastcheck.host.following import marker
 from fastcheck.host.given_catalog import read_catalog
+from fastcheck.loading import LOADING
 
 if TYPE_CHECKING:  # Only a directory that follows a hub loads these.
     from fastcheck.host.following.natives import Natives
@@ -61,9 +62,10 @@ def attached(directory: object, common: Common) -> EmbeddedHost | ConnectedHost:
     if found is None:
         host = _embedded(path, common, may_own=False)
     else:
-        from fastcheck.host.following import tokens
-        from fastcheck.host.following.participant import HubSettings
-        from fastcheck.wire.address import address
+        with LOADING:
+            from fastcheck.host.following import tokens
+            from fastcheck.host.following.participant import HubSettings
+            from fastcheck.wire.address import address
 
         settings = HubSettings(
             address(found.url, insecure=True),
@@ -94,9 +96,10 @@ def connected(
     insecure: bool,
 ) -> ConnectedHost:
     """A directory that follows a hub. Raises as `Entitlements.connect`."""
-    from fastcheck.host.following import tokens
-    from fastcheck.host.following.participant import HubSettings, customers_mode
-    from fastcheck.wire.address import address
+    with LOADING:
+        from fastcheck.host.following import tokens
+        from fastcheck.host.following.participant import HubSettings, customers_mode
+        from fastcheck.wire.address import address
 
     where = address(url, insecure=insecure)
     mode = customers_mode(customers)
@@ -128,7 +131,8 @@ def _embedded(path: Path, common: Common, *, may_own: bool) -> EmbeddedHost:
 
 
 def _connected(path: Path, settings: HubSettings, common: Common, *, may_own: bool) -> ConnectedHost:
-    from fastcheck.host.following.participant import ConnectedHost
+    with LOADING:
+        from fastcheck.host.following.participant import ConnectedHost
 
     return ConnectedHost(
         path,
@@ -145,7 +149,8 @@ def _make_arena(directory: str, catalog: Any, now_ms: int) -> _fastcheck.Owner:
 
 
 def _natives() -> Natives:
-    from fastcheck.host.following.natives import Natives
+    with LOADING:
+        from fastcheck.host.following.natives import Natives
 
     native: Any = _fastcheck
 

@@ -222,3 +222,38 @@ def test_forks_while_other_threads_publish_and_burn(tmp_path: Path, monkeypatch:
         # What a hold gave back after its lease was closed is booked with the next sweep.
         wait_for(lambda: ents.admin.balance("acme", "ai_credits").used == burned)
         assert ents.admin.balance("acme", "ai_credits").remaining == 10**9 + forked - burned
+
+
+LOADS_SLOWLY = """
+import os, signal, subprocess, sys, threading, time
+from fastcheck import Entitlements
+
+loading = threading.Event()
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            loading.set()
+            time.sleep(0.2)
+
+state, catalog = sys.argv[1:]
+ents = Entitlements.open(state, catalog=catalog)
+ents.admin.put_customer("acme", plan="pro")
+sys.meta_path.insert(0, Slow())
+asks = "import sys, fastcheck; fastcheck.Entitlements.attach(sys.argv[1]).admin.get_customer('acme')"
+other = subprocess.Popen([sys.executable, "-c", asks, state])
+late = loading.wait(20)  # A thread of the owner answers the first question of another process.
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)
+    os._exit(0 if ents.admin.grant("acme", "ai_credits", 1) else 1)
+print(late, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), other.wait())
+"""
+
+
+def test_a_fork_while_the_owner_loads_a_module(tmp_path: Path) -> None:
+    """Row 8: the child could never load what a thread of its parent had half loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS_SLOWLY, str(tmp_path), str(QUICKSTART)], capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["True", "0", "0"], done.stderr

@@ -14,7 +14,7 @@ import fastcheck
 PACKAGE = Path(fastcheck.__file__).parent
 
 ORDER = (
-    "errors", "clock", "amounts", "_fastcheck",
+    "errors", "loading", "clock", "amounts", "_fastcheck",
     "ledger", "wire", "directory",
     "hub.catalog", "hub.store", "hub.access", "hub.webhooks", "hub.use_cases", "hub.service",
     "hub.logs", "hub.metrics", "hub.stream", "hub.background", "hub.parts", "hub.http", "hub.app",
@@ -93,6 +93,38 @@ def test_imports_point_down() -> None:
 
 def test_every_room_of_the_order_is_there() -> None:
     assert {room(module) for module in MODULES} | {"_fastcheck"} == set(ORDER)
+
+
+LATE_AT_EASE = ("replay", "cli", "hub.process", "hub.parts", "hub.http", "hub.logs", "__main__")
+"""Rooms of processes that are nobody else's application, and do not fork once they run."""
+
+
+def _late(node: ast.AST, held: bool = False) -> Iterator[ast.stmt]:
+    """The imports within functions that do not hold `LOADING`."""
+    for one in ast.iter_child_nodes(node):
+        if isinstance(one, (ast.Import, ast.ImportFrom)):
+            running = isinstance(one, ast.Import) and one.names[0].name == "asyncio"  # There is a loop.
+            if not held and not running:
+                yield one
+        else:
+            loads = isinstance(one, ast.With) and any(
+                isinstance(item.context_expr, ast.Name) and item.context_expr.id == "LOADING"
+                for item in one.items
+            )
+            yield from _late(one, held or loads)
+
+
+def test_what_is_loaded_late_holds_the_lock_of_forks() -> None:
+    """FAULTS 7, 8: a child that is forked while a thread loads a module could never load it."""
+    wrong = [
+        f"{module}:{late.lineno}"
+        for module, file in MODULES.items()
+        if room(module) not in LATE_AT_EASE
+        for function in ast.walk(ast.parse(file.read_text()))
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for late in _late(function)
+    ]
+    assert sorted(set(wrong)) == []
 
 
 def test_there_is_no_circle() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastcheck.admin.base import AdminBase
+from fastcheck.loading import LOADING
 from fastcheck.wire.answers import PoolState, Problem
 from fastcheck.wire.fields import Instant, at_ms
 from fastcheck.wire.operations.finance import CheckAccounts, CheckPools, ListPools
@@ -73,7 +74,8 @@ class FinanceAdmin(AdminBase):
         >>> sorted(done.files)
         ['balances.csv', 'movements.csv', 'revenue.csv', 'usage.csv']
         """
-        from fastcheck.finance.export import export
+        with LOADING:
+            from fastcheck.finance.export import export
 
         return export(
             self._answers,

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol
 from fastcheck.clock import at_utc
 from fastcheck.errors import AmountError, FastcheckError
 from fastcheck.finance.tables import TABLES, Cell
+from fastcheck.loading import LOADING
 
 FORMATS = ("csv", "parquet")
 ROWS_PER_GROUP = 16_384
@@ -100,8 +101,9 @@ class ParquetSheet:
 
 def _pyarrow() -> tuple[Any, Any]:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        with LOADING:
+            import pyarrow
+            import pyarrow.parquet
     except ImportError as error:
         raise FastcheckError(
             "Parquet files need pyarrow: pip install 'fastcheck[parquet]', or export as csv"

@@ -329,13 +329,5 @@ def _at_exit() -> None:
             host.close()
 
 
-def _after_fork() -> None:
-    LOADING.release()
-
-
-LOADING = threading.RLock()
-"""Held while modules are loaded that only an owner needs. A fork waits for it: a child could never finish
-what its parent had half loaded."""
-os.register_at_fork(before=LOADING.acquire, after_in_parent=_after_fork, after_in_child=_after_fork)
 os.register_at_fork(after_in_child=_in_child)
 atexit.register(_at_exit)

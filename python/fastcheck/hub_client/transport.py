@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastcheck.errors import Closed, DirectoryError, MissingExtra, WrongType
 from fastcheck.hub_client import exchange
 from fastcheck.hub_client.exchange import ANSWER_BYTES_MAX, Lost, Patience, Reply, Request
+from fastcheck.loading import LOADING
 from fastcheck.wire.bearer import base_url, bearer
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ IDLE_S = 30.0
 def load_httpx() -> Any:
     """The HTTP library. Raises `MissingExtra`."""
     try:
-        import httpx
+        with LOADING:
+            import httpx
     except ImportError as error:
         raise MissingExtra(
             f"a hub is asked with the package {error.name}: pip install 'fastcheck[client]'"

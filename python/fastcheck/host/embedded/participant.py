@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fastcheck.clock import Clock, ManualClock
 from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
-from fastcheck.host.participant import LOADING, Host
+from fastcheck.host.participant import Host
+from fastcheck.loading import LOADING
 from fastcheck.wire.by import ANYBODY, By
 
 if TYPE_CHECKING:  # Requests are loaded once one is made; the hub by an owner alone, see `_load_hub`.
@@ -49,7 +50,8 @@ class LedgerPart:
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Runs a request of an administrator's."""
-        from fastcheck.host.asking import ASK, answered
+        with LOADING:
+            from fastcheck.host.asking import ASK, answered
 
         if method == ASK:
             return answered(self.owner.ask, *args, **kwargs)
@@ -57,7 +59,8 @@ class LedgerPart:
 
     def tick(self) -> float:
         """Settles, and does what is due; seconds until the next round."""
-        from fastcheck.host.embedded.owner import SETTLE_MS
+        with LOADING:
+            from fastcheck.host.embedded.owner import SETTLE_MS
 
         self.owner.tick()
         self.store.check()
@@ -99,7 +102,8 @@ class EmbeddedHost(Host[LedgerPart]):
         try:
             self._take_part(given, "Entitlements.open")
             if given is not None and self._part is None:
-                from fastcheck.wire.operations.catalog import SetCatalog
+                with LOADING:
+                    from fastcheck.wire.operations.catalog import SetCatalog
 
                 self.ask(SetCatalog(given.source, given.filename))
             self._ensure_thread()
@@ -113,8 +117,9 @@ class EmbeddedHost(Host[LedgerPart]):
         part = self._part
         if part is not None and not self._closed:
             return part.owner.ask(request, by)
-        from fastcheck.host.asking import ASK, answer_of, question
-        from fastcheck.wire.operations import OPERATIONS
+        with LOADING:
+            from fastcheck.host.asking import ASK, answer_of, question
+            from fastcheck.wire.operations import OPERATIONS
 
         row = OPERATIONS.of(request)
         return answer_of(row, self.call(ASK, *question(row, request, by)))
@@ -130,9 +135,10 @@ class EmbeddedHost(Host[LedgerPart]):
 
     def _play(self, given: GivenCatalog | None) -> LedgerPart:
         _load_hub()
-        from fastcheck.host.embedded.owner import Owner
-        from fastcheck.hub.service import Service
-        from fastcheck.hub.store.sqlite import SqliteStore
+        with LOADING:
+            from fastcheck.host.embedded.owner import Owner
+            from fastcheck.hub.service import Service
+            from fastcheck.hub.store.sqlite import SqliteStore
 
         store = SqliteStore(self.directory / "ledger.db")
         owner: Owner | None = None

@@ -22,8 +22,9 @@ from fastcheck.host.changes import Ring
 from fastcheck.host.following.marker import Marker
 from fastcheck.host.following.natives import CatalogText, Natives
 from fastcheck.host.following.owner import FETCH_KEYS, READY_SLICE_S, LinkState, StreamPart
-from fastcheck.host.participant import LOADING, REQUEST_TIMEOUT_S, Host
+from fastcheck.host.participant import REQUEST_TIMEOUT_S, Host
 from fastcheck.host.worker import RETRY_S
+from fastcheck.loading import LOADING
 from fastcheck.wire.address import HubAddress
 from fastcheck.wire.names import name
 
@@ -246,7 +247,8 @@ class ConnectedHost(Host[StreamPart]):
         token = self.settings.token()
         if self._hub is None or self._hub[0] != token:
             try:
-                from fastcheck.hub_client import HubClient  # type: ignore[import-not-found, unused-ignore]
+                with LOADING:
+                    from fastcheck.hub_client import HubClient  # type: ignore[import-not-found, unused-ignore]
             except ImportError as error:
                 raise MissingExtra("admin needs an HTTP library: pip install 'fastcheck[client]'") from error
             self._hub = (

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert
 
 from fastcheck.errors import FastcheckError
 from fastcheck.hub.store.tables import LEDGER, meta
+from fastcheck.loading import LOADING
 
 HEAD = "0002"
 """The newest revision in `migrations/versions`."""
@@ -100,8 +101,9 @@ def _make(connection: Connection) -> None:
 
 def upgrade(connection: Connection) -> None:
     """Runs the migrations that are missing, in the caller's transaction."""
-    from alembic import command
-    from alembic.config import Config
+    with LOADING:
+        from alembic import command
+        from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -14,6 +14,7 @@ from fastcheck.errors import Conflict, MissingExtra, UnknownDelivery, UnknownWeb
 from fastcheck.hub.store.statements import StoredDelivery, StoredWebhook
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import UseCase
+from fastcheck.loading import LOADING
 from fastcheck.wire.answers import Page
 from fastcheck.wire.event_answers import DeliveryState, WebhookState
 from fastcheck.wire.operations.webhooks import (
@@ -41,8 +42,9 @@ def put(call: Call, request: PutWebhook) -> WebhookState:
     `MissingExtra`, `NameInvalid`."""
     url, kinds = request.url, request.kinds
     check_extra()
-    from fastcheck.hub.webhooks.http import check_url
-    from fastcheck.hub.webhooks.sign import new_secret
+    with LOADING:
+        from fastcheck.hub.webhooks.http import check_url
+        from fastcheck.hub.webhooks.sign import new_secret
 
     check_url(url)
     known = call.books.webhook_at(url)
@@ -63,8 +65,9 @@ def put(call: Call, request: PutWebhook) -> WebhookState:
 def check_extra() -> None:
     """Raises `MissingExtra` where webhooks cannot be signed or sent."""
     try:
-        import httpx  # noqa: F401
-        import standardwebhooks  # noqa: F401
+        with LOADING:
+            import httpx  # noqa: F401
+            import standardwebhooks  # noqa: F401
     except ImportError as error:
         raise MissingExtra(
             f"webhooks need the package {error.name}: pip install 'fastcheck[webhooks]'"
@@ -75,7 +78,8 @@ def rotate(call: Call, request: RotateWebhookSecret) -> WebhookState:
     """Gives a webhook another secret; the old one signs as well until the overlap has passed. Raises
     `MissingExtra`, `UnknownWebhook`."""
     check_extra()
-    from fastcheck.hub.webhooks.sign import new_secret, rotated
+    with LOADING:
+        from fastcheck.hub.webhooks.sign import new_secret, rotated
 
     known, secret = _webhook(call, request.id), new_secret()
     both = rotated(active(known.secrets), secret, call.now, request.overlap_ms)
@@ -87,7 +91,8 @@ def rotate(call: Call, request: RotateWebhookSecret) -> WebhookState:
 
 def active(stored: Sequence[tuple[str, int | None]]) -> tuple[ActiveSecret, ...]:
     """Secrets as they sign."""
-    from fastcheck.hub.webhooks.sign import ActiveSecret, Secret
+    with LOADING:
+        from fastcheck.hub.webhooks.sign import ActiveSecret, Secret
 
     return tuple(ActiveSecret(Secret(secret), until_at) for secret, until_at in stored)
 
