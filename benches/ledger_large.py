@@ -39,7 +39,7 @@ from benches.report import sections, table
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.wire.operations.audit import ListAudit
 from fastcheck.wire.operations.balances import GetBalance
 from fastcheck.wire.operations.customers import Addon, DeleteCustomer, GetCustomer, ListCustomers, PutCustomer
@@ -92,7 +92,7 @@ class Ledger:
             self.service.ask(MakeGrant("customer-1", CREDITS, 5))
 
     def _copy(self) -> None:
-        first = self.store.read(lambda connection: Books(connection).customer(1).record)
+        first = self.store.read(lambda connection: Statements(connection).customer(1).record)
         with psycopg.connect(self._dsn) as connection:
             connection.execute("SET synchronous_commit = off")
             columns = {one: _columns(connection, one) for one in FILLED}

@@ -21,7 +21,7 @@ from fastcheck.wire.names import name
 
 if TYPE_CHECKING:  # Loaded by whoever uses them first: a worker that only checks never does.
     from fastcheck.admin import Admin
-    from fastcheck.host.participant import AnyHost
+    from fastcheck.host.participant import AnyParticipant
     from fastcheck.wire.answers import Explanation, Status
     from fastcheck.wire.fields import Instant
 
@@ -37,7 +37,7 @@ class _Touch:
     at that of a customer or a list of them. On an event loop's thread it may be told not to wait: it then
     notes what was asked, and the burn is repeated elsewhere."""
 
-    def __init__(self, host: AnyHost) -> None:
+    def __init__(self, host: AnyParticipant) -> None:
         self._host = host
         self._local = threading.local()
 
@@ -65,7 +65,7 @@ class Entitlements(_fastcheck.Checker):
     `check`, `consume`, `decide`, `reserve`, `estimate`, `value`, `limit`, `handle`, `ids`, `check_many` and
     `consume_many` are described at the native class they come from."""
 
-    _host: AnyHost
+    _host: AnyParticipant
     _listener: Listener
     _touch: _Touch
     _admin: Admin  # Of a ledger in the directory; a hub's client is the host's.
@@ -176,7 +176,7 @@ class Entitlements(_fastcheck.Checker):
         return cls._over(factories.attached(directory, common), common)
 
     @classmethod
-    def _over(cls: type[Self], host: AnyHost, common: Common) -> Self:
+    def _over(cls: type[Self], host: AnyParticipant, common: Common) -> Self:
         """The checker of a host that has begun."""
         manual = isinstance(common.clock, ManualClock)
         try:
@@ -195,7 +195,7 @@ class Entitlements(_fastcheck.Checker):
         return self
 
     def __repr__(self) -> str:
-        host: AnyHost | None = getattr(self, "_host", None)
+        host: AnyParticipant | None = getattr(self, "_host", None)
         if host is None:
             return super().__repr__()
         role = None if self.closed else host.role

@@ -12,14 +12,14 @@ from fastcheck import _fastcheck
 from fastcheck.clock import Clock, SystemClock
 from fastcheck.directory.path import prepare
 from fastcheck.errors import DirectoryError, WrongType
-from fastcheck.host.embedded.participant import EmbeddedHost
+from fastcheck.host.embedded.participant import EmbeddedParticipant
 from fastcheck.host.following import marker
 from fastcheck.host.given_catalog import read_catalog
 from fastcheck.loading import LOADING
 
 if TYPE_CHECKING:  # Only a directory that follows a hub loads these.
     from fastcheck.host.following.natives import Natives
-    from fastcheck.host.following.participant import ConnectedHost, HubSettings
+    from fastcheck.host.following.participant import FollowingParticipant, HubSettings
 
 LEASE_TIMEOUT_S_MAX: Final = 3_600.0
 WAIT_READY_S_MAX: Final = 86_400.0
@@ -44,7 +44,7 @@ class Common:
         return self.clock or SystemClock()
 
 
-def opened(directory: object, catalog: object, common: Common) -> EmbeddedHost:
+def opened(directory: object, catalog: object, common: Common) -> EmbeddedParticipant:
     """A directory with a ledger of its own. Raises as `Entitlements.open`."""
     path = prepare(directory, make=True)
     marker.refuse(path)
@@ -54,11 +54,11 @@ def opened(directory: object, catalog: object, common: Common) -> EmbeddedHost:
     return host
 
 
-def attached(directory: object, common: Common) -> EmbeddedHost | ConnectedHost:
+def attached(directory: object, common: Common) -> EmbeddedParticipant | FollowingParticipant:
     """A directory that another process owns, of either kind. Raises as `Entitlements.attach`."""
     path = prepare(directory, make=False)
     found = marker.read(path)
-    host: EmbeddedHost | ConnectedHost
+    host: EmbeddedParticipant | FollowingParticipant
     if found is None:
         host = _embedded(path, common, may_own=False)
     else:
@@ -94,7 +94,7 @@ def connected(
     wait_ready_s: float,
     ca_file: object,
     insecure: bool,
-) -> ConnectedHost:
+) -> FollowingParticipant:
     """A directory that follows a hub. Raises as `Entitlements.connect`."""
     with LOADING:
         from fastcheck.host.following import tokens
@@ -119,8 +119,8 @@ def connected(
     return host
 
 
-def _embedded(path: Path, common: Common, *, may_own: bool) -> EmbeddedHost:
-    return EmbeddedHost(
+def _embedded(path: Path, common: Common, *, may_own: bool) -> EmbeddedParticipant:
+    return EmbeddedParticipant(
         path,
         parse=_fastcheck.Catalog.parse,
         make_arena=_make_arena,
@@ -130,11 +130,11 @@ def _embedded(path: Path, common: Common, *, may_own: bool) -> EmbeddedHost:
     )
 
 
-def _connected(path: Path, settings: HubSettings, common: Common, *, may_own: bool) -> ConnectedHost:
+def _connected(path: Path, settings: HubSettings, common: Common, *, may_own: bool) -> FollowingParticipant:
     with LOADING:
-        from fastcheck.host.following.participant import ConnectedHost
+        from fastcheck.host.following.participant import FollowingParticipant
 
-    return ConnectedHost(
+    return FollowingParticipant(
         path,
         settings,
         natives=_natives(),

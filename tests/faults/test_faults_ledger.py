@@ -11,7 +11,7 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import LedgerAccount, conserved
@@ -33,8 +33,8 @@ def final(credits: int, lease: int = 1, *, closed: bool = True) -> Totals:
 
 
 def booked(store: Store, pool: str = POOL) -> tuple[Account, list[Any]]:
-    account = store.read(lambda db: Books(db).account(1, pool)) or Account()
-    postings = store.read(lambda db: Books(db).postings(1, pool))
+    account = store.read(lambda db: Statements(db).account(1, pool)) or Account()
+    postings = store.read(lambda db: Statements(db).postings(1, pool))
     assert conserved(account, postings) == []
     return account, postings
 

@@ -17,7 +17,7 @@ from fastcheck import errors
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import postgres as postgres_module
 from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.wire.by import By
 from faults.test_faults_restored import unbalanced
 from rig.postgres import PrivatePostgres
@@ -119,11 +119,13 @@ def test_a_server_killed_under_load_loses_nothing_acknowledged_and_does_nothing_
 
     grants = sum(len(service.list_grants(id, "ai_credits")) for id in ids)
     assert grants == THREADS + sum(one.startswith("grant") for one in done)
-    assert {one.id for one in store.read(lambda c: Books(c).customers_after("", 10_000))} == made | set(ids)
+    assert {one.id for one in store.read(lambda c: Statements(c).customers_after("", 10_000))} == made | set(
+        ids
+    )
     for id in ids:
         assert int(service.balance(id, "ai_credits").used * MILLION) == spent[id]
     assert unbalanced(store) == []
-    records = store.read(lambda c: Books(c).records_after(0, 10_000, since_seq=0))
+    records = store.read(lambda c: Statements(c).records_after(0, 10_000, since_seq=0))
     assert [number for number, _ in records] == list(range(1, len(records) + 1))
     seqs = store.read(lambda c: c.exec_driver_sql("SELECT seq FROM customers ORDER BY seq").scalars().all())
     # The first is the catalog's; customers are each changed once.

@@ -14,7 +14,7 @@ from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Beyond
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.postings import conserved
 from fastcheck.wire.operations.epochs import BeginEpoch, GetPosition
 from host.test_owner import MILLION, Machine, grant, put
@@ -52,13 +52,13 @@ def unbalanced(store: Store) -> list[str]:
     """What is wrong with the double entry of any account."""
 
     def job(connection: Any) -> list[str]:
-        books = Books(connection)
+        statements = Statements(connection)
         keys = connection.exec_driver_sql("SELECT number, pool FROM accounts").all()
         found = []
         for number, pool in keys:
-            account = books.account(number, pool)
+            account = statements.account(number, pool)
             assert account is not None
-            found += conserved(account, books.postings(number, pool))
+            found += conserved(account, statements.postings(number, pool))
             assert account.remaining() >= 0
         return found
 

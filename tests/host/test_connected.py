@@ -16,7 +16,7 @@ import pytest
 from fastcheck import Entitlements, errors
 from fastcheck.clock import ManualClock
 from fastcheck.host.following import handshake, marker, reasons, tokens
-from fastcheck.host.following.participant import ConnectedHost, HubSettings
+from fastcheck.host.following.participant import FollowingParticipant, HubSettings
 from fastcheck.host.given_catalog import GivenCatalog
 from fastcheck.host.listener import Listener
 from fastcheck.wire.address import address
@@ -43,7 +43,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.disk = Disk()
-        self.hosts: list[ConnectedHost] = []
+        self.hosts: list[FollowingParticipant] = []
 
     def host(
         self,
@@ -54,13 +54,13 @@ class Machine:
         bundled: bool = False,
         token: Callable[[], str] = lambda: TOKEN,
         **options: Any,
-    ) -> ConnectedHost:
+    ) -> FollowingParticipant:
         where = address(url)
         given = GivenCatalog(FakeCatalog(), CATALOG, "bundled") if bundled else None
         settings = HubSettings(
             where, marker.claim(self.directory, where.http, mode), token, 10, wait_ready_s, None, given
         )
-        host = ConnectedHost(
+        host = FollowingParticipant(
             self.directory, settings, natives=natives(self.disk), clock=ManualClock(MAY_2024_MS), **options
         )
         self.hosts.append(host)
@@ -269,7 +269,7 @@ def test_what_each_process_remembers_of_nobody_is_bounded(machine: Machine, monk
     settings = HubSettings(
         address("ws://127.0.0.1:1"), marker.Marker("u", "on_demand", "h"), lambda: TOKEN, 10, 1.0, None, None
     )
-    host = ConnectedHost(
+    host = FollowingParticipant(
         machine.directory,
         settings,
         natives=natives(machine.disk),

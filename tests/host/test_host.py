@@ -20,7 +20,7 @@ from fastcheck.admin import Admin
 from fastcheck.clock import ManualClock
 from fastcheck.directory.lock import OwnerLock
 from fastcheck.host.changes import Change
-from fastcheck.host.embedded.participant import EmbeddedHost as Host
+from fastcheck.host.embedded.participant import EmbeddedParticipant as Host
 from fastcheck.host.framing import frame
 from fastcheck.host.listener import Listener
 from fastcheck.host.socket import connect

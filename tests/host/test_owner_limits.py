@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastcheck import errors
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.periods import DAY_MS
 from host.test_owner import MILLION, Machine, grant, machine, put
 from rig.requests import make_refund
@@ -15,7 +15,7 @@ __all__ = ["machine"]
 
 def expired(machine: Machine) -> int:
     number = machine.service.number_of("acme")
-    account = machine.store.read(lambda db: Books(db).account(number, "ai_credits"))
+    account = machine.store.read(lambda db: Statements(db).account(number, "ai_credits"))
     return 0 if account is None else sum(one.expired for one in account.holdings)
 
 

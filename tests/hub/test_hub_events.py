@@ -17,7 +17,7 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import News, Terms, Totals
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.hub.use_cases.rewriting import EVENTS_PER_CHANGE_MAX
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
 from fastcheck.ledger.periods import DAY_MS
@@ -156,14 +156,14 @@ def test_a_hub_that_dies_before_or_after_the_commit_makes_one_event(
     """FAULTS 21."""
     grant(service, 100)
     terms = service.lend("acme", "ai_credits")
-    flush = Books.flush_events
+    flush = Statements.flush_events
 
-    def dies(self: Books) -> None:
+    def dies(self: Statements) -> None:
         flush(self)
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Books, "flush_events", dies)
+        patch.setattr(Statements, "flush_events", dies)
         with pytest.raises(Crash):
             service.settle([totals(terms, 60 * MILLION)])
     assert told(service) == []

@@ -13,7 +13,7 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
@@ -55,8 +55,8 @@ def remaining(service: Service, pool: str = "ai_credits") -> Any:
 
 def whole(service: Service, store: Store, pool: str = "ai_credits") -> bool:
     number = service.number_of("acme")
-    account = store.read(lambda db: Books(db).account(number, pool)) or Account()
-    return conserved(account, store.read(lambda db: Books(db).postings(number, pool))) == []
+    account = store.read(lambda db: Statements(db).account(number, pool)) or Account()
+    return conserved(account, store.read(lambda db: Statements(db).postings(number, pool))) == []
 
 
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -64,7 +64,7 @@ def whole(service: Service, store: Store, pool: str = "ai_credits") -> bool:
 def test_never_more_is_refunded_than_was_used(
     service: Service, store: Store, steps: list[tuple[str, int]]
 ) -> None:
-    name = f"c{store.read(lambda db: Books(db).seq())}"
+    name = f"c{store.read(lambda db: Statements(db).seq())}"
     customer(service, name, 100)
     used, left = 0, 100
     given_back, voided = dict[str, int](), set[str]()
@@ -231,7 +231,7 @@ def test_of_a_partly_used_grant_the_rest_is_voided(service: Service, store: Stor
     balance = service.balance("acme", "ai_credits")
     assert (balance.remaining, balance.used, balance.overage) == (0, 30, 0)
     number = service.number_of("acme")
-    account = store.read(lambda db: Books(db).account(number, "ai_credits"))
+    account = store.read(lambda db: Statements(db).account(number, "ai_credits"))
     assert account is not None
     assert (account.holdings[0].voided, account.holdings[0].burned) == (70 * MILLION, 30 * MILLION)
     assert whole(service, store)

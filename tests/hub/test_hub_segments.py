@@ -55,7 +55,7 @@ def seats(service: Service, id: str, at: int = MAY_2024_MS) -> Any:
 
 def seats_of(service: Service, ids: list[str], at: int = MAY_2024_MS) -> list[Any]:
     def records(call: Any) -> list[Any]:
-        return [call.books.customer(call.books.number_of(id)).packed for id in ids]
+        return [call.statements.customer(call.statements.number_of(id)).packed for id in ids]
 
     return [CATALOG.resolve(one, at)["seats"][0] for one in service.write(records)]
 

@@ -18,7 +18,7 @@ from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.hub.store.statements import Books, StoredCap
+from fastcheck.hub.store.statements import Statements, StoredCap
 from fastcheck.hub.use_cases.claims import Claims
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
@@ -138,7 +138,7 @@ class Host:
             if service.reserve(debit(self.id, self.pool, n, id=id), finals=finals):
                 self.count(n * self.scale, window)
         elif what in ("commit", "release"):
-            held = self.store.read(lambda db: Books(db).reservation(f"{self.id}/r{n}"))
+            held = self.store.read(lambda db: Statements(db).reservation(f"{self.id}/r{n}"))
             if held is None:
                 service.settle(finals)
             elif what == "release":
@@ -155,21 +155,21 @@ class Host:
 
     def check(self) -> None:
         account = self.account()
-        postings = self.store.read(lambda db: Books(db).postings(self.number, self.pool))
+        postings = self.store.read(lambda db: Statements(db).postings(self.number, self.pool))
         assert conserved(account, postings) == []
         assert account.overage <= self.overdraft, "spent beyond grants and overdraft"
         now = max(self.latest, self.clock.now_ms())
-        held = self.store.read(lambda db: Books(db).held(self.number, self.pool, now))
+        held = self.store.read(lambda db: Statements(db).held(self.number, self.pool, now))
         if not self.over():
-            unsettled = self.store.read(lambda db: Books(db).unfolded(self.number, self.pool))
-            unspent = self.store.read(lambda db: Books(db).unspent(self.number, self.pool))
+            unsettled = self.store.read(lambda db: Statements(db).unfolded(self.number, self.pool))
+            unspent = self.store.read(lambda db: Statements(db).unspent(self.number, self.pool))
             left = account.remaining() - account.overage + self.overdraft - unsettled - unspent
             assert left >= 0, "more is lent than there is"
             if not self.lowered:
                 assert left >= sum(one.units for one in held), "what is held is lent or burned by others"
 
     def account(self) -> Account:
-        return self.store.read(lambda db: Books(db).account(self.number, self.pool)) or Account()
+        return self.store.read(lambda db: Statements(db).account(self.number, self.pool)) or Account()
 
     def close(self) -> None:
         self.service.settle(self.finals())
@@ -487,8 +487,8 @@ def test_two_hubs_at_once_never_burn_more_than_there_is(any_store: Store) -> Non
         assert burn(hubs[1], 40 - burned[0], "the rest"), "nothing is held any more"
     assert not burn(hubs[1], 1, "one more")
     number = hubs[0].number_of("acme")
-    account = any_store.read(lambda db: Books(db).account(number, "ai_credits")) or Account()
-    assert conserved(account, any_store.read(lambda db: Books(db).postings(number, "ai_credits"))) == []
+    account = any_store.read(lambda db: Statements(db).account(number, "ai_credits")) or Account()
+    assert conserved(account, any_store.read(lambda db: Statements(db).postings(number, "ai_credits"))) == []
 
 
 def test_what_a_cap_leaves_is_less_what_was_spent_held_and_lent() -> None:

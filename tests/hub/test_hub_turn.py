@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS, Span, Unit, add
 from fastcheck.ledger.postings import LedgerAccount, Posting, conserved
@@ -27,11 +27,11 @@ MONTH = Span(1, Unit.MONTH)
 
 
 def postings(store: Store, number: int, pool: str = "ai_credits") -> list[Posting]:
-    return store.read(lambda db: Books(db).postings(number, pool))
+    return store.read(lambda db: Statements(db).postings(number, pool))
 
 
 def account(store: Store, number: int, pool: str = "ai_credits") -> Account:
-    return store.read(lambda db: Books(db).account(number, pool)) or Account()
+    return store.read(lambda db: Statements(db).account(number, pool)) or Account()
 
 
 def expired(store: Store, number: int) -> list[tuple[int, int]]:
@@ -182,7 +182,7 @@ def test_turning_now_and_then_is_looking_once_at_the_end(
     service.set_catalog(catalog, catalog.source(), "catalog.json")
     names = []
     for _ in range(2):
-        names.append(f"c{store.read(lambda db: Books(db).seq())}")
+        names.append(f"c{store.read(lambda db: Statements(db).seq())}")
         put(service, names[-1], plan="pro")
         for days in (1, 5):
             grant(service, days, names[-1], expires_at=MAY_2024_MS + days * DAY_MS)

@@ -14,7 +14,7 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.access.denials import IN_ALL_MAX, PER_SOURCE_MAX, WINDOW_MS, Denials
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.wire.by import By
 from fastcheck.wire.token_answers import MadeToken
 from rig.fake_catalog import parse
@@ -117,7 +117,9 @@ def test_a_secret_is_nowhere_but_in_the_answer(
     assert any(hashlib.sha256(secret.encode()).digest().decode("latin-1") == one for one in stored)
     assert secret not in repr(token)
     assert secret not in caplog.text
-    assert "secret" not in any_store.read(lambda connection: repr(Books(connection).token(token.state.id)))
+    assert "secret" not in any_store.read(
+        lambda connection: repr(Statements(connection).token(token.state.id))
+    )
 
 
 def test_a_token_asked_for_again_under_its_key_is_made_once_and_not_shown_again(hub: Service) -> None:

@@ -25,7 +25,7 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.service import Terms, Totals
 from fastcheck.hub.store.sqlite import SqliteStore
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.ledger.postings import conserved
@@ -74,9 +74,9 @@ class Ledger:
         number = self.service.number_of(customer)
 
         def job(connection: Any) -> tuple[Account, list[str]]:
-            books = Books(connection)
-            account = books.account(number, POOL) or Account()
-            return account, conserved(account, books.postings(number, POOL))
+            statements = Statements(connection)
+            account = statements.account(number, POOL) or Account()
+            return account, conserved(account, statements.postings(number, POOL))
 
         account, problems = self.store.read(job)
         assert not problems, problems

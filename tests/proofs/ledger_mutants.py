@@ -56,19 +56,19 @@ MUTANTS = [
     Mutant("what came back is forgotten", ACCOUNTS, "returned=max(lease.returned, min(one.returned, one.spent))", "returned=lease.returned", SERVICE),
     Mutant("a lease gives back more than it spent", ACCOUNTS, "min(one.returned, one.spent)", "one.returned", SUITE + " -k batch_of_totals"),
     Mutant("folding counts everything again", ACCOUNTS, "use(account, rules, one.net - one.folded, at)", "use(account, rules, one.net, at)", SERVICE),
-    Mutant("an open lease's use is not in the balance", ACCOUNTS, "use(account, pool.rules, self.books.unfolded(number, pool.name))", "account", SERVICE),
+    Mutant("an open lease's use is not in the balance", ACCOUNTS, "use(account, pool.rules, self.statements.unfolded(number, pool.name))", "account", SERVICE),
     Mutant("totals near zero are kept once a minute", ACCOUNTS, "if near or self.now", "if self.now", HISTORY),
     Mutant("nobody looks at what expires", ACCOUNTS, "known is None or known.private", "True", "tests/hub/test_hub_turn.py"),
     # Idempotency keys.
     Mutant("a key may have another body", CORE, "if known[0] != hashlib.sha256(body).digest():", "if False:", ONCE),
-    Mutant("a key is not stored", CORE, "call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))", "pass", ONCE),
+    Mutant("a key is not stored", CORE, "call.statements.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))", "pass", ONCE),
     Mutant("a hub keeps the catalog it began with", CORE, "if number != known.number:", "if not known.number:", SUITE + " -k takes_the_catalog"),
     # The past.
     Mutant("what a customer was is not kept", "hub/store/statements/customers.py", "self._db.execute(_KEEP_PAST, {\"numbers\": numbers, \"until\": until})", "pass", HISTORY),
     Mutant("what a grant was is not kept", "hub/store/statements/accounts.py", "self._keep_grants([row[\"of_id\"] for row in known], now)", "pass", HISTORY),
     Mutant("what an account was is not kept", "hub/store/statements/accounts.py", "self._keep_accounts(", "(lambda keys, at: None)(", SUITE + " -k any_instant"),
     Mutant("the past ends an instant late", "hub/store/statements/history.py", "grants_past.c.until_at > _at", "grants_past.c.until_at >= _at", SUITE + " -k any_instant"),
-    Mutant("the past uses today's catalog", CORE, "past = PastBooks(call.books.connection, instant)", "return replace(call, books=PastBooks(call.books.connection, instant), now=instant)\n        past = None", HISTORY),
+    Mutant("the past uses today's catalog", CORE, "past = PastStatements(call.statements.connection, instant)", "return replace(call, statements=PastStatements(call.statements.connection, instant), now=instant)\n        past = None", HISTORY),
     Mutant("movements are posted twice", "hub/store/statements/accounts.py", "self.after.moved[0 if self.before is None else len(self.before.moved) :]", "self.after.moved", SUITE + " -k every_kind_of_change"),
     # Several hubs.
     Mutant("customers are not locked", "hub/store/statements/customers.py", ".with_for_update()", "", SUITE + " -k 'held_in_any_order or exact_sums or every_kind_of_change'"),

@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant("the ring takes changes out of order", RING, "if change.seq != self.seq + 1:", "if False:", "tests/unit/test_ring.py"),
     # The change log.
     Mutant("the digest forgets what was there before", "hub/store/digests.py", "(before - summed(b\"\".join(old)) + summed(new)) % MODULUS", "(before + summed(new)) % MODULUS", CHANGES),
-    Mutant("a catalog is not logged", "hub/use_cases/catalog.py", "log_catalog(books, now, seq, request.filename, request.source)", "pass", CHANGES),
+    Mutant("a catalog is not logged", "hub/use_cases/catalog.py", "log_catalog(statements, now, seq, request.filename, request.source)", "pass", CHANGES),
     Mutant("a digest that is behind is believed", "hub/store/log_changes.py", "if state.digest_seq == seq - 1:", "if True:", CHANGES),
     # Bounds.
     Mutant("keys are taken without a bound", "wire/frames.py", "if len(value) > KEYS_PER_WANT_MAX:", "if False:", FRAMES),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastcheck.hub.service.lending import Lending
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from fastcheck.wire.by import ANYBODY
 from fastcheck.wire.operations.grants import MakeGrant
 from models.simulate_ledger import LEDGER_SEEDS, Ledger, difference
@@ -32,7 +32,7 @@ def test_faults_between_host_and_ledger_change_no_balance() -> None:
 SEEN: Counter[str] = Counter()
 _give_back = Lending.give_back
 _run = Service.run
-_put_leases = Books.put_leases
+_put_leases = Statements.put_leases
 
 
 def forgetful(lending: Lending, key: str, *args: Any, **known: Any) -> Any:
@@ -51,9 +51,9 @@ def keyless(service: Service, request: Any, *args: Any, **known: Any) -> Any:
     return _run(service, request, *args, **known)
 
 
-def unfolded(books: Books, changed: Any) -> None:
+def unfolded(statements: Statements, changed: Any) -> None:
     """Forgets what the grants show already."""
-    _put_leases(books, [replace(one, folded=0) for one in changed])
+    _put_leases(statements, [replace(one, folded=0) for one in changed])
 
 
 def play(seeds: int) -> None:
@@ -68,7 +68,7 @@ def play(seeds: int) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "broken"),
-    [(Lending, "give_back", forgetful), (Service, "run", keyless), (Books, "put_leases", unfolded)],
+    [(Lending, "give_back", forgetful), (Service, "run", keyless), (Statements, "put_leases", unfolded)],
 )
 def test_a_ledger_that_books_twice_is_found_out(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str, broken: Any

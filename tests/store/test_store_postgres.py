@@ -17,7 +17,7 @@ from fastcheck import errors
 from fastcheck.hub.store import Again, migrate
 from fastcheck.hub.store import postgres as postgres_module
 from fastcheck.hub.store.postgres import PostgresStore
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 from rig.postgres import PrivatePostgres
 
 
@@ -38,7 +38,7 @@ def kill(server: PrivatePostgres, connection: Connection) -> None:
 
 
 def seq(store: PostgresStore) -> int:
-    return store.read(lambda connection: Books(connection).seq())
+    return store.read(lambda connection: Statements(connection).seq())
 
 
 def test_a_connection_lost_before_the_commit_is_made_anew(
@@ -50,7 +50,7 @@ def test_a_connection_lost_before_the_commit_is_made_anew(
         ran.append(backend(connection))
         if len(ran) == 1:
             kill(postgres, connection)
-        return Books(connection).next_seq()
+        return Statements(connection).next_seq()
 
     assert store.run(job) == 1
     assert len(set(ran)) == len(ran) == 2
@@ -63,32 +63,32 @@ def test_a_connection_lost_during_the_commit_is_not_tried_again(
     ran = []
 
     def job(connection: Connection) -> None:
-        ran.append(Books(connection).next_seq())
+        ran.append(Statements(connection).next_seq())
         kill(postgres, connection)
 
     with pytest.raises(errors.OutcomeUnknown, match=r"may or may not be stored.*same idempotency key"):
         store.run(job)
     assert ran == [1]
     assert seq(store) == 0
-    assert store.run(lambda connection: Books(connection).next_seq()) == 1
+    assert store.run(lambda connection: Statements(connection).next_seq()) == 1
 
 
 def test_a_connection_lost_while_it_was_idle_is_nobodys_business(
     store: PostgresStore, postgres: PrivatePostgres
 ) -> None:
-    store.run(lambda connection: Books(connection).next_seq())
+    store.run(lambda connection: Statements(connection).next_seq())
     idle = store.read(backend)
     postgres.execute(f"SELECT pg_terminate_backend({idle}, 10000)")
-    assert store.run(lambda connection: Books(connection).next_seq()) == 2
+    assert store.run(lambda connection: Statements(connection).next_seq()) == 2
 
 
 def test_a_store_goes_on_after_the_server_started_again(
     postgres_server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = PostgresStore(postgres_server.url())
-    store.run(lambda connection: Books(connection).next_seq())
+    store.run(lambda connection: Statements(connection).next_seq())
     postgres_server.restart()
-    assert store.run(lambda connection: Books(connection).next_seq()) == 2
+    assert store.run(lambda connection: Statements(connection).next_seq()) == 2
     postgres_server.kill()
     postgres_server.start()
     assert seq(store) == 2, "an answered call survives a crash"
@@ -114,7 +114,7 @@ def test_a_job_undone_for_anothers_sake_runs_again_but_not_for_ever(
     ran: list[int] = []
 
     def job(connection: Connection, failures: int) -> int:
-        ran.append(Books(connection).next_seq())
+        ran.append(Statements(connection).next_seq())
         if len(ran) <= failures:
             connection.exec_driver_sql(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
         return len(ran)
@@ -147,7 +147,7 @@ def test_a_job_that_was_overtaken_runs_again(store: PostgresStore) -> None:
     ran = []
 
     def job(connection: Connection) -> int:
-        ran.append(Books(connection).next_seq())
+        ran.append(Statements(connection).next_seq())
         if len(ran) < 3:
             raise Again
         return ran[-1]
@@ -180,14 +180,14 @@ def test_a_deadlock_ends_with_both_done(store: PostgresStore) -> None:
 
 def test_a_reader_sees_one_instant_and_cannot_write(store: PostgresStore) -> None:
     def reads(connection: Connection) -> tuple[int, int]:
-        before = Books(connection).seq()
-        store.run(lambda other: Books(other).next_seq())
-        return before, Books(connection).seq()
+        before = Statements(connection).seq()
+        store.run(lambda other: Statements(other).next_seq())
+        return before, Statements(connection).seq()
 
     assert store.read(reads) == (0, 0)
     with pytest.raises(errors.StoreError, match="read-only"):
-        store.read(lambda connection: Books(connection).next_seq())
-    assert store.run(lambda connection: Books(connection).next_seq()) == 2, "the next job may write"
+        store.read(lambda connection: Statements(connection).next_seq())
+    assert store.run(lambda connection: Statements(connection).next_seq()) == 2, "the next job may write"
 
 
 def test_what_a_session_is_set_to(store: PostgresStore) -> None:
@@ -203,12 +203,12 @@ def test_two_processes_that_begin_at_once_make_the_tables_once(postgres_url: str
     code = textwrap.dedent(
         """
         import sys
-        from fastcheck.hub.store.statements import Books
+        from fastcheck.hub.store.statements import Statements
         from fastcheck.hub.store.postgres import PostgresStore
         print("ready", flush=True)
         sys.stdin.readline()
         store = PostgresStore(sys.argv[1])
-        print(store.run(lambda connection: Books(connection).next_seq()))
+        print(store.run(lambda connection: Statements(connection).next_seq()))
         """
     )
     children = [
@@ -238,7 +238,7 @@ def test_two_processes_that_begin_at_once_make_the_tables_once(postgres_url: str
 
 
 def test_a_fork_takes_no_connection_along(store: PostgresStore) -> None:
-    store.run(lambda connection: Books(connection).next_seq())
+    store.run(lambda connection: Statements(connection).next_seq())
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -251,7 +251,7 @@ def test_a_fork_takes_no_connection_along(store: PostgresStore) -> None:
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert store.run(lambda connection: Books(connection).next_seq()) == 2
+    assert store.run(lambda connection: Statements(connection).next_seq()) == 2
 
 
 def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from fastcheck import errors
 from fastcheck.clock import ManualClock
 from fastcheck.hub.background.stored_deliveries import StoredDeliveries
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books, Told
+from fastcheck.hub.store.statements import Statements, Told
 from fastcheck.hub.webhooks.delivery import CLAIM_MS, Courier, Endpoint
 from fastcheck.hub.webhooks.retry import Outcome
 from fastcheck.hub.webhooks.sign import ActiveSecret, Secret, in_force, rotated
@@ -44,9 +44,9 @@ KINDS = some.sampled_from([None, ("low_balance",), ("customer_changed", "low_bal
 
 def store_event(store: Store, event: Event) -> None:
     def job(connection: Connection) -> None:
-        books = Books(connection)
-        books.told.append(Told(event, None))
-        books.flush_events()
+        statements = Statements(connection)
+        statements.told.append(Told(event, None))
+        statements.flush_events()
 
     store.run(job)
 

@@ -27,11 +27,11 @@ def test_a_posting_says_which_movement_it_came_from(kind: MovementKind, units: i
 def test_under_one_price_the_parts_are_the_floor_of_the_whole(
     amount: int, cost: int, burns: list[int]
 ) -> None:
-    price, books = Price(amount, cost, "EUR"), GrantBooks()
+    price, statements = Price(amount, cost, "EUR"), GrantBooks()
     worth = sum(burns)
-    assert books.take(ISSUE, amount, price) == cost
-    books.take(ISSUE, max(1, worth), price)
-    earned = [books.take(BURN, units, price) for units in burns]
+    assert statements.take(ISSUE, amount, price) == cost
+    statements.take(ISSUE, max(1, worth), price)
+    earned = [statements.take(BURN, units, price) for units in burns]
     assert sum(earned) == cost * worth // amount
 
 
@@ -39,56 +39,56 @@ def test_under_one_price_the_parts_are_the_floor_of_the_whole(
 def test_whatever_the_prices_all_that_was_sold_is_recognised_when_nothing_remains(
     issues: list[tuple[Price, int]], data: some.DataObject
 ) -> None:
-    books, by_class = GrantBooks(), dict.fromkeys(Class, 0)
+    statements, by_class = GrantBooks(), dict.fromkeys(Class, 0)
     left = out = 0
     for price, units in issues:
-        by_class[Class.SOLD] += books.take(ISSUE, units, price)
+        by_class[Class.SOLD] += statements.take(ISSUE, units, price)
         left += units
         if out and data.draw(some.booleans()):
             back = data.draw(some.integers(1, out))
-            by_class[Class.BURNED] += books.take(RETURN, back, price)
+            by_class[Class.BURNED] += statements.take(RETURN, back, price)
             left, out = left + back, out - back
         gone = data.draw(some.integers(0, left))
         if gone:
             kind = data.draw(some.sampled_from(OUT))
-            by_class[CLASSES[kind]] += books.take(kind, gone, price)
+            by_class[CLASSES[kind]] += statements.take(kind, gone, price)
             left, out = left - gone, out + gone
-        assert books.sold - books.recognised >= 0
-        assert books.sold == by_class[Class.SOLD]
+        assert statements.sold - statements.recognised >= 0
+        assert statements.sold == by_class[Class.SOLD]
     if left:
-        by_class[Class.BREAKAGE] += books.take(MovementKind.EXPIRE, left, issues[0][0])
+        by_class[Class.BREAKAGE] += statements.take(MovementKind.EXPIRE, left, issues[0][0])
     earned = by_class[Class.BURNED] + by_class[Class.BREAKAGE] + by_class[Class.VOIDED]
     assert by_class[Class.SOLD] == earned
 
 
 def test_ten_euros_for_three_credits_are_earned_to_the_cent() -> None:
-    price, books = Price(3, 1000, "EUR"), GrantBooks()
-    assert books.take(ISSUE, 3, price) == 1000
-    assert [books.take(BURN, 1, price) for _ in range(3)] == [333, 333, 334]
+    price, statements = Price(3, 1000, "EUR"), GrantBooks()
+    assert statements.take(ISSUE, 3, price) == 1000
+    assert [statements.take(BURN, 1, price) for _ in range(3)] == [333, 333, 334]
 
 
 def test_each_refill_is_sold_again_and_what_it_did_not_use_is_breakage() -> None:
-    price, books = Price(100, 1000, "EUR"), GrantBooks()
-    assert books.take(ISSUE, 100, price) == 1000
-    assert books.take(BURN, 30, price) == 300
-    assert books.take(MovementKind.EXPIRE, 70, price) == 700
-    assert books.take(ISSUE, 100, price) == 1000
-    assert books.sold - books.recognised == 1000
+    price, statements = Price(100, 1000, "EUR"), GrantBooks()
+    assert statements.take(ISSUE, 100, price) == 1000
+    assert statements.take(BURN, 30, price) == 300
+    assert statements.take(MovementKind.EXPIRE, 70, price) == 700
+    assert statements.take(ISSUE, 100, price) == 1000
+    assert statements.sold - statements.recognised == 1000
 
 
 def test_a_new_price_counts_for_what_is_put_in_from_then_on() -> None:
-    books = GrantBooks()
-    assert books.take(ISSUE, 100, Price(100, 1000, "EUR")) == 1000
-    assert books.take(BURN, 50, Price(100, 1000, "EUR")) == 500
-    assert books.take(ISSUE, 100, Price(100, 2000, "EUR")) == 2000
-    assert books.take(BURN, 100, Price(100, 2000, "EUR")) == 500 + 1000
-    assert books.take(RETURN, 60, Price(100, 2000, "EUR")) == -1000 - 100
+    statements = GrantBooks()
+    assert statements.take(ISSUE, 100, Price(100, 1000, "EUR")) == 1000
+    assert statements.take(BURN, 50, Price(100, 1000, "EUR")) == 500
+    assert statements.take(ISSUE, 100, Price(100, 2000, "EUR")) == 2000
+    assert statements.take(BURN, 100, Price(100, 2000, "EUR")) == 500 + 1000
+    assert statements.take(RETURN, 60, Price(100, 2000, "EUR")) == -1000 - 100
 
 
 def test_what_was_given_for_nothing_is_worth_nothing() -> None:
-    books = GrantBooks()
-    assert books.take(ISSUE, 100, Price(0, 0, "")) == 0
-    assert books.take(BURN, 100, Price(0, 0, "")) == 0
+    statements = GrantBooks()
+    assert statements.take(ISSUE, 100, Price(0, 0, "")) == 0
+    assert statements.take(BURN, 100, Price(0, 0, "")) == 0
 
 
 def test_use_is_what_was_burned_and_what_is_owed() -> None:

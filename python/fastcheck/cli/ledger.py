@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from fastcheck.cli import audit, books, explain, state
+from fastcheck.cli import audit, explain, ledger_export, state
 from fastcheck.cli.arguments import (
     Commands,
     add_command,
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     auditor.set_defaults(run=run_audit)
 
     explain.add(parts, "ledger explain")
-    books.add(parts)
+    ledger_export.add(parts)
 
 
 def run_balance(args: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ class _Grant:
 
     kind: str
     currency: str
-    books: GrantBooks = field(default_factory=GrantBooks)
+    statements: GrantBooks = field(default_factory=GrantBooks)
     opening: int = 0
     moved: Counter[str] = field(default_factory=Counter)
 
@@ -169,7 +169,7 @@ class _Reading:
                 price = Price(0, 0, "")
                 if amount is not None and cost is not None and currency is not None:
                     price = Price(amount, cost, currency)
-                worth = held.books.take(what, units, price)
+                worth = held.statements.take(what, units, price)
                 self._recognise(pool, held, what, worth, at < since)
             if at < since:
                 if held is not None:
@@ -207,9 +207,9 @@ class _Reading:
 
     def _balance(self, customer: str, pool: str, id: str, one: _Grant) -> None:
         moved, closing = one.moved, one.closing()
-        if closing != one.books.issued - one.books.out:
+        if closing != one.statements.issued - one.statements.out:
             raise LedgerError(f"grant {id!r:.80} closes at {closing} units, its books say otherwise")
-        if not closing and one.books.sold != one.books.recognised:
+        if not closing and one.statements.sold != one.statements.recognised:
             raise LedgerError(f"grant {id!r:.80} holds nothing, and something is owed for it")
         if one.opening or moved:
             self._write(

@@ -81,7 +81,7 @@ class Position(Protocol):
         """(epoch, number of the last change) that it sees."""
 
 
-class Host(abc.ABC, Generic[PartT]):
+class Participant(abc.ABC, Generic[PartT]):
     """This process's part in one directory."""
 
     def __init__(self, directory: Path, *, lease_timeout_s: float = 1.0, may_own: bool = True) -> None:
@@ -90,7 +90,7 @@ class Host(abc.ABC, Generic[PartT]):
         self._may_own = may_own
         self._closed = False
         self._begin()
-        _HOSTS.add(self)
+        _PARTICIPANTS.add(self)
 
     def _begin(self) -> None:
         """The state of a process that has just attached."""
@@ -284,7 +284,7 @@ class Host(abc.ABC, Generic[PartT]):
             if self._closed:
                 return
             self._closed = True
-        _HOSTS.discard(self)
+        _PARTICIPANTS.discard(self)
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -312,19 +312,19 @@ class Host(abc.ABC, Generic[PartT]):
         self._begin()
 
 
-AnyHost = Host[Any]
+AnyParticipant = Participant[Any]
 """A host of either kind."""
-_HOSTS: weakref.WeakSet[Host[Any]] = weakref.WeakSet()
+_PARTICIPANTS: weakref.WeakSet[Participant[Any]] = weakref.WeakSet()
 _LEAKED: list[object] = []
 
 
 def _in_child() -> None:
-    for host in list(_HOSTS):
+    for host in list(_PARTICIPANTS):
         host._in_child()
 
 
 def _at_exit() -> None:
-    for host in list(_HOSTS):
+    for host in list(_PARTICIPANTS):
         with contextlib.suppress(Exception):
             host.close()
 

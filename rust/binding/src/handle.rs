@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 
-use fastcheck_core::{Amount, Key, RowKind, Till, View, check_fast, till};
+use fastcheck_core::{Amount, Key, RowKind, Spend, View, check_fast, spend};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -32,7 +32,7 @@ pub struct Seen {
     /// The answer of a check that needs neither a clock nor a cell.
     pub answer: Option<bool>,
     /// What a burn takes.
-    pub till: Option<Till>,
+    pub spend: Option<Spend>,
 }
 
 impl Handle {
@@ -92,7 +92,7 @@ impl Handle {
                 answer: row
                     .entries_at(rows.heap_at())
                     .and_then(|at| check_fast(rows, at, feature)),
-                till: till(rows, row, feature),
+                spend: spend(rows, row, feature),
             };
             // SAFETY: as in `seen`; no reference to the old value is used any more.
             unsafe {

@@ -14,7 +14,7 @@
 
 use std::cell::UnsafeCell;
 
-use fastcheck_core::{Key, Row, RowKind, Till, View, till};
+use fastcheck_core::{Key, Row, RowKind, Spend, View, spend};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -23,7 +23,7 @@ use crate::strings::utf8;
 /// Places; a string's address chooses.
 const FEATURES: usize = 64;
 const CUSTOMERS: usize = 128;
-/// No feature: the till that a customer's place remembers is for none.
+/// No feature: the `Spend` that a customer's place remembers is for none.
 const NO_FEATURE: usize = usize::MAX;
 
 #[derive(Clone, Copy)]
@@ -44,7 +44,7 @@ pub struct Customer {
     pub entries_at: usize,
     /// The feature that was last burned, and what that takes.
     feature: usize,
-    till: Till,
+    spend: Spend,
 }
 
 /// The two caches of a checker.
@@ -87,7 +87,7 @@ impl Identities {
                     word: 0,
                     entries_at: 0,
                     feature: NO_FEATURE,
-                    till: Till::default(),
+                    spend: Spend::default(),
                 }; CUSTOMERS],
             ),
             missed: UnsafeCell::new([name; CUSTOMERS]),
@@ -223,7 +223,7 @@ impl Identities {
                     word: found.word,
                     entries_at: found.entries_at(view).unwrap_or(0),
                     feature: NO_FEATURE,
-                    till: Till::default(),
+                    spend: Spend::default(),
                 };
                 ffi::Py_XDECREF(old);
             }
@@ -255,28 +255,28 @@ impl Found {
 
     /// What burning `feature` takes. `None`: look again, with all there is.
     #[inline(always)]
-    pub fn till(self, view: &View, feature: usize) -> Option<Till> {
-        till(&view.rows, self.row, feature)
+    pub fn spend(self, view: &View, feature: usize) -> Option<Spend> {
+        spend(&view.rows, self.row, feature)
     }
 }
 
 impl Customer {
     /// What burning `feature` takes. `None`: look again, with all there is.
     #[inline(always)]
-    pub fn till(&mut self, view: &View, feature: usize) -> Option<&Till> {
+    pub fn spend(&mut self, view: &View, feature: usize) -> Option<&Spend> {
         if self.feature == feature {
-            Some(&self.till)
+            Some(&self.spend)
         } else {
             self.find_till(view, feature)
         }
     }
 
     #[inline(never)]
-    fn find_till(&mut self, view: &View, feature: usize) -> Option<&Till> {
+    fn find_till(&mut self, view: &View, feature: usize) -> Option<&Spend> {
         let row: Row = view.rows.row_of(self.word).ok()?;
-        self.till = till(&view.rows, row, feature)?;
+        self.spend = spend(&view.rows, row, feature)?;
         self.feature = feature;
-        Some(&self.till)
+        Some(&self.spend)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use fastcheck_core::{
-    Amount, Answer, Ask, Cells, Corrupt, Hold, Holds, MapRegion, NO_COST, Settle, Step, Till, View,
-    burn_up_to, cost_of, reserve,
+    Amount, Answer, Ask, Cells, Corrupt, Hold, Holds, MapRegion, NO_COST, Settle, Spend, Step,
+    View, burn_up_to, cost_of, reserve,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -53,22 +53,22 @@ impl Reservation {
     pub fn held(
         checker: &Bound<'_, Checker>,
         view: &View,
-        till: Till,
+        spend: Spend,
         customer: &Bound<'_, PyString>,
         feature: &Bound<'_, PyString>,
         wanted: u64,
     ) -> Option<Reservation> {
         let this = checker.get();
         let ends_at_ms = this.time.steady_ms().saturating_add(TTL_S as u64 * 1000);
-        let held = till.reserve(&*view.cells, wanted, ask(this, ends_at_ms), &this.time)?;
+        let held = spend.reserve(&*view.cells, wanted, ask(this, ends_at_ms), &this.time)?;
         Some(Reservation {
             checker: checker.clone().unbind(),
             customer: customer.clone().unbind(),
             feature: feature.clone().unbind(),
             answer: Answer::Allowed,
             amount: held.hold.amount,
-            held: Some(Held::new(this, view, held, till.unit)),
-            scale: till.scale,
+            held: Some(Held::new(this, view, held, spend.unit)),
+            scale: spend.scale,
             state: AtomicU8::new(OPEN),
         })
     }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastcheck_core::parts::{CELL_BITS, Reserve, check_named, find};
-use fastcheck_core::{Answer, Ask, Cells, Found, Holder, Settle, View, check_numbers, till};
+use fastcheck_core::{Answer, Ask, Cells, Found, Holder, Settle, View, check_numbers, spend};
 
 mod support;
 use support::{Fixed, SPENDER, arena};
@@ -50,14 +50,14 @@ fn one(c: &mut Criterion) {
     assert_eq!(burn(), Ok(Answer::Allowed));
     c.bench_function("burn by key", |b| b.iter(burn));
 
-    let till = till(
+    let spend = spend(
         &view.rows,
         found(&view, GPT).row.expect("the spender's row"),
         found(&view, GPT).feature,
     );
-    let till = till.expect("a lease");
+    let spend = spend.expect("a lease");
     c.bench_function("burn, all found before", |b| {
-        b.iter(|| till.burn(cells, black_box(1), &Fixed))
+        b.iter(|| spend.burn(cells, black_box(1), &Fixed))
     });
 }
 

@@ -372,7 +372,7 @@ pub fn check_fast<W: Words>(g: &Generation<W>, entries_at: usize, feature: usize
 /// What burning a feature's plain units takes, found once: the cell, the identity it must have, the cost of a unit.
 /// It holds as long as the row does, for a new lease means a new row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Till {
+pub struct Spend {
     pub cell: u32,
     /// Decimal digits of the pool.
     pub scale: u8,
@@ -383,7 +383,7 @@ pub struct Till {
 }
 
 /// Finds what a burn from a plain row takes. `None`: look again, with all there is.
-pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Till> {
+pub fn spend<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Spend> {
     let entries_at = row.entries_at(g.heap_at())?;
     let at = entries_at.wrapping_add(feature * entry::ENTRY_WORDS);
     let entry = Entry::load(g.region(), at, entries_at).ok()?;
@@ -395,7 +395,7 @@ pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Til
     let unit = entry.cost(g.region()).ok()?;
     let word = row.lease_of(g.region(), entry.pool(), g.pools()).ok()??;
     let pool = g.pool_info(entry.pool()).ok()?;
-    (unit <= cell::TOTAL_MAX).then_some(Till {
+    (unit <= cell::TOTAL_MAX).then_some(Spend {
         cell: word as u32,
         scale: pool.scale,
         unit,
@@ -404,7 +404,7 @@ pub fn till<W: Words>(g: &Generation<W>, row: Row, feature: usize) -> Option<Til
     })
 }
 
-impl Till {
+impl Spend {
     /// Burns `amount` units. `None`: look again, with all there is. It does not panic, as [`check_fast`] does not.
     #[inline(always)]
     pub fn burn<C: Cells>(&self, cells: &C, amount: u64, clock: &impl Clock) -> Option<bool> {

@@ -48,7 +48,7 @@ pub use amount::{Amount, Refused, cost_of};
 pub use arena::{View, is_of_boot};
 pub use batch::{AHEAD, burn_numbers, check_numbers};
 pub use cell::{Lease, NO_INSTANT};
-pub use check::{Answer, Cells, Clock, Found, Freshness, Till, check_fast, till};
+pub use check::{Answer, Cells, Clock, Found, Freshness, Spend, check_fast, spend};
 pub use control::Field;
 pub use current::Current;
 pub use customer::{Customer, Record, decode as decode_record, each as each_record};

@@ -2,7 +2,7 @@
 
 use crate::amount::{Amount, Refused, cost_of};
 use crate::cell::{Burn, TOTAL_MAX};
-use crate::check::{Answer, Cells, Clock, Found, Freshness, Till};
+use crate::check::{Answer, Cells, Clock, Found, Freshness, Spend};
 use crate::error::Corrupt;
 use crate::generation::Generation;
 use crate::hold::{Ask, Hold, Reserve};
@@ -90,7 +90,7 @@ fn hold<C: Cells>(
     Ok((reserved, segment))
 }
 
-impl Till {
+impl Spend {
     /// Holds `wanted` units. Of `ask`, lease, pool and amount are filled in here. `None`: nothing was held; look again, with all
     /// there is.
     #[inline(always)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastcheck.clock import Clock, ManualClock
 from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
-from fastcheck.host.participant import Host
+from fastcheck.host.participant import Participant
 from fastcheck.loading import LOADING
 from fastcheck.wire.by import ANYBODY, By
 
@@ -77,7 +77,7 @@ class LedgerPart:
         """Nothing: SQLite's descriptors must not be closed here, which would drop the parent's locks."""
 
 
-class EmbeddedHost(Host[LedgerPart]):
+class EmbeddedParticipant(Participant[LedgerPart]):
     """This process's part in a directory with a ledger."""
 
     def __init__(
@@ -125,7 +125,7 @@ class EmbeddedHost(Host[LedgerPart]):
         return answer_of(row, self.call(ASK, *question(row, request, by)))
 
     def admin(self) -> Admin:
-        """As `Host.admin`; asks the owner, be it this process or another."""
+        """As `Participant.admin`; asks the owner, be it this process or another."""
         if self._admin is None:
             with LOADING:
                 from fastcheck.admin import Admin

@@ -22,7 +22,7 @@ from fastcheck.host.changes import Ring
 from fastcheck.host.following.marker import Marker
 from fastcheck.host.following.natives import CatalogText, Natives
 from fastcheck.host.following.owner import FETCH_KEYS, READY_SLICE_S, LinkState, StreamPart
-from fastcheck.host.participant import REQUEST_TIMEOUT_S, Host
+from fastcheck.host.participant import REQUEST_TIMEOUT_S, Participant
 from fastcheck.host.worker import RETRY_S
 from fastcheck.loading import LOADING
 from fastcheck.wire.address import HubAddress
@@ -57,7 +57,7 @@ class HubSettings:
     bundled: GivenCatalog | None
 
 
-class ConnectedHost(Host[StreamPart]):
+class FollowingParticipant(Participant[StreamPart]):
     """This process's part in a directory that follows a hub."""
 
     def __init__(
@@ -222,7 +222,7 @@ class ConnectedHost(Host[StreamPart]):
     # The hub itself.
 
     def serves(self, checker: Position) -> None:
-        """As `Host.serves`: what the checker sees is what this host has come to."""
+        """As `Participant.serves`: what the checker sees is what this host has come to."""
         of_checker = weakref.ref(checker)
 
         def position() -> tuple[int, int]:
@@ -232,7 +232,7 @@ class ConnectedHost(Host[StreamPart]):
         self.position = position
 
     def told(self, status: Status, *, connected: bool) -> Status:
-        """As `Host.told`."""
+        """As `Participant.told`."""
         link = self.link()
         return replace(
             status,

@@ -13,7 +13,7 @@ from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict
 from fastcheck.hub.catalog.product import EMPTY, Product, product
 from fastcheck.hub.store import Store
-from fastcheck.hub.store.statements import Books, PastBooks, Told
+from fastcheck.hub.store.statements import PastStatements, Statements, Told
 from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.all import case_of
 from fastcheck.hub.use_cases.transaction import Call, Effects, in_force
@@ -109,11 +109,11 @@ class Core:
         `exclusive`: nobody else changes anything meanwhile, for who changes the catalog itself."""
 
         def work(connection: Connection) -> tuple[Answer, News, int]:
-            books = Books(connection)
-            call = self._call(books, books.lock_catalog(exclusive=exclusive), by)
+            statements = Statements(connection)
+            call = self._call(statements, statements.lock_catalog(exclusive=exclusive), by)
             answer = job(call)
-            books.flush_events()
-            return answer, News(tuple(books.told), books.top_ups_due), books.logged_seq
+            statements.flush_events()
+            return answer, News(tuple(statements.told), statements.top_ups_due), statements.logged_seq
 
         answer, news, logged_seq = self.store.run(work)
         if self.committed is not None and logged_seq:
@@ -126,17 +126,17 @@ class Core:
         """Runs a use case that changes nothing."""
 
         def work(connection: Connection) -> Answer:
-            books = Books(connection)
-            return job(self._call(books, books.catalog_number(), ANYBODY))
+            statements = Statements(connection)
+            return job(self._call(statements, statements.catalog_number(), ANYBODY))
 
         return self.store.read(work)
 
-    def _call(self, books: Books, number: int, by: By) -> Call:
+    def _call(self, statements: Statements, number: int, by: By) -> Call:
         """A call under the catalog of that number, which this or another hub may just have put in force. The
         call has its own, because another thread may be about an older or newer one."""
         known = self._in_force
         if number != known.number:
-            stored = books.catalog()
+            stored = statements.catalog()
             if stored is not None:
                 parsed = self._parse(stored.source, stored.filename)
                 known = InForce(number, parsed, product(stored.document))
@@ -144,7 +144,7 @@ class Core:
                     self._in_force = known
         now = self.clock.now_ms()
         return Call(
-            books,
+            statements,
             now,
             known.product,
             known.catalog,
@@ -226,7 +226,7 @@ class Core:
             if known is not None:
                 return known
             done = job(call)
-            call.books.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
+            call.statements.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
             return done
 
         return once
@@ -239,7 +239,7 @@ class Core:
         instant = instant_ms(at, "at")
         if instant >= call.now:
             return replace(call, now=instant)
-        stored = call.books.catalog_at(instant)
+        stored = call.statements.catalog_at(instant)
         if stored is None:
             raise CatalogError([f"there was no catalog at {instant} ms: the ledger begins later"])
         known = self._past.get(stored.digest)
@@ -248,8 +248,8 @@ class Core:
                 self._past.clear()
             known = self._parse(stored.source, stored.filename), product(stored.document)
             self._past[stored.digest] = known
-        past = PastBooks(call.books.connection, instant)
-        return replace(call, books=past, now=instant, parsed=known[0], product=known[1])
+        past = PastStatements(call.statements.connection, instant)
+        return replace(call, statements=past, now=instant, parsed=known[0], product=known[1])
 
     def parse(self, source: bytes, filename: str) -> CatalogLike:
         """A catalog's text as this service reads it. Raises `CatalogError`."""
@@ -267,7 +267,7 @@ def _body(row: Operation[Any], request: Request[Any]) -> bytes:
 
 def _known(call: Call, key: str, body: bytes, row: Operation[Answer]) -> Done[Answer] | None:
     """The answer that is stored under a key. Raises `Conflict` where it is another request's."""
-    known = call.books.answered(key)
+    known = call.statements.answered(key)
     if known is None:
         return None
     if known[0] != hashlib.sha256(body).digest():

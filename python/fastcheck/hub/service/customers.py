@@ -24,16 +24,16 @@ class Customers:
     def find(self, key: str) -> int | None:
         """The number behind an id or alias; None where there is none."""
         checked = name(key, "customer")
-        return self._core.read(lambda call: call.books.number_of(checked))
+        return self._core.read(lambda call: call.statements.number_of(checked))
 
     def id_of(self, number: int) -> str | None:
         """The id behind a number; None for a deleted customer."""
-        record = self._core.read(lambda call: call.books.customer(number).record)
+        record = self._core.read(lambda call: call.statements.customer(number).record)
         return None if record.deleted else record.id
 
     def seq(self) -> int:
         """The number of the last change."""
-        return self._core.read(lambda call: call.books.seq())
+        return self._core.read(lambda call: call.statements.seq())
 
     def records(self, *, since_seq: int = -1) -> Iterator[bytes]:
         """Chunks of customer records: all, or those changed after `since_seq` with deletions. A transaction
@@ -41,7 +41,7 @@ class Customers:
         number = 0
 
         def chunk(call: Call) -> list[tuple[int, bytes]]:
-            return call.books.records_after(number, RECORDS_PER_CHUNK, since_seq=since_seq)
+            return call.statements.records_after(number, RECORDS_PER_CHUNK, since_seq=since_seq)
 
         while rows := self._core.read(chunk):
             number = rows[-1][0]

@@ -16,21 +16,21 @@ class Deliveries:
 
     def any_webhook(self) -> bool:
         """Whether one is enabled."""
-        return self._core.read(lambda call: call.books.any_webhook())
+        return self._core.read(lambda call: call.statements.any_webhook())
 
     def take_deliveries(
         self, now: int, until: int, limit: int
     ) -> list[tuple[StoredWebhook, str, int, Event]]:
         """(webhook, delivery, attempts, event) of those due, claimed until `until`."""
-        return self._core.write(lambda call: call.books.take_deliveries(now, until, limit))
+        return self._core.write(lambda call: call.statements.take_deliveries(now, until, limit))
 
     def end_delivery(self, id: str, state: str, why: str) -> None:
         """A waiting delivery is delivered or dead."""
-        self._core.write(lambda call: call.books.end_delivery(id, state, why, call.now))
+        self._core.write(lambda call: call.statements.end_delivery(id, state, why, call.now))
 
     def delay_delivery(self, id: str, next_at: int, why: str) -> None:
         """One attempt more failed."""
-        self._core.write(lambda call: call.books.delay_delivery(id, next_at, why, call.now))
+        self._core.write(lambda call: call.statements.delay_delivery(id, next_at, why, call.now))
 
     def disable_webhook(self, id: str) -> None:
         """The receiver wants nothing more."""
@@ -38,4 +38,4 @@ class Deliveries:
 
     def release_claims(self) -> None:
         """What a predecessor took is handed out again. Only for who alone sends."""
-        self._core.write(lambda call: call.books.release_claims())
+        self._core.write(lambda call: call.statements.release_claims())

@@ -23,7 +23,7 @@ class Due:
 
     def next_move_at(self) -> int | None:
         """When the next move is due; past where one is late, None where none is ahead."""
-        return self._core.read(lambda call: call.books.next_move_at())
+        return self._core.read(lambda call: call.statements.next_move_at())
 
     def due_moves(self, now: int, limit: int, number: int | None = None) -> list[tuple[str, int]]:
         """(id, customer's number) of moves due at `now` (inclusive), of all or one customer: each customer's
@@ -42,17 +42,17 @@ class Due:
 
     def segments_behind(self) -> list[str]:
         """Segments of which parts are left."""
-        return self._core.read(lambda call: call.books.segments_behind())
+        return self._core.read(lambda call: call.statements.segments_behind())
 
     def tell_due(self, now: int, limit: int = NOTICES_PER_CALL) -> tuple[Told, ...]:
         """Tells what will end soon and is due at `now` (inclusive), each once; at most `limit` are looked
         at."""
-        if not self._core.read(lambda call: call.books.notices_due(now, 1)):
+        if not self._core.read(lambda call: call.statements.notices_due(now, 1)):
             return ()
 
         def job(call: Call) -> tuple[Told, ...]:
-            end_notices.tell(call, call.books.notices_due(now, limit))
-            return tuple(call.books.told)
+            end_notices.tell(call, call.statements.notices_due(now, limit))
+            return tuple(call.statements.told)
 
         return self._core.write(job)
 

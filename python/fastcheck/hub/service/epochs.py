@@ -20,9 +20,9 @@ class Epochs:
     def epoch(self) -> int:
         """The ledger's epoch, a random number of 62 bits. It changes when an older backup is restored, and
         only then."""
-        found = self._core.read(lambda call: call.books.epoch())
+        found = self._core.read(lambda call: call.statements.epoch())
         return (
-            self._core.write(lambda call: call.books.first_epoch(epochs.made_up()))
+            self._core.write(lambda call: call.statements.first_epoch(epochs.made_up()))
             if found is None
             else found
         )

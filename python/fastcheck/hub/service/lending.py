@@ -28,7 +28,7 @@ class Lending:
         """Stores usage records: (position, at, event, customer, feature, units, [(quantity, n)…]). Those
         whose position is known are skipped."""
         rows = [(*record[:6], pack([tuple(one) for one in record[6]])) for record in records]
-        self._core.write(lambda call: call.books.put_usage(rows))
+        self._core.write(lambda call: call.statements.put_usage(rows))
 
     def lend(self, customer: str, pool: str) -> Terms:
         """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""
@@ -46,7 +46,7 @@ class Lending:
 
         def job(call: Call) -> tuple[Told, ...]:
             call.accounts().settle(totals)
-            return tuple(call.books.told)
+            return tuple(call.statements.told)
 
         return self._core.write(job) if totals else ()
 
@@ -63,7 +63,7 @@ class Lending:
         directory, and is booked when an owner opens it again."""
         ended = 0
         while True:
-            part = self._core.read(lambda call: call.books.open_leases_at("", LEASES_PER_END))
+            part = self._core.read(lambda call: call.statements.open_leases_at("", LEASES_PER_END))
             if not part:
                 return ended
             self.settle(
@@ -73,4 +73,4 @@ class Lending:
 
     def open_leases(self) -> list[Lease]:
         """Every lease that is out."""
-        return self._core.read(lambda call: list(call.books.open_leases()))
+        return self._core.read(lambda call: list(call.statements.open_leases()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from fastcheck.errors import CatalogError, Conflict, RecordError
 from fastcheck.hub.service.core import Core
 from fastcheck.hub.store import log_changes
-from fastcheck.hub.store.statements import Books, LoggedChange, LogState, StoredCatalog
+from fastcheck.hub.store.statements import LoggedChange, LogState, Statements, StoredCatalog
 from fastcheck.hub.use_cases.epochs import made_up
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.ledger.periods import DAY_MS
@@ -80,14 +80,14 @@ class Streaming:
     def begin_streaming(self) -> None:
         """Before the first change is logged or read: makes the digest true where somebody wrote without
         logging, as an embedded owner does; the log then begins after that. Nothing where it is true."""
-        if self._core.store.read(lambda connection: _is_true(Books(connection).log_state())):
+        if self._core.store.read(lambda connection: _is_true(Statements(connection).log_state())):
             return
 
         def job(call: Call) -> None:
-            call.books.first_epoch(made_up())
-            state = call.books.log_state()
+            call.statements.first_epoch(made_up())
+            state = call.statements.log_state()
             if not _is_true(state):
-                log_changes.begin_log(call.books, state.seq)
+                log_changes.begin_log(call.statements, state.seq)
 
         self._core.write(job, exclusive=True)
 
@@ -99,11 +99,13 @@ class Streaming:
         """The logged changes after `after`: as many as have `limit_bytes` together, at least one if there is
         any, and at most 1,024."""
 
-        def job(books: Books) -> Changes | None:
-            state = books.log_state()
+        def job(statements: Statements) -> Changes | None:
+            state = statements.log_state()
             if state.epoch is None:
                 return None
-            return Changes(state.epoch, state.changes_from, tuple(books.changes_after(after, limit_bytes)))
+            return Changes(
+                state.epoch, state.changes_from, tuple(statements.changes_after(after, limit_bytes))
+            )
 
         return self._true(self._core.store.read, job)
 
@@ -113,14 +115,14 @@ class Streaming:
         1 MiB, valid until it returns. Where the database falls away, it is called again from its beginning.
         Raises `CatalogError` where there is no catalog, and what `work` raises."""
 
-        def job(books: Books) -> tuple[Answer] | None:
-            at = _position(books)
+        def job(statements: Statements) -> tuple[Answer] | None:
+            at = _position(statements)
             if at is None:
                 return None
-            catalog = books.catalog()
+            catalog = statements.catalog()
             if catalog is None:
                 raise CatalogError(["there is no catalog yet: set one, then take a snapshot"])
-            return (work(at, catalog, books.scan_records()),)
+            return (work(at, catalog, statements.scan_records()),)
 
         return self._true(self._core.store.scan, job)[0]
 
@@ -132,11 +134,11 @@ class Streaming:
             )
         wanted = list(dict.fromkeys(name(key, "customer") for key in keys))
 
-        def job(books: Books) -> FoundRecords | None:
-            state = books.log_state()
+        def job(statements: Statements) -> FoundRecords | None:
+            state = statements.log_state()
             if state.epoch is None:
                 return None
-            found = books.packed_by_key(wanted) if wanted else {}
+            found = statements.packed_by_key(wanted) if wanted else {}
             missing = tuple(key for key in wanted if key not in found)
             records = b"".join(dict.fromkeys(found.values()))
             return FoundRecords(state.epoch, state.seq, missing, records)
@@ -147,10 +149,10 @@ class Streaming:
         """Drops logged changes that are older than `keep_ms`, and the oldest of those that have more than
         `keep_bytes` together; how many. At most 4,096 at once: call again while it is so many."""
 
-        def cut(books: Books, now: int) -> tuple[int, int]:
+        def cut(statements: Statements, now: int) -> tuple[int, int]:
             """(How many are to go, the first that stays.)"""
-            beyond = books.log_state().changes_bytes - keep_bytes
-            oldest = books.oldest_changes(CHANGES_PER_PRUNING)
+            beyond = statements.log_state().changes_bytes - keep_bytes
+            oldest = statements.oldest_changes(CHANGES_PER_PRUNING)
             first = count = 0
             for seq, at, bytes_before in oldest:
                 if bytes_before >= beyond and at >= now - keep_ms:
@@ -159,24 +161,24 @@ class Streaming:
             return count, first
 
         def job(call: Call) -> int:
-            count, first = cut(call.books, call.now)
+            count, first = cut(call.statements, call.now)
             if count:
-                call.books.raise_counter("changes_from", first)
-                call.books.drop_changes(first)
+                call.statements.raise_counter("changes_from", first)
+                call.statements.drop_changes(first)
             return count
 
-        if not self._core.read(lambda call: cut(call.books, call.now))[0]:
+        if not self._core.read(lambda call: cut(call.statements, call.now))[0]:
             return 0
         return self._core.write(job)
 
     def _true(
         self,
         read: Callable[[Callable[[Connection], Answer | None]], Answer | None],
-        job: Callable[[Books], Answer | None],
+        job: Callable[[Statements], Answer | None],
     ) -> Answer:
         """Runs a job that reads; where it finds (None) that the digest is not true, that is mended first."""
         for _ in range(MENDED_MAX):
-            answer = read(lambda connection: job(Books(connection)))
+            answer = read(lambda connection: job(Statements(connection)))
             if answer is not None:
                 return answer
             self.begin_streaming()
@@ -187,8 +189,8 @@ def _is_true(state: LogState) -> bool:
     return state.epoch is not None and state.digest_seq == state.seq
 
 
-def _position(books: Books) -> Position | None:
-    state = books.log_state()
+def _position(statements: Statements) -> Position | None:
+    state = statements.log_state()
     if state.epoch is None or not _is_true(state):
         return None
-    return Position(state.epoch, state.seq, state.digest, books.catalog_digest())
+    return Position(state.epoch, state.seq, state.digest, statements.catalog_digest())

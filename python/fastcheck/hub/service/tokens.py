@@ -32,18 +32,18 @@ class Tokens:
             raise RecordError(
                 f"{len(ids)} tokens are asked for at once, at most {STATES_MAX} are: ask in parts"
             )
-        found = self._core.read(lambda call: call.books.tokens(ids)) if ids else []
+        found = self._core.read(lambda call: call.statements.tokens(ids)) if ids else []
         return {one.state.id: one.state for one in found}
 
     def token_of(self, text: str, environment: str, now: int) -> TokenState:
         """The token of this text, if it is in force at `now`. Raises `Forbidden`, whose message says what is
         wrong with it and has nothing of the text. What cannot be a token costs no look into the ledger."""
         parts = tokens.parsed(text, environment)
-        state = tokens.judged(self._core.read(lambda call: call.books.token(parts.id)), parts, now)
+        state = tokens.judged(self._core.read(lambda call: call.statements.token(parts.id)), parts, now)
         if tokens.is_use_due(state, now):
             # To be allowed does not depend on whether it can be written down.
             with contextlib.suppress(FastcheckError):
-                self._core.write(lambda call: call.books.use_token(state.id, now))
+                self._core.write(lambda call: call.statements.use_token(state.id, now))
         return state
 
     def audit_denied(self, *, source: str, author: str, subject: str, reason: str) -> bool:

@@ -15,7 +15,14 @@ from fastcheck.amounts import credits
 from fastcheck.errors import AmountError, UnknownPool
 from fastcheck.hub.catalog.product import Pool, Product
 from fastcheck.hub.catalog.sources import pool_sources
-from fastcheck.hub.store.statements import AccountKey, Books, ChangedAccount, Lease, StoredCap, StoredCustomer
+from fastcheck.hub.store.statements import (
+    AccountKey,
+    ChangedAccount,
+    Lease,
+    Statements,
+    StoredCap,
+    StoredCustomer,
+)
 from fastcheck.hub.use_cases.claims import claims, counted
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS, of_accounts
 from fastcheck.ledger import marks as thresholds
@@ -67,7 +74,7 @@ class Terms:
 class Accounts:
     """Accounts within one transaction, at one instant, under one catalog."""
 
-    books: Books
+    statements: Statements
     catalog: CatalogLike
     product: Product
     now: int
@@ -93,9 +100,9 @@ class Accounts:
     def current(self, customer: StoredCustomer, pool: Pool) -> tuple[Account | None, Account]:
         """(as stored, as of now) with what open leases used, nothing written."""
         number = customer.record.number
-        stored = self.books.account(number, pool.name)
+        stored = self.statements.account(number, pool.name)
         account = Account() if stored is None else stored
-        account = use(account, pool.rules, self.books.unfolded(number, pool.name))
+        account = use(account, pool.rules, self.statements.unfolded(number, pool.name))
         return stored, self._follow(customer, pool, account, known=stored is not None)
 
     def _follow(self, customer: StoredCustomer, pool: Pool, account: Account, *, known: bool) -> Account:
@@ -113,8 +120,8 @@ class Accounts:
     def update(self, customer: StoredCustomer, pool: Pool) -> Account:
         """Brings an account to now and writes it."""
         number = customer.record.number
-        self.fold(self.books.last_lease(number, pool.name))
-        stored = self.books.account(number, pool.name)
+        self.fold(self.statements.last_lease(number, pool.name))
+        stored = self.statements.account(number, pool.name)
         account = self._follow(customer, pool, stored or Account(), known=stored is not None)
         self.save(number, pool.name, stored, account)
         return account
@@ -129,8 +136,8 @@ class Accounts:
             if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
                 raise AmountError(f"the balance of pool {one.pool} would pass {AMOUNT_MAX} units: grant less")
         written = [one._replace(next_change_at=self._next_change(one.pool, one.after)) for one in changed]
-        self.books.put_accounts(written, self.author, self.now)
-        self.books.put_notices(of_accounts(written, self.product, self.now, self.notice_ms))
+        self.statements.put_accounts(written, self.author, self.now)
+        self.statements.put_notices(of_accounts(written, self.product, self.now, self.notice_ms))
 
     def _next_change(self, pool: str, account: Account) -> int | None:
         """What `turn` looks for. Meters are left out: their periods come from the catalog whenever somebody
@@ -142,13 +149,13 @@ class Accounts:
         """Lets the grants show what a lease used. Again: no change."""
         if lease is not None and lease.net != lease.folded:
             folded = self.fold_all([lease])
-            self.books.put_leases(folded)
-            self.books.record(folded)
+            self.statements.put_leases(folded)
+            self.statements.record(folded)
 
     def fold_all(self, ended: Iterable[Lease]) -> list[Lease]:
         """Writes to the accounts what leases used; the leases as they are to be written then."""
         owing = [one for one in ended if one.net != one.folded]
-        before = self.books.accounts((one.number, one.pool) for one in owing)
+        before = self.statements.accounts((one.number, one.pool) for one in owing)
         after = dict(before)
         caps = {(cap.number, cap.pool, cap.key, cap.unit, cap.count): cap for cap in self._caps_of(owing)}
         for one in owing:
@@ -164,21 +171,21 @@ class Accounts:
             mine = [cap for cap in caps.values() if (cap.number, cap.pool) == key]
             for cap in counted(mine, one.net - one.folded, at):
                 caps[cap.number, cap.pool, cap.key, cap.unit, cap.count] = cap
-        self.books.put_caps(list(caps.values()))
+        self.statements.put_caps(list(caps.values()))
         self._save_all([ChangedAccount(*key, before.get(key), account) for key, account in after.items()])
         return [replace(one, folded=one.net, recorded_at=self.now) for one in owing]
 
     def _caps_of(self, owing: Sequence[Lease]) -> list[StoredCap]:
         keys = {(one.number, one.pool) for one in owing}
-        found = self.books.caps_of({number for number, _ in keys}) if keys else []
+        found = self.statements.caps_of({number for number, _ in keys}) if keys else []
         return [one for one in found if (one.number, one.pool) in keys]
 
     def settle(self, totals: Iterable[Totals]) -> None:
         """Books absolute totals: the greater of each counts, so that repeats and late arrivals change
         nothing. Few statements, however many totals."""
         totals = list(totals)
-        self.books.lock(one.number for one in totals)
-        known = _Leases(self.books, totals)
+        self.statements.lock(one.number for one in totals)
+        known = _Leases(self.statements, totals)
         changed: dict[LeaseKey, Lease] = {}
         for one in totals:
             stored = known.get(one)
@@ -198,8 +205,8 @@ class Accounts:
                 changed[one[:3]] = after
         for lease in self.fold_all(one for one in changed.values() if not one.open):
             changed[lease.number, lease.pool, lease.lease] = lease
-        self.books.put_leases(list(changed.values()))
-        self.books.record([one for one in changed.values() if one.recorded_at == self.now])
+        self.statements.put_leases(list(changed.values()))
+        self.statements.record([one for one in changed.values() if one.recorded_at == self.now])
 
     def _settled(self, lease: Lease) -> Lease:
         """A lease whose totals changed, with what of them is kept for good: one a minute, and each where the
@@ -218,12 +225,12 @@ class Accounts:
         found = thresholds.passed(known, lease.net)
         if found.marks == known:
             return lease
-        record = self.books.customer(lease.number).record
+        record = self.statements.customer(lease.number).record
         pool = self.product.pools.get(lease.pool)
         if pool is not None and not record.deleted:
             left = known.remaining(lease.net)
             for percent in found.percents:
-                self.books.tell(
+                self.statements.tell(
                     _kind(percent),
                     self.now,
                     lease.number,
@@ -232,19 +239,19 @@ class Accounts:
                     left,
                 )
             if found.top_up:
-                self.books.top_up_is_due(lease.number, lease.pool, self.now)
+                self.statements.top_up_is_due(lease.number, lease.pool, self.now)
         return replace(lease, marks=pack(thresholds.plain(found.marks)))
 
     def _marked(self, pool: Pool, account: Account, lease: Lease, before: Lease | None) -> Lease:
         """A lease with the thresholds ahead of it; `before`: what it was, or the one before it."""
-        rule = self.books.top_up(lease.number, pool.name)
+        rule = self.statements.top_up(lease.number, pool.name)
         below = None if rule is None or rule.due_at is not None else rule.threshold
         known: Marks | None = None
         if before is not None and before.marks is not None:
             known = thresholds.from_plain(unpack(before.marks))
         marks = thresholds.marks(account, pool.warn_at, lease.net, known, below)
         if below is not None and marks.top_up_at is None and account.remaining() - account.overage <= below:
-            self.books.top_up_is_due(lease.number, pool.name, self.now)
+            self.statements.top_up_is_due(lease.number, pool.name, self.now)
         return replace(lease, marks=pack(thresholds.plain(marks)))
 
     def _unknown(self, one: Totals, known: _Leases) -> Lease | None:
@@ -256,7 +263,7 @@ class Accounts:
         last = known.last(one.number, one.pool)
         if last is not None and (one.lease < last.lease or last.open):
             return None
-        if not self.books.known_numbers([one.number]):
+        if not self.statements.known_numbers([one.number]):
             return None  # Who came after the backup, or a damaged cell names: there is no account.
         return Lease(
             one.number, one.pool, one.lease, True, 0, 0, 0, 0, None, False, self.now, self.now, self.now
@@ -265,7 +272,7 @@ class Accounts:
     def lend(self, customer: StoredCustomer, pool: Pool) -> Terms:
         """The open lease of an account, or a new one."""
         number = customer.record.number
-        last = self.books.last_lease(number, pool.name)
+        last = self.statements.last_lease(number, pool.name)
         if last is not None and last.open:
             return Terms(number, pool.name, last.lease, last.lent, last.valid_until, last.whole)
         account = self.update(customer, pool)
@@ -287,17 +294,17 @@ class Accounts:
             self.now,
         )
         opened = self._marked(pool, account, opened, last)
-        self.books.put_lease(opened)
-        self.books.record([opened])
-        self.books.forget_leases(number, pool.name, lease)
+        self.statements.put_lease(opened)
+        self.statements.record([opened])
+        self.statements.forget_leases(number, pool.name, lease)
         return Terms(number, pool.name, lease, lending.units, lending.valid_until, lending.full)
 
     def lending(self, customer: StoredCustomer, pool: Pool, account: Account) -> Lending:
         """What may be lent of an account now."""
         unlimited = self.quota(customer, pool, self.now) is None
-        ahead = self.books.moves_ahead_at(customer.record.number)
+        ahead = self.statements.moves_ahead_at(customer.record.number)
         instants = (*self.catalog.boundaries(customer.packed), *ahead)
-        claimed = claims(self.books, customer.record.number, pool.name, account.as_of, but_host="")
+        claimed = claims(self.statements, customer.record.number, pool.name, account.as_of, but_host="")
         later = [at for at in (*instants, claimed.until) if at is not None and at > account.as_of]
         return lend(
             account,
@@ -310,14 +317,14 @@ class Accounts:
 
     def count(self, number: int, pool: str, units: int, at: int, key: str | None = None) -> None:
         """Counts units spent (negative: given back) towards the caps of an account."""
-        self.books.put_caps(counted(self.books.caps(number, pool), units, at, key))
+        self.statements.put_caps(counted(self.statements.caps(number, pool), units, at, key))
 
     def raise_lease(
         self, customer: StoredCustomer, pool: Pool, account: Account
     ) -> tuple[Terms | None, bool]:
         """After an account gained: (the open lease's new terms, False), or (None, True) where the lease must
         be closed first because more than its size changes, or (None, False) where none is open."""
-        lease = self.books.last_lease(customer.record.number, pool.name)
+        lease = self.statements.last_lease(customer.record.number, pool.name)
         if lease is None or not lease.open:
             return None, False
         lending = self.lending(customer, pool, account)
@@ -325,7 +332,7 @@ class Accounts:
         if lending.valid_until != lease.valid_until or lent > LEASE_UNITS_MAX:
             return None, True
         raised = replace(lease, lent=lent, whole=lending.full)
-        self.books.put_lease(self._marked(pool, account, raised, lease))
+        self.statements.put_lease(self._marked(pool, account, raised, lease))
         return Terms(lease.number, lease.pool, lease.lease, lent, lease.valid_until, lending.full), False
 
     def give_back(self, customer: StoredCustomer, pool: Pool, units: int) -> Account:
@@ -340,13 +347,13 @@ class Accounts:
 class _Leases:
     """The leases that totals are about: the open ones first, the others where those do not do."""
 
-    def __init__(self, books: Books, totals: Sequence[Totals]) -> None:
+    def __init__(self, statements: Statements, totals: Sequence[Totals]) -> None:
         self._known: dict[LeaseKey, Lease] = {}
         self._last: dict[AccountKey, Lease] = {}
-        for lease in books.leases_of((one.number for one in totals), only_open=True):
+        for lease in statements.leases_of((one.number for one in totals), only_open=True):
             self.put(lease)
         missing = {one.number for one in totals if one[:3] not in self._known}
-        for lease in books.leases_of(missing):
+        for lease in statements.leases_of(missing):
             self.put(lease)
 
     def get(self, one: Totals) -> Lease | None:

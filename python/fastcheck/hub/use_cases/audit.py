@@ -15,7 +15,9 @@ from fastcheck.wire.packing import unpack
 
 def of(call: Call, request: ListAudit) -> Page[AuditEntry]:
     """Changes, newest first. Raises `RecordError` for a cursor that no page gave."""
-    found = call.books.audit_before(number_of(request.cursor, AMOUNT_MAX), request.subject, request.limit + 1)
+    found = call.statements.audit_before(
+        number_of(request.cursor, AMOUNT_MAX), request.subject, request.limit + 1
+    )
     part = tuple(AuditEntry(*row[:6], _plain(row[6]), _plain(row[7])) for row in found[: request.limit])
     return Page(part, str(part[-1].number) if len(found) > request.limit else None)
 

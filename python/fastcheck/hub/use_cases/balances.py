@@ -34,7 +34,7 @@ def get(call: Call, request: GetBalance) -> Balance:
 def balance_of(accounts: Accounts, stored: StoredCustomer, pool: Pool, account: Account) -> Balance:
     """What a customer has in a pool, by what was settled so far."""
     unlimited = accounts.quota(stored, pool, account.as_of) is None
-    held = accounts.books.held(stored.record.number, pool.name, account.as_of)
+    held = accounts.statements.held(stored.record.number, pool.name, account.as_of)
     reserved = sum(one.units for one in held)
     left = max(0, account.remaining() - account.overage - reserved)
     remaining = None if unlimited else credits(left, pool.scale)

@@ -34,10 +34,10 @@ def put(call: Call, request: PutCap) -> SpendCap:
         one = replace(one, window_at=periods.start(grid, periods.index(grid, at)))
     else:
         one = replace(one, window_at=before.window_at, spent=before.spent, created_at=before.created_at)
-    call.books.put_caps([one])
+    call.statements.put_caps([one])
     was = None if before is None else _summary(before)
     call.note("put_cap", stored.record.id, was, _summary(one), reason=request.reason)
-    return _shown(one, stored.record.id, pool, claims(call.books, number, pool.name, at), 0)
+    return _shown(one, stored.record.id, pool, claims(call.statements, number, pool.name, at), 0)
 
 
 def remove(call: Call, request: RemoveCap) -> Removed:
@@ -47,10 +47,10 @@ def remove(call: Call, request: RemoveCap) -> Removed:
     pool, number = accounts.pool(request.pool), stored.record.number
     found = [
         one
-        for one in call.books.caps(number, pool.name)
+        for one in call.statements.caps(number, pool.name)
         if one.key == (request.key or "") and request.per in (None, one.unit)
     ]
-    call.books.remove_caps(found)
+    call.statements.remove_caps(found)
     for one in found:
         call.note("remove_cap", stored.record.id, _summary(one), None)
     return Removed(bool(found))
@@ -60,18 +60,18 @@ def of(call: Call, request: ListCaps) -> Page[SpendCap]:
     """A customer's caps, in the order of pools, keys and windows."""
     stored, accounts = call.customer(request.customer), call.accounts()
     number, found = stored.record.number, []
-    for one in call.books.caps_of([number]):
+    for one in call.statements.caps_of([number]):
         pool = call.product.pools.get(one.pool)
         if pool is not None:
             _, account = accounts.current(stored, pool)
-            claimed = replace(claims(call.books, number, pool.name, account.as_of), lent=0)
-            used = 0 if one.key else call.books.unfolded(number, pool.name)
+            claimed = replace(claims(call.statements, number, pool.name, account.as_of), lent=0)
+            used = 0 if one.key else call.statements.unfolded(number, pool.name)
             found.append(_shown(one, stored.record.id, pool, claimed, used))
     return Page(tuple(found), None)
 
 
 def _find(call: Call, number: int, pool: Pool, key: str, per: str) -> StoredCap | None:
-    found = (one for one in call.books.caps(number, pool.name) if (one.key, one.unit) == (key, per))
+    found = (one for one in call.statements.caps(number, pool.name) if (one.key, one.unit) == (key, per))
     return next(found, None)
 
 

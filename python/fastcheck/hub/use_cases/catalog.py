@@ -19,22 +19,22 @@ def put(call: Call, request: SetCatalog) -> Changed:
     """Puts a catalog in force. Raises `CatalogError` for its mistakes, and for everything in use that it
     would take away, naming who uses it."""
     catalog = call.parse(request.source, request.filename)
-    books, now, document = call.books, call.now, catalog.document()
-    stored = books.catalog()
+    statements, now, document = call.statements, call.now, catalog.document()
+    stored = statements.catalog()
     if stored is not None and stored.digest == catalog.digest:
         return Changed(False)
     if stored is not None:
         old = product(stored.document)
-        in_the_way = conflicts(old, product(document), books)
+        in_the_way = conflicts(old, product(document), statements)
         if in_the_way:
             raise CatalogError(in_the_way)
         if call.parsed is not None:
-            Accounts(books, call.parsed, old, now, call.by.author).settle(call.totals)
-    books.put_catalog(now, request.source, request.filename, catalog.digest, document)
-    seq = books.next_seq()
+            Accounts(statements, call.parsed, old, now, call.by.author).settle(call.totals)
+    statements.put_catalog(now, request.source, request.filename, catalog.digest, document)
+    seq = statements.next_seq()
     if call.streams:
-        log_catalog(books, now, seq, request.filename, request.source)
-    books.tell(Kind.CATALOG_CHANGED, now, None, None, {"seq": seq, "digest": catalog.digest})
+        log_catalog(statements, now, seq, request.filename, request.source)
+    statements.tell(Kind.CATALOG_CHANGED, now, None, None, {"seq": seq, "digest": catalog.digest})
     before = None if stored is None else {"digest": stored.digest}
     call.note("set_catalog", request.filename, before, {"digest": catalog.digest})
     call.effects.catalog = catalog
@@ -52,7 +52,7 @@ def check(call: Call, request: CheckCatalog) -> Mistakes:
 
 def current(call: Call, request: object = None) -> CatalogText | None:
     """The catalog in force as it was put."""
-    stored = call.books.catalog()
+    stored = call.statements.catalog()
     return None if stored is None else CatalogText(stored.source, stored.filename, stored.digest)
 
 
@@ -65,10 +65,10 @@ def get(call: Call, request: GetCatalog) -> CatalogText:
 
 
 def _in_the_way(call: Call, catalog: CatalogLike) -> list[str]:
-    stored = call.books.catalog()
+    stored = call.statements.catalog()
     if stored is None or stored.digest == catalog.digest:
         return []
-    return conflicts(product(stored.document), product(catalog.document()), call.books)
+    return conflicts(product(stored.document), product(catalog.document()), call.statements)
 
 
 def _everything(call: Call, request: SetCatalog) -> Concerns:

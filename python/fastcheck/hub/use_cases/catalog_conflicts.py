@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastcheck.hub.catalog.product import Product
-from fastcheck.hub.store.statements import Books
+from fastcheck.hub.store.statements import Statements
 
 
 @dataclass(frozen=True)
@@ -21,32 +21,32 @@ class _Use:
         return f"{self.what} (customer {self.id!r}{'' if self.count == 1 else f' and {self.count - 1} more'})"
 
 
-def conflicts(old: Product, new: Product, books: Books) -> list[str]:
+def conflicts(old: Product, new: Product, statements: Statements) -> list[str]:
     """Every reason why `new` cannot take the place of `old`, each with who uses it and what to do."""
-    return [*_offers(old, new, books), *_features(old, new, books), *_pools(old, new, books)]
+    return [*_offers(old, new, statements), *_features(old, new, statements), *_pools(old, new, statements)]
 
 
-def _offers(old: Product, new: Product, books: Books) -> Iterator[str]:
-    for (plan, version), (count, id) in sorted(books.plans_in_use().items()):
+def _offers(old: Product, new: Product, statements: Statements) -> Iterator[str]:
+    for (plan, version), (count, id) in sorted(statements.plans_in_use().items()):
         if (plan, version) not in new.plans:
             yield (
                 f"plan {plan} version {version} is gone but used by {_Use('customers', count, id)}: "
                 "keep it, or move them first"
             )
-    for (plan, version), (count, id) in sorted(books.plans_ahead().items()):
+    for (plan, version), (count, id) in sorted(statements.plans_ahead().items()):
         if (plan, version) not in new.plans:
             yield (
                 f"plan {plan} version {version} is gone but customers will be moved to it: "
                 f"{_Use('moves', count, id)}: keep it, or cancel the moves first"
             )
-    for addon, (count, id) in sorted(books.addons_in_use().items()):
+    for addon, (count, id) in sorted(statements.addons_in_use().items()):
         if addon not in new.addons:
             use = _Use("customers", count, id)
             yield f"add-on {addon} is gone but used by {use}: keep it, or remove it from them"
 
 
-def _features(old: Product, new: Product, books: Books) -> Iterator[str]:
-    for feature, use in sorted(_features_in_use(old, books).items()):
+def _features(old: Product, new: Product, statements: Statements) -> Iterator[str]:
+    for feature, use in sorted(_features_in_use(old, statements).items()):
         before, after = old.features.get(feature), new.features.get(feature)
         if after is None:
             yield (
@@ -64,29 +64,29 @@ def _features(old: Product, new: Product, books: Books) -> Iterator[str]:
             )
 
 
-def _features_in_use(old: Product, books: Books) -> dict[str, _Use | str]:
+def _features_in_use(old: Product, statements: Statements) -> dict[str, _Use | str]:
     found: dict[str, _Use | str] = {}
-    for (plan, version), (count, id) in sorted(books.plans_in_use().items()):
+    for (plan, version), (count, id) in sorted(statements.plans_in_use().items()):
         offer = old.plans.get((plan, version))
         for feature in offer.features if offer else ():
             found.setdefault(feature, _Use(f"plan {plan} version {version}", count, id))
-    for addon, (count, id) in sorted(books.addons_in_use().items()):
+    for addon, (count, id) in sorted(statements.addons_in_use().items()):
         offer = old.addons.get(addon)
         for feature in offer.features if offer else ():
             found.setdefault(feature, _Use(f"add-on {addon}", count, id))
-    for feature, (count, id) in books.overridden().items():
+    for feature, (count, id) in statements.overridden().items():
         found.setdefault(feature, _Use("overrides", count, id))
-    for feature, segment in books.features_of_segments().items():
+    for feature, segment in statements.features_of_segments().items():
         found.setdefault(feature, f"an override of segment {segment}")
-    for pool, (count, id) in books.pools_in_use().items():
+    for pool, (count, id) in statements.pools_in_use().items():
         for one in old.features_of(pool):
             if one.kind == "meter":
                 found.setdefault(one.name, _Use("its balances", count, id))
     return found
 
 
-def _pools(old: Product, new: Product, books: Books) -> Iterator[str]:
-    for pool, (count, id) in sorted(books.pools_in_use().items()):
+def _pools(old: Product, new: Product, statements: Statements) -> Iterator[str]:
+    for pool, (count, id) in sorted(statements.pools_in_use().items()):
         before, after = old.pools.get(pool), new.pools.get(pool)
         use = _Use("balances", count, id)
         if after is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fastcheck.hub.store.statements import Books, StoredCap, StoredReservation
+from fastcheck.hub.store.statements import Statements, StoredCap, StoredReservation
 from fastcheck.ledger import periods
 from fastcheck.ledger.limits import Cap, CapState, Room, Spent
 from fastcheck.ledger.limits import room as room_of
@@ -65,13 +65,13 @@ class Claims:
         return room_of(caps.values(), CapState(spent, self.at), self.at, key)
 
 
-def claims(books: Books, number: int, pool: str, at: int, *, but_host: str | None = None) -> Claims:
+def claims(statements: Statements, number: int, pool: str, at: int, *, but_host: str | None = None) -> Claims:
     """What is spoken for of an account; `but_host`: one host's lease is left out."""
     return Claims(
         at,
-        tuple(books.held(number, pool, at)),
-        books.unspent(number, pool, but_host),
-        tuple(books.caps(number, pool)),
+        tuple(statements.held(number, pool, at)),
+        statements.unspent(number, pool, but_host),
+        tuple(statements.caps(number, pool)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastcheck.errors import Conflict
 from fastcheck.hub.catalog.sources import Since
-from fastcheck.hub.store.statements import Books, StoredCustomer
+from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases import plan_changes
 from fastcheck.hub.use_cases.records import build
 from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, pools_of, rewrite, shift, write
@@ -55,9 +55,9 @@ def _concerned(call: Call, asked: Asked) -> Concerns:
     """Known customers whose record would change, or who have a move that is due. Raises as `_put`."""
     found = []
     due = plan_changes.is_due(call)
-    for id, terms, number in _known(call.books, asked):
+    for id, terms, number in _known(call.statements, asked):
         if number is not None:
-            stored = call.books.customer(number)
+            stored = call.statements.customer(number)
             changes = build(call, id, terms, stored).record != stored.record
             if changes or (due and plan_changes.due(call, call.now, 1, number)):
                 found.append(number)
@@ -68,15 +68,17 @@ def _put(call: Call, asked: Asked) -> int:
     """How many changed. Moves that were due come first: what is put now counts after them."""
     if not asked:
         return 0
-    books, accounts = call.books, call.accounts()
-    known = list(_known(books, asked))
-    books.lock([number for _, _, number in known if number is not None] + [one.number for one in call.totals])
+    statements, accounts = call.statements, call.accounts()
+    known = list(_known(statements, asked))
+    statements.lock(
+        [number for _, _, number in known if number is not None] + [one.number for one in call.totals]
+    )
     accounts.settle(call.totals)
     due = plan_changes.is_due(call)
     changed: list[StoredCustomer] = []
     rewritten: set[int] = set()
     fresh = sum(number is None for _, _, number in known)
-    last = books.take_numbers(fresh) - fresh if fresh else 0
+    last = statements.take_numbers(fresh) - fresh if fresh else 0
     seen: set[str] = set()
     for id, terms, number in known:
         if id in seen:
@@ -88,7 +90,7 @@ def _put(call: Call, asked: Asked) -> int:
         else:
             if due:
                 plan_changes.catch_up(call, number)
-            stored = books.customer(number)
+            stored = statements.customer(number)
         new = build(call, id, terms, stored, last)
         if stored is not None:
             if new.record == stored.record:
@@ -109,22 +111,22 @@ def _put(call: Call, asked: Asked) -> int:
 def delete(call: Call, request: DeleteCustomer) -> None:
     """Removes a customer: overrides, aliases and add-ons go, grants are voided. Their history stays. Raises
     `UnknownCustomer`."""
-    books, stored, accounts = call.books, call.held(request.customer), call.accounts()
+    statements, stored, accounts = call.statements, call.held(request.customer), call.accounts()
     accounts.settle(call.totals)
     number, id = stored.record.number, stored.record.id
-    books.remove_override(number)
+    statements.remove_override(number)
     for pool in pools_of(accounts, number):
         before = accounts.update(stored, pool)
         after = before
         for one in before.holdings:
             after = void(after, one.id)
         accounts.save(number, pool.name, before, after)
-    books.leave_segments(number)
-    books.remove_caps(books.caps_of([number]))
-    books.release_all(number)
-    books.cancel_moves_of(number, call.now, "the customer was deleted")
-    books.remove_notices(number)
-    books.remove_top_ups(number, call.now)
+    statements.leave_segments(number)
+    statements.remove_caps(statements.caps_of([number]))
+    statements.release_all(number)
+    statements.cancel_moves_of(number, call.now, "the customer was deleted")
+    statements.remove_notices(number)
+    statements.remove_top_ups(number, call.now)
     call.note("delete_customer", id, _summary(stored.record), None)
     rewrite(call, stored, CustomerRecord(number, id, deleted=True), Since())
 
@@ -136,19 +138,19 @@ def get(call: Call, request: GetCustomer) -> Customer:
 
 def current(call: Call, request: PutCustomer | DeleteCustomer) -> Customer | None:
     """The customer as it is held for a change, after moves that were due; None where there is none."""
-    if call.books.number_of(request.customer) is None:
+    if call.statements.number_of(request.customer) is None:
         # There is no row to hold. Whoever makes a customer takes a number, and waits now until this ends.
-        call.books.take_numbers(0)
-        if call.books.number_of(request.customer) is None:
+        call.statements.take_numbers(0)
+        if call.statements.number_of(request.customer) is None:
             return None
     number = call.held(request.customer).record.number
     plan_changes.catch_up(call, number)
-    return shown(call.books.customer(number).record)
+    return shown(call.statements.customer(number).record)
 
 
 def page(call: Call, request: ListCustomers) -> Page[Customer]:
     """Customers in the order of their ids."""
-    found = call.books.customers_after(request.cursor or "", request.limit + 1)
+    found = call.statements.customers_after(request.cursor or "", request.limit + 1)
     part = found[: request.limit]
     return Page(tuple(shown(one) for one in part), part[-1].id if len(found) > request.limit else None)
 
@@ -172,10 +174,10 @@ def shown(record: CustomerRecord) -> Customer:
     )
 
 
-def _known(books: Books, asked: Asked) -> Iterator[tuple[str, CustomerTerms, int | None]]:
+def _known(statements: Statements, asked: Asked) -> Iterator[tuple[str, CustomerTerms, int | None]]:
     for start in range(0, len(asked), IDS_PER_QUERY):
         part = asked[start : start + IDS_PER_QUERY]
-        known = books.numbers_of_ids([id for id, _ in part])
+        known = statements.numbers_of_ids([id for id, _ in part])
         for id, terms in part:
             yield id, terms, known.get(id)
 

@@ -13,13 +13,13 @@ ANSWERS_KEPT_MS = 30 * DAY_MS
 def turn(call: Call, until: int, limit: int) -> int:
     """Brings accounts to now whose next change had come by `until` (inclusive); how many were found. Those
     with an open lease change when it ends."""
-    due = call.books.accounts_due(min(until, call.now), limit)
-    call.books.lock([number for number, _ in due])
+    due = call.statements.accounts_due(min(until, call.now), limit)
+    call.statements.lock([number for number, _ in due])
     accounts = call.accounts()
     for number, pool in due:
         # Somebody may have been faster, or have lent it: what a lease used comes before what ends after it.
-        if pool in call.product.pools and call.books.is_due(number, pool, until):
-            accounts.update(call.books.customer(number), call.product.pools[pool])
-    call.books.tidy_reservations(min(until, call.now))
-    call.books.forget_answers(min(until, call.now) - ANSWERS_KEPT_MS)
+        if pool in call.product.pools and call.statements.is_due(number, pool, until):
+            accounts.update(call.statements.customer(number), call.product.pools[pool])
+    call.statements.tidy_reservations(min(until, call.now))
+    call.statements.forget_answers(min(until, call.now) - ANSWERS_KEPT_MS)
     return len(due)

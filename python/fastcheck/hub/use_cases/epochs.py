@@ -45,10 +45,10 @@ def made_up() -> int:
 
 def position(call: Call, request: GetPosition) -> LedgerPosition:
     """The epoch and the number of the last change. Raises `Conflict` before there was an epoch."""
-    epoch = call.books.epoch()
+    epoch = call.statements.epoch()
     if epoch is None:
         raise Conflict("the ledger has no epoch yet: the hub or owner that opens it begins the first")
-    return LedgerPosition(Wide(epoch), call.books.seq())
+    return LedgerPosition(Wide(epoch), call.statements.seq())
 
 
 def begin(call: Call, request: BeginEpoch) -> LedgerPosition:
@@ -58,7 +58,7 @@ def begin(call: Call, request: BeginEpoch) -> LedgerPosition:
         call.accounts().settle(call.totals)
     epoch = renew(call, Beyond(), request.reason)
     call.effects.rows_anew = True
-    return LedgerPosition(Wide(epoch), call.books.seq())
+    return LedgerPosition(Wide(epoch), call.statements.seq())
 
 
 def _everything(call: Call, request: BeginEpoch) -> Concerns:
@@ -67,17 +67,17 @@ def _everything(call: Call, request: BeginEpoch) -> Concerns:
 
 def renew(call: Call, beyond: Beyond, reason: str = "") -> int:
     """Begins another epoch; what the old one may have given out after the backup is not given out again."""
-    books = call.books
-    before = {"epoch": books.epoch(), "seq": books.seq()}
-    last_number = books.last_number()
-    books.raise_counter("numbers", min(beyond.number, last_number + NUMBERS_SPARE))
-    books.raise_counter("seq", beyond.seq)
+    statements = call.statements
+    before = {"epoch": statements.epoch(), "seq": statements.seq()}
+    last_number = statements.last_number()
+    statements.raise_counter("numbers", min(beyond.number, last_number + NUMBERS_SPARE))
+    statements.raise_counter("seq", beyond.seq)
     epoch = made_up()
-    books.put_epoch(epoch)
-    seq = books.next_seq()
+    statements.put_epoch(epoch)
+    seq = statements.next_seq()
     if call.streams:
-        begin_log(books, seq - 1)
-        log_records(books, call.now, seq, (), b"", 0)
+        begin_log(statements, seq - 1)
+        log_records(statements, call.now, seq, (), b"", 0)
     after = {"epoch": epoch, "seq": seq, "known_beyond": asdict(beyond)}
     call.note("ledger_restored", "", before, after, reason=reason)
     return epoch
@@ -87,14 +87,14 @@ def last_leases(call: Call, accounts: Iterable[AccountKey]) -> dict[AccountKey, 
     """The newest lease of each account: 0 where there was none, `NOT_MET` where the customer is to come.
     Left out: pools that the catalog does not have, customers lost with an earlier epoch, and numbers that
     nobody can have."""
-    wanted, met = set(accounts), call.books.last_number()
-    known = call.books.known_numbers(number for number, _ in wanted)
+    wanted, met = set(accounts), call.statements.last_number()
+    known = call.statements.known_numbers(number for number, _ in wanted)
     found = {
         (number, pool): 0 if number in known else NOT_MET
         for number, pool in wanted
         if (pool in call.product.pools if number in known else met < number <= met + NUMBERS_SPARE)
     }
-    for lease in call.books.leases_of(known):
+    for lease in call.statements.leases_of(known):
         key = (lease.number, lease.pool)
         if key in found:
             found[key] = max(found[key], lease.lease)

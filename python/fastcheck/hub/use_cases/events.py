@@ -13,7 +13,7 @@ def listed(call: Call, request: ListEvents) -> Page[EventState]:
     """A page of events. Raises `UnknownCustomer`, `RecordError` for a cursor that no page gave."""
     after, count = number_of(request.cursor, 0), request.limit
     number = None if request.customer is None else call.number(request.customer)
-    found = call.books.events_after(after, count + 1, request.kind, number)
+    found = call.statements.events_after(after, count + 1, request.kind, number)
     part = tuple(
         EventState(one.id, one.kind.value, one.at, one.customer, dict(one.data)) for _, one in found[:count]
     )

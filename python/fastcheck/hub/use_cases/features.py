@@ -72,9 +72,9 @@ def _affords(
     accounts: Accounts, stored: StoredCustomer, pool: Pool, account: Account, units: int, *, unlimited: bool
 ) -> bool:
     number = stored.record.number
-    claimed = claims(accounts.books, number, pool.name, account.as_of)
+    claimed = claims(accounts.statements, number, pool.name, account.as_of)
     # What is lent is the customer's to spend; only what was used of it counts towards a cap.
-    room = replace(claimed, lent=accounts.books.unfolded(number, pool.name)).room().units
+    room = replace(claimed, lent=accounts.statements.unfolded(number, pool.name)).room().units
     left = None if unlimited else spendable(account, pool.rules)
     held = sum(one.units for one in claimed.held)
     return (left is None or left - held >= units) and (room is None or room >= units)

@@ -61,13 +61,13 @@ def book(call: Call, request: BookDue) -> Booked:
 def _fold_due(call: Call, cursor: str | None) -> str | None:
     """Folds the open leases whose settled use the grants do not show."""
     number, pool, host = place_of(cursor, (0, "", ""))
-    found = call.books.open_leases_after(number, pool, host, ACCOUNTS_PER_PAGE)
+    found = call.statements.open_leases_after(number, pool, host, ACCOUNTS_PER_PAGE)
     numbers = sorted({one.number for one in found if one.net != one.folded})
     if numbers:
-        call.books.lock(numbers)
-        folded = call.accounts().fold_all(call.books.all_open_leases_of(numbers))
-        call.books.put_leases(folded)
-        call.books.record(folded)
+        call.statements.lock(numbers)
+        folded = call.accounts().fold_all(call.statements.all_open_leases_of(numbers))
+        call.statements.put_leases(folded)
+        call.statements.record(folded)
     more = len(found) == ACCOUNTS_PER_PAGE
     return cursor_of((found[-1].number, found[-1].pool, found[-1].host)) if more else None
 
@@ -76,7 +76,7 @@ def _due(call: Call, cursor: str | None) -> str | None:
     """Brings accounts to now that time alone has changed since they were written. A page ends early where
     some are due: others wait for this transaction."""
     number, pool = place_of(cursor, (0, ""))
-    keys = call.books.account_keys_after(number, pool, ACCOUNTS_PER_PAGE)
+    keys = call.statements.account_keys_after(number, pool, ACCOUNTS_PER_PAGE)
     more = len(keys) == ACCOUNTS_PER_PAGE
     for end in range(UPDATES_PER_TRANSACTION, len(keys) + UPDATES_PER_TRANSACTION, UPDATES_PER_TRANSACTION):
         due = _changed_by_time(call, keys[end - UPDATES_PER_TRANSACTION : end])
@@ -87,8 +87,8 @@ def _due(call: Call, cursor: str | None) -> str | None:
 
 
 def _changed_by_time(call: Call, keys: Sequence[AccountKey]) -> list[AccountKey]:
-    known = call.books.accounts(keys)
-    records = call.books.packed_records([number for number, _ in keys])
+    known = call.statements.accounts(keys)
+    records = call.statements.packed_records([number for number, _ in keys])
     due = []
     for key in keys:
         if key[0] not in records or key[1] not in call.product.pools:
@@ -102,10 +102,10 @@ def _changed_by_time(call: Call, keys: Sequence[AccountKey]) -> list[AccountKey]
 
 
 def _update(call: Call, keys: Sequence[AccountKey]) -> None:
-    call.books.lock(number for number, _ in keys)
+    call.statements.lock(number for number, _ in keys)
     accounts = call.accounts()
     for number, name in keys:
-        stored, pool = call.books.customer(number), call.product.pools.get(name)
+        stored, pool = call.statements.customer(number), call.product.pools.get(name)
         if pool is not None and not stored.record.deleted:
             accounts.update(stored, pool)
 
@@ -130,7 +130,7 @@ def begin(call: Call, request: BeginExport) -> Export:
     end = call.now + 1 if request.until is None else request.until
     if end <= first:
         raise InstantError(f"until ({end}) is not after since ({first}): the period is empty")
-    moment = Moment(first, end, call.now, *call.books.last_places())
+    moment = Moment(first, end, call.now, *call.statements.last_places())
     return Export(
         "-".join(map(str, moment)),
         *moment,
@@ -142,7 +142,7 @@ def begin(call: Call, request: BeginExport) -> Export:
 def movements(call: Call, request: ListMovements) -> Page[Movement]:
     """Postings before the end of the period, by customer number, pool and place."""
     moment, after, count = _moment(request.export), place_of(request.cursor, (0, "", 0)), request.limit
-    found = call.books.movements_after(*after, until=moment.until, through=moment.place, limit=count)
+    found = call.statements.movements_after(*after, until=moment.until, through=moment.place, limit=count)
     # Slices of rows, since there are many: the price when it was booked, if there was one, in place of now's.
     rows = tuple(Movement._make(row[:14] if row[14] is None else row[:11] + row[14:]) for row in found)
     return Page(rows, cursor_of(rows[-1][:3]) if len(rows) == count else None)
@@ -151,7 +151,7 @@ def movements(call: Call, request: ListMovements) -> Page[Movement]:
 def usage(call: Call, request: ListExportedUsage) -> Page[ExportedUse]:
     """Usage records of the period by customer number."""
     moment, after, count = _moment(request.export), place_of(request.cursor, (0, 0)), request.limit
-    found = call.books.usage_by_customer(
+    found = call.statements.usage_by_customer(
         *after, since=moment.since, until=moment.until, through=moment.record, limit=count
     )
     rows = tuple(map(ExportedUse._make, found))
@@ -162,8 +162,8 @@ def sums(call: Call, request: GetSums) -> ExportSums:
     """Sums of postings and of usage records with places in (after, after + `POSTINGS_PER_SUM`]."""
     moment, after = _moment(request.export), request.after
     end = after + POSTINGS_PER_SUM
-    posted = call.books.posting_sums(after, min(end, moment.place), moment.since, moment.until)
-    recorded = call.books.usage_sums(after, min(end, moment.record), moment.since, moment.until)
+    posted = call.statements.posting_sums(after, min(end, moment.place), moment.since, moment.until)
+    recorded = call.statements.usage_sums(after, min(end, moment.record), moment.since, moment.until)
     return ExportSums(tuple(PostingSum(*one) for one in posted), tuple(UsageSum(*one) for one in recorded))
 
 

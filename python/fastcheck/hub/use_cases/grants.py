@@ -96,7 +96,7 @@ def same(call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amoun
     """The grant that an earlier request of the same id made. Raises `Conflict` if its terms were others."""
     if id.startswith(RESERVED_IDS):
         raise NameInvalid(f"grant ids beginning with {', '.join(RESERVED_IDS)} are our own: take another")
-    known = call.books.grant(id)
+    known = call.statements.grant(id)
     if known is None:
         return None
     grant = known.holding.grant
@@ -111,7 +111,7 @@ def same(call: Call, request: MakeGrant, id: str, number: int, pool: Pool, amoun
 
 def _stored(call: Call, id: str) -> StoredGrant:
     """A grant as it was last written. Raises `UnknownGrant`."""
-    grant = call.books.grant(id)
+    grant = call.statements.grant(id)
     if grant is None:
         raise UnknownGrant(f"there is no grant {id!r:.80}: see list_grants")
     return grant
@@ -126,11 +126,11 @@ def void(call: Call, request: VoidGrant) -> GrantState:
     """Takes back what is left of a grant. Again: no change. Raises `UnknownGrant`, `Conflict` for one that is
     used up or over."""
     id = request.id
-    books, grant, accounts = call.books, _stored(call, id), call.accounts()
-    books.lock([grant.customer, *(one.number for one in call.totals)])
+    statements, grant, accounts = call.statements, _stored(call, id), call.accounts()
+    statements.lock([grant.customer, *(one.number for one in call.totals)])
     accounts.settle(call.totals)
     pool = accounts.pool(grant.pool)
-    stored = books.customer(grant.customer)
+    stored = statements.customer(grant.customer)
     before = accounts.update(stored, pool)
     found = _find(before, id)
     if found.grant.voided_at is None or found.parked is not None:

@@ -17,11 +17,11 @@ def lend(call: Call, key: str, pool: str) -> Terms:
 def relend(call: Call, finals: Sequence[Totals], wanted: Sequence[tuple[int, str]]) -> list[Terms]:
     """Closes leases and lends the accounts wanted anew."""
     accounts = call.accounts()
-    call.books.lock([one.number for one in finals] + [number for number, _ in wanted])
+    call.statements.lock([one.number for one in finals] + [number for number, _ in wanted])
     accounts.settle(finals)
     found = []
     for number, pool in wanted:
-        stored = call.books.customer(number)
+        stored = call.statements.customer(number)
         if not stored.record.deleted and pool in call.product.pools:
             found.append(accounts.lend(stored, call.product.pools[pool]))
     return found
@@ -32,18 +32,18 @@ def give_back(
 ) -> tuple[Terms | None, bool]:
     """Books units that a hold gave back after its lease was closed."""
     accounts = call.accounts()
-    call.books.lock([number] if totals is None else [number, totals.number])
-    if call.books.lease(number, pool, lease) is None:
+    call.statements.lock([number] if totals is None else [number, totals.number])
+    if call.statements.lease(number, pool, lease) is None:
         return None, False  # Its use was never booked here, or too long ago: there is nothing to give back.
-    if not call.books.put_late_return(key, number, pool, lease, given, accounts.now):
+    if not call.statements.put_late_return(key, number, pool, lease, given, accounts.now):
         return None, False
     known = call.product.pools.get(pool)
     if known is None:
         return None, False  # The catalog lost the pool; there is nobody to give it to.
     accounts.settle([] if totals is None else [totals])
-    stored = call.books.customer(number)
+    stored = call.statements.customer(number)
     back = accounts.give_back(stored, known, given)
-    closed = call.books.lease(number, pool, lease)
+    closed = call.statements.lease(number, pool, lease)
     if closed is not None:
         accounts.count(number, pool, -given, spent_at(closed, back.as_of))
     return accounts.raise_lease(stored, known, back)

@@ -22,19 +22,19 @@ def accounts(call: Call, request: CheckAccounts) -> CheckedAccounts:
     that no page gave."""
     number, pool = place_of(request.cursor, (0, ""))
     after: AccountKey = (number, pool)
-    keys = call.books.account_keys_after(*after, ACCOUNTS_PER_PAGE)
+    keys = call.statements.account_keys_after(*after, ACCOUNTS_PER_PAGE)
     if not keys:
         return CheckedAccounts((), 0, None)
-    ids = call.books.ids_of([number for number, _ in keys])
-    known = call.books.accounts(keys)
+    ids = call.statements.ids_of([number for number, _ in keys])
+    known = call.statements.accounts(keys)
     broken = [
         Problem(ids.get(key[0], ""), key[1], law)
         for key in keys
-        for law in conserved(known[key], call.books.flows(*key))
+        for law in conserved(known[key], call.statements.flows(*key))
     ]
     broken += [
         Problem(ids.get(lease.number, ""), lease.pool, law)
-        for lease in call.books.leases_between(after, keys[-1])
+        for lease in call.statements.leases_between(after, keys[-1])
         for law in _broken(lease)
     ]
     more = len(keys) == ACCOUNTS_PER_PAGE
@@ -57,8 +57,8 @@ def _broken(one: Lease) -> Iterator[str]:
 def pools(call: Call, request: CheckPools) -> Page[Problem]:
     """Each pool's sums, what grants and accounts count against what was posted; and rows that belong to
     nobody. By the database alone."""
-    strays = call.books.strays()
-    ids = call.books.ids_of([number for _, number, _, _ in strays])
+    strays = call.statements.strays()
+    ids = call.statements.ids_of([number for _, number, _, _ in strays])
     found = [
         Problem(
             ids.get(number, ""),
@@ -69,12 +69,12 @@ def pools(call: Call, request: CheckPools) -> Page[Problem]:
         for what, number, pool, rows in strays
     ]
     posted: dict[str, Counter[str]] = {}
-    for pool, source, target, units in call.books.posted():
+    for pool, source, target, units in call.statements.posted():
         sums = posted.setdefault(pool, Counter())
         sums[f"to {target}"] += units
         sums[f"from {source}"] += units
         sums[f"{source} to {target}"] += units
-    counted = call.books.counted()
+    counted = call.statements.counted()
     for pool in sorted({*counted, *posted}):
         now, moved = counted.get(pool, {}), posted.get(pool, Counter())
         for what, units in _expected(moved).items():

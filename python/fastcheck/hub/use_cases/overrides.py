@@ -21,7 +21,7 @@ def put(call: Call, request: PutOverride) -> None:
     stored, one = call.held(request.customer), made(call, request.feature, request)
     call.accounts().settle(call.totals)
     before = _known(call, stored, request.feature)
-    call.books.put_override(stored.record.number, one)
+    call.statements.put_override(stored.record.number, one)
     was = None if before is None else summary(before)
     call.note("put_override", stored.record.id, was, summary(one), reason=request.reason)
     _rewrite(call, stored)
@@ -34,7 +34,7 @@ def remove(call: Call, request: RemoveOverride) -> Removed:
     call.accounts().settle(call.totals)
     if before is None:
         return Removed(False)
-    call.books.remove_override(stored.record.number, request.feature)
+    call.statements.remove_override(stored.record.number, request.feature)
     call.note("remove_override", stored.record.id, summary(before), None)
     _rewrite(call, stored)
     return Removed(True)
@@ -43,8 +43,8 @@ def remove(call: Call, request: RemoveOverride) -> Removed:
 def of(call: Call, request: ListOverrides) -> Page[Override]:
     """A customer's exceptions, ended ones included, then those of their segments."""
     record = call.customer(request.customer).record
-    own = [seen(call, one, record.id) for one in call.books.overrides(record.number)]
-    shared = call.books.overrides_of_segments(record.number)
+    own = [seen(call, one, record.id) for one in call.statements.overrides(record.number)]
+    shared = call.statements.overrides_of_segments(record.number)
     return Page((*own, *(seen(call, one, record.id, segment) for segment, one in shared)), None)
 
 
@@ -81,8 +81,8 @@ def merged(call: Call, number: int) -> tuple[tuple[str, tuple[Any, ...], int | N
     """What a customer's record says of exceptions, weakest first: of those that hold at an instant, the last
     one counts. A customer's own are stronger than their segments'; of these, the newest is. What can never
     count is left out."""
-    own = call.books.overrides(number)
-    shared = [one for _, one in call.books.overrides_of_segments(number)]
+    own = call.statements.overrides(number)
+    shared = [one for _, one in call.statements.overrides_of_segments(number)]
     lasting = [one for one in shared if one.expires_at is None or one.expires_at > call.now]
     always: set[str] = set()
     found = []
@@ -95,7 +95,7 @@ def merged(call: Call, number: int) -> tuple[tuple[str, tuple[Any, ...], int | N
 
 
 def _known(call: Call, stored: StoredCustomer, feature: str) -> StoredOverride | None:
-    found = (one for one in call.books.overrides(stored.record.number) if one.feature == feature)
+    found = (one for one in call.statements.overrides(stored.record.number) if one.feature == feature)
     return next(found, None)
 
 

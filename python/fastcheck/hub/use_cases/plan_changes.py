@@ -48,14 +48,14 @@ def ask(call: Call, request: Asked) -> PartOfMoves:
     """Does a move that counts from now, and notes one ahead. Raises `UnknownCustomer`, `RecordError` (a plan
     that the catalog does not have, add-ons that the plan does not take), `InstantError`, `Conflict`."""
     numbers, after = _numbers(call, request)
-    call.books.lock([*numbers, *(one.number for one in call.totals)])
+    call.statements.lock([*numbers, *(one.number for one in call.totals)])
     call.accounts().settle(call.totals)
     rows: list[StoredMove] = []
     records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
     shown: list[Move] = []
     for number in numbers:
         ahead = catch_up(call, number)
-        stored = call.books.customer(number)
+        stored = call.statements.customer(number)
         if isinstance(request, Migrate):
             move, replaced = _migration(call, request, stored, ahead)
         else:
@@ -70,14 +70,14 @@ def ask(call: Call, request: Asked) -> PartOfMoves:
                 records.append((stored, new, call.now))
         rows += [*replaced, move]
         shown.append(_shown(move, stored.record.id))
-    call.books.put_moves(rows)
+    call.statements.put_moves(rows)
     put_records(call, records)
     return PartOfMoves(tuple(shown), after)
 
 
 def is_due(call: Call) -> bool:
     """Whether a move of any customer is due."""
-    at = call.books.next_move_at()
+    at = call.statements.next_move_at()
     return at is not None and at <= call.now
 
 
@@ -85,7 +85,7 @@ def due(call: Call, at: int, limit: int, number: int | None = None) -> list[tupl
     """(id, customer's number) of moves due at an instant (inclusive), of all or one customer: each customer's
     first."""
     first: dict[int, str] = {}
-    for id, of in call.books.moves_due(at, limit, number):
+    for id, of in call.statements.moves_due(at, limit, number):
         first.setdefault(of, id)
     return [(id, of) for of, id in first.items()]
 
@@ -94,7 +94,7 @@ def catch_up(call: Call, number: int) -> list[StoredMove]:
     """Does what is due of one customer, whom the call holds, in its order: it was due before what is asked
     now. The moves that are still ahead."""
     while True:
-        ahead = call.books.moves_ahead(number)
+        ahead = call.statements.moves_ahead(number)
         if not ahead or ahead[0].at > call.now:
             return ahead
         _do_or_cancel(call, [ahead[0].id])
@@ -103,8 +103,8 @@ def catch_up(call: Call, number: int) -> list[StoredMove]:
 def carry_out(call: Call, ids: Sequence[str]) -> None:
     """Does moves that are due, each customer's at most one. Those that are done, cancelled or not due are
     left alone; those that cannot be done are cancelled, and say why."""
-    found = [call.books.move(id) for id in ids]
-    call.books.lock([one.number for one in (*found, *call.totals) if one is not None])
+    found = [call.statements.move(id) for id in ids]
+    call.statements.lock([one.number for one in (*found, *call.totals) if one is not None])
     call.accounts().settle(call.totals)
     _do_or_cancel(call, ids)
 
@@ -126,10 +126,10 @@ def _do(call: Call, ids: Sequence[str]) -> None:
     rows: list[StoredMove] = []
     records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
     for id in ids:
-        move = call.books.move(id)
+        move = call.statements.move(id)
         if move is None or not _pending(move) or move.at > call.now:
             continue
-        stored = call.books.customer(move.number)
+        stored = call.statements.customer(move.number)
         try:
             _check_from(stored.record, move)
             new = _on_plan(replace(call, now=move.at), stored, move)
@@ -141,16 +141,16 @@ def _do(call: Call, ids: Sequence[str]) -> None:
         rows.append(move.done(call.now))
         if new.record != stored.record:
             records.append((stored, new, move.at))
-    call.books.put_moves(rows)
+    call.statements.put_moves(rows)
     put_records(call, records)
 
 
 def _give_up(call: Call, id: str, why: str) -> None:
     """Cancels a due move that cannot be done."""
-    move = call.books.move(id)
+    move = call.statements.move(id)
     if move is not None and _pending(move):
-        customer = call.books.customer(move.number).record.id
-        call.books.put_moves([_cancelled(_unasked(call), move, customer, why)])
+        customer = call.statements.customer(move.number).record.id
+        call.statements.put_moves([_cancelled(_unasked(call), move, customer, why)])
 
 
 def _unasked(call: Call) -> Call:
@@ -169,10 +169,10 @@ def cancel(call: Call, request: CancelMove) -> Move:
         raise Conflict(f"move {id} was done at {done_at:%Y-%m-%d %H:%M:%S} UTC: move them back")
     if _pending(move) and move.at <= call.now:
         raise Conflict(f"move {id} is due and counts already: move them back")
-    customer = call.books.customer(move.number).record.id
+    customer = call.statements.customer(move.number).record.id
     if move.cancelled_at is None:
         move = _cancelled(call, move, customer, call.by.reason)
-        call.books.put_moves([move])
+        call.statements.put_moves([move])
     return _shown(move, customer)
 
 
@@ -185,7 +185,7 @@ def page(call: Call, request: ListMoves) -> Page[Move]:
         if not (first.isascii() and first.isdigit() and len(first) < 19):
             raise RecordError("cursor must be one that an earlier page gave")
         at = int(first)
-    found = call.books.moves_after(at, after, request.limit + 1, number, pending=request.pending)
+    found = call.statements.moves_after(at, after, request.limit + 1, number, pending=request.pending)
     part = tuple(_shown(move, id) for move, id in found[: request.limit])
     return Page(part, f"{part[-1].at}:{part[-1].id}" if len(found) > request.limit else None)
 
@@ -196,7 +196,7 @@ def _numbers(call: Call, request: Asked) -> tuple[list[int], int | None]:
     if isinstance(request, MoveSegment):
         part = segment_members(call, request.segment, request.after, MOVES_PER_REQUEST)
         return part, part[-1] if len(part) == MOVES_PER_REQUEST else None
-    found = call.books.numbers_on(request.plan, request.from_version, request.after, MOVES_PER_REQUEST)
+    found = call.statements.numbers_on(request.plan, request.from_version, request.after, MOVES_PER_REQUEST)
     return found, found[-1] if len(found) == MOVES_PER_REQUEST else None
 
 
@@ -324,11 +324,11 @@ def _check_from(record: CustomerRecord, move: StoredMove) -> None:
 
 def _held(call: Call, id: str) -> StoredMove | None:
     """A move, which nobody else does or cancels until the transaction ends."""
-    move = call.books.move(id)
+    move = call.statements.move(id)
     if move is None:
         return None
-    call.books.lock([move.number])
-    return call.books.move(id)
+    call.statements.lock([move.number])
+    return call.statements.move(id)
 
 
 def _pending(move: StoredMove) -> bool:

@@ -82,9 +82,9 @@ def _used_by(call: Call, stored: StoredCustomer, pool: Pool, event: str) -> int:
     features = {one for one, feature in call.product.features.items() if feature.pool == pool.name}
     found = [
         spent
-        for customer, feature, spent in call.books.usage_of(event)
-        if feature in features and call.books.number_of(customer) == stored.record.number
-    ] + call.books.debited(stored.record.number, pool.name, event)
+        for customer, feature, spent in call.statements.usage_of(event)
+        if feature in features and call.statements.number_of(customer) == stored.record.number
+    ] + call.statements.debited(stored.record.number, pool.name, event)
     if not found:
         raise Conflict(
             f"customer {stored.record.id!r:.80} has no use of pool {pool.name} under event {event!r:.80}: "

@@ -39,7 +39,7 @@ def _take(call: Call, request: Reserve | Debit, event: str | None, ttl_ms: int) 
     accounts.settle(call.totals)
     pool, number = accounts.pool(request.pool), stored.record.number
     amount = units(request.amount, pool.scale)
-    known = call.books.reservation(request.id)
+    known = call.statements.reservation(request.id)
     if known is not None:
         made = (known.number, known.pool, known.units, known.sub_key, known.event)
         if made != (number, pool.name, amount, request.key, event):
@@ -59,7 +59,7 @@ def _take(call: Call, request: Reserve | Debit, event: str | None, ttl_ms: int) 
         account.as_of,
         call.by.author,
     )
-    claimed = claims(call.books, number, pool.name, account.as_of)
+    claimed = claims(call.statements, number, pool.name, account.as_of)
     left, resets_at = _left(accounts, stored, pool, account, claimed, request.key)
     if left is not None and amount > left:
         shown = replace(_shown(call, one, stored, pool), state="denied")
@@ -67,7 +67,7 @@ def _take(call: Call, request: Reserve | Debit, event: str | None, ttl_ms: int) 
     if ttl_ms == 0:
         one = replace(one, state=COMMITTED, spent=amount)
         _burn(accounts, pool, account, one, amount, 0)
-    call.books.put_reservation(one)
+    call.statements.put_reservation(one)
     return _shown(call, one, stored, pool)
 
 
@@ -84,7 +84,7 @@ def commit(call: Call, request: Commit) -> ReservationState:
         return _shown(call, one, stored, pool)
     account = accounts.update(stored, pool)
     held = one.units if one.state == OPEN and one.expires_at > account.as_of else 0
-    claimed = claims(call.books, one.number, pool.name, account.as_of)
+    claimed = claims(call.statements, one.number, pool.name, account.as_of)
     more = max(0, asked - held)
     left, _ = _left(accounts, stored, pool, account, claimed, one.sub_key)
     there = None if _unlimited(accounts, stored, pool) else spendable(account, pool.rules)
@@ -97,7 +97,7 @@ def commit(call: Call, request: Commit) -> ReservationState:
         )
     one = replace(one, state=COMMITTED, spent=asked)
     _burn(accounts, pool, account, one, min(asked, held), more)
-    call.books.change_reservation(one)
+    call.statements.change_reservation(one)
     return _shown(call, one, stored, pool)
 
 
@@ -110,7 +110,7 @@ def release(call: Call, request: Release) -> ReservationState:
         raise Conflict(f"reservation {id!r:.80} was committed before: give it back with refund")
     if one.state == OPEN and one.expires_at > accounts.update(stored, pool).as_of:
         one = replace(one, state=RELEASED)
-        call.books.change_reservation(one)
+        call.statements.change_reservation(one)
     return _shown(call, one, stored, pool)
 
 
@@ -120,7 +120,7 @@ def _account_of(call: Call, request: Commit | Release) -> Concerns:
 
 
 def _place_of(call: Call, id: str) -> tuple[int, str]:
-    one = call.books.reservation(id)
+    one = call.statements.reservation(id)
     if one is None:
         raise UnknownReservation(f"there is no reservation {id!r:.80}: reserve first")
     return one.number, one.pool
@@ -128,12 +128,12 @@ def _place_of(call: Call, id: str) -> tuple[int, str]:
 
 def _found(call: Call, id: str) -> tuple[StoredReservation, StoredCustomer, Accounts, Pool]:
     number, _ = _place_of(call, id)
-    call.books.lock([number, *(one.number for one in call.totals)])
+    call.statements.lock([number, *(one.number for one in call.totals)])
     accounts = call.accounts()
     accounts.settle(call.totals)
-    one = call.books.reservation(id)
+    one = call.statements.reservation(id)
     assert one is not None, "they are never removed"
-    return one, call.books.customer(number), accounts, accounts.pool(one.pool)
+    return one, call.statements.customer(number), accounts, accounts.pool(one.pool)
 
 
 def _unlimited(accounts: Accounts, stored: StoredCustomer, pool: Pool) -> bool:

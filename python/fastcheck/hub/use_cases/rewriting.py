@@ -12,7 +12,7 @@ from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.store import Again
 from fastcheck.hub.store.log_changes import log_records
-from fastcheck.hub.store.statements import Books, StoredCustomer
+from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.records import checked
 from fastcheck.hub.use_cases.transaction import Call, Changed
@@ -55,13 +55,13 @@ def shift(accounts: Accounts, old: StoredCustomer, new: StoredCustomer) -> None:
     for pool in pools_of(accounts, old.record.number):
         accounts.update(old, pool)
         accounts.update(new, pool)
-    accounts.books.forget_parts(old.record.number)
+    accounts.statements.forget_parts(old.record.number)
 
 
 def pools_of(accounts: Accounts, number: int) -> list[Pool]:
     """The pools of the catalog in which a customer has an account."""
     pools = accounts.product.pools
-    return [pools[one] for one in accounts.books.pools_of(number) if one in pools]
+    return [pools[one] for one in accounts.statements.pools_of(number) if one in pools]
 
 
 def write(
@@ -69,24 +69,24 @@ def write(
 ) -> None:
     """Writes records in chunks, each a change of its own for the hosts. What `known` ones were is kept.
     `stored_at`: the present, where the change counts from an earlier instant (the call's)."""
-    books, at = call.books, call.now
+    statements, at = call.statements, call.now
     ordered = sorted(known)
     for start in range(0, len(ordered), IDS_PER_QUERY):
-        at = max(at, books.keep_past(ordered[start : start + IDS_PER_QUERY], at))
+        at = max(at, statements.keep_past(ordered[start : start + IDS_PER_QUERY], at))
     for part in _parts(changed):
         records, packed = [one.record for one in part], b"".join(one.packed for one in part)
-        _check_keys(books, records)
+        _check_keys(statements, records)
         replaced = [one.number for one in records if one.number in known]
-        books.replace_notices(replaced, of_records(records, call.now, call.notice_ms))
-        old = books.packed_of(replaced) if call.streams else []
+        statements.replace_notices(replaced, of_records(records, call.now, call.notice_ms))
+        old = statements.packed_of(replaced) if call.streams else []
         # Whoever else changes records waits from here on until this transaction ends: little is left to do.
-        seq = books.next_seq()
+        seq = statements.next_seq()
         if call.streams:
-            log_records(books, call.now if stored_at is None else stored_at, seq, old, packed, len(part))
-        books.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
+            log_records(statements, call.now if stored_at is None else stored_at, seq, old, packed, len(part))
+        statements.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
         for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
             kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
-            books.tell(kind, call.now, one.number, one.id, {"seq": seq})
+            statements.tell(kind, call.now, one.number, one.id, {"seq": seq})
         ids, deleted = tuple(one.id for one in records), all(one.deleted for one in records)
         call.effects.changed.append(Changed(seq, packed, ids, deleted))
 
@@ -105,7 +105,7 @@ def _parts(changed: Sequence[StoredCustomer]) -> Iterator[list[StoredCustomer]]:
         yield part
 
 
-def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:
+def _check_keys(statements: Statements, records: Sequence[CustomerRecord]) -> None:
     """Raises `Conflict` where an id or alias is already somebody else's."""
     owners: dict[str, int] = {}
     ids = {record.id for record in records}
@@ -116,9 +116,9 @@ def _check_keys(books: Books, records: Sequence[CustomerRecord]) -> None:
     keys = list(owners)
     for start in range(0, len(keys), IDS_PER_QUERY):
         part = keys[start : start + IDS_PER_QUERY]
-        taken = books.numbers_of_ids(part)
+        taken = statements.numbers_of_ids(part)
         if any(owners[key] != number for key, number in taken.items() if key in ids):
             raise Again  # Somebody made this customer after we looked.
-        for key, number in (*taken.items(), *books.numbers_of_aliases(part).items()):
+        for key, number in (*taken.items(), *statements.numbers_of_aliases(part).items()):
             if owners[key] != number:
                 raise Conflict(f"key {key!r:.80} already belongs to another customer: remove it there first")

@@ -43,7 +43,7 @@ FIRST_PLACE = 0
 def members(call: Call, name: str, after: int, limit: int) -> list[int]:
     """Numbers of members. Raises `UnknownSegment`."""
     known(call, name)
-    return [number for number, _ in call.books.members_after(name, after, limit)]
+    return [number for number, _ in call.statements.members_after(name, after, limit)]
 
 
 def put(call: Call, request: PutSegment) -> PartOfSegment:
@@ -82,30 +82,30 @@ def first_part_of_feature(call: Call, request: PutSegmentOverride | RemoveSegmen
 
 def next_part(call: Call, request: GoOnSegment) -> Concerns:
     """The next members that are still to get what changed, and any pool: nobody notes which it was."""
-    row = call.books.segment(request.segment)
+    row = call.statements.segment(request.segment)
     if row is None or row.behind is None:
         return Concerns()
-    part = call.books.members_after(row.name, row.behind, MEMBERS_PER_REQUEST)
+    part = call.statements.members_after(row.name, row.behind, MEMBERS_PER_REQUEST)
     return Concerns([number for number, _ in part])
 
 
 def _pools(call: Call, segment: str) -> frozenset[str]:
-    return pools_of(call, [one.feature for one in call.books.segment_overrides(segment)])
+    return pools_of(call, [one.feature for one in call.statements.segment_overrides(segment)])
 
 
 def _put_members(call: Call, segment: str, who: Callable[[], Who]) -> PartOfSegment:
     """`who` is asked once nobody else changes the segment."""
-    books = call.books
-    row = books.segment(segment, held=True)
+    statements = call.statements
+    row = statements.segment(segment, held=True)
     coming, going, left = who()
-    books.lock([*coming, *going, *(one.number for one in call.totals)])
+    statements.lock([*coming, *going, *(one.number for one in call.totals)])
     call.accounts().settle(call.totals)
     if row is None:
-        books.put_segment(StoredSegment(segment, call.by.reason, call.by.author, call.now))
+        statements.put_segment(StoredSegment(segment, call.by.reason, call.by.author, call.now))
     elif row.ending:
         raise Conflict(f"segment {segment!r:.80} is being deleted: try again in a moment")
-    books.add_members(segment, coming)
-    books.remove_members(segment, going)
+    statements.add_members(segment, coming)
+    statements.remove_members(segment, going)
     if row is None or coming or going:
         call.note("put_segment", segment, None, {"added": len(coming), "removed": len(going)})
     _rewrite(call, [*coming, *going])
@@ -115,9 +115,9 @@ def _put_members(call: Call, segment: str, who: Callable[[], Who]) -> PartOfSegm
 def delete(call: Call, request: DeleteSegment) -> PartOfSegment:
     """Takes everybody out and removes the segment. Raises `UnknownSegment`."""
     row = known(call, request.segment, held=True)
-    call.note("delete_segment", row.name, {"members": call.books.member_count(row.name)}, None)
-    call.books.remove_segment_override(row.name)
-    call.books.put_segment(replace(row, behind=FIRST_PLACE, ending=True))
+    call.note("delete_segment", row.name, {"members": call.statements.member_count(row.name)}, None)
+    call.statements.remove_segment_override(row.name)
+    call.statements.put_segment(replace(row, behind=FIRST_PLACE, ending=True))
     return _go_on(call, row.name, MEMBERS_PER_REQUEST)
 
 
@@ -125,10 +125,10 @@ def put_override(call: Call, request: PutSegmentOverride) -> PartOfSegment:
     """Makes an exception for every member. Raises `UnknownSegment`, `UnknownFeature`, `WrongType`."""
     row, one = known(call, request.segment, held=True), made(call, request.feature, request)
     before = _override(call, row.name, request.feature)
-    call.books.put_segment_override(row.name, one)
+    call.statements.put_segment_override(row.name, one)
     was = None if before is None else override_summary(before)
     call.note("put_segment_override", row.name, was, override_summary(one), reason=request.reason)
-    call.books.put_segment(replace(row, behind=FIRST_PLACE))
+    call.statements.put_segment(replace(row, behind=FIRST_PLACE))
     return _go_on(call, row.name, MEMBERS_PER_REQUEST)
 
 
@@ -139,9 +139,9 @@ def remove_override(call: Call, request: RemoveSegmentOverride) -> PartOfSegment
     if before is None:
         call.accounts().settle(call.totals)
         return PartOfSegment(0, False)
-    call.books.remove_segment_override(row.name, request.feature)
+    call.statements.remove_segment_override(row.name, request.feature)
     call.note("remove_segment_override", row.name, override_summary(before), None)
-    call.books.put_segment(replace(row, behind=FIRST_PLACE))
+    call.statements.put_segment(replace(row, behind=FIRST_PLACE))
     return _go_on(call, row.name, MEMBERS_PER_REQUEST)
 
 
@@ -159,9 +159,9 @@ def go_on(call: Call, request: GoOnSegment) -> PartOfSegment:
 
 def _go_on(call: Call, name: str, limit: int, *, skip: bool = False) -> PartOfSegment:
     """`skip`: leaves the next members as they are."""
-    row = call.books.segment(name, held=True)
-    part = [] if row is None or row.behind is None else call.books.members_after(name, row.behind, limit)
-    call.books.lock([*(number for number, _ in part), *(one.number for one in call.totals)])
+    row = call.statements.segment(name, held=True)
+    part = [] if row is None or row.behind is None else call.statements.members_after(name, row.behind, limit)
+    call.statements.lock([*(number for number, _ in part), *(one.number for one in call.totals)])
     call.accounts().settle(call.totals)
     if row is None or row.behind is None:
         return PartOfSegment(1, False)
@@ -172,11 +172,11 @@ def _go_on(call: Call, name: str, limit: int, *, skip: bool = False) -> PartOfSe
         _rewrite(call, [number for number, _ in part])
     left = len(part) == limit
     if left:
-        call.books.put_segment(replace(row, behind=part[-1][0]))
+        call.statements.put_segment(replace(row, behind=part[-1][0]))
     elif row.ending:
-        call.books.drop_segment(name)
+        call.statements.drop_segment(name)
     else:
-        call.books.put_segment(replace(row, behind=None))
+        call.statements.put_segment(replace(row, behind=None))
     return PartOfSegment(1, left)
 
 
@@ -187,20 +187,20 @@ def get(call: Call, request: GetSegment) -> Segment:
 
 def current(call: Call, request: PutSegment | PatchSegment | DeleteSegment) -> Segment | None:
     """The segment as it is held for a change; None where there is none."""
-    row = call.books.segment(request.segment, held=True)
+    row = call.statements.segment(request.segment, held=True)
     return None if row is None or row.ending else shown(call, row)
 
 
 def shown(call: Call, row: StoredSegment) -> Segment:
     """A segment as callers see it."""
-    overrides = tuple(seen(call, one, "", row.name) for one in call.books.segment_overrides(row.name))
-    count = call.books.member_count(row.name)
+    overrides = tuple(seen(call, one, "", row.name) for one in call.statements.segment_overrides(row.name))
+    count = call.statements.member_count(row.name)
     return Segment(row.name, count, overrides, row.reason, row.author, row.created_at)
 
 
 def page(call: Call, request: ListSegments) -> Page[Segment]:
     """Segments in the order of their names."""
-    found = call.books.segments_after(request.cursor or "", request.limit + 1)
+    found = call.statements.segments_after(request.cursor or "", request.limit + 1)
     part = found[: request.limit]
     return Page(
         tuple(shown(call, row) for row in part if not row.ending),
@@ -212,14 +212,14 @@ def member_page(call: Call, request: ListMembers) -> Page[str]:
     """Members' ids, in the order of their numbers. Raises `UnknownSegment`, `RecordError`."""
     known(call, request.segment)
     after, count = number_of(request.cursor, FIRST_PLACE), request.limit
-    found = call.books.members_after(request.segment, after, count + 1)
+    found = call.statements.members_after(request.segment, after, count + 1)
     part = tuple(id for _, id in found[:count])
     return Page(part, str(found[count - 1][0]) if len(found) > count else None)
 
 
 def known(call: Call, name: str, *, held: bool = False) -> StoredSegment:
     """A segment; `held`: nobody else changes it until the transaction ends. Raises `UnknownSegment`."""
-    row = call.books.segment(name, held=held)
+    row = call.statements.segment(name, held=held)
     if row is None or row.ending:
         raise UnknownSegment(f"there is no segment {name!r:.80}: make it with put_segment")
     return row
@@ -228,16 +228,16 @@ def known(call: Call, name: str, *, held: bool = False) -> StoredSegment:
 def _members_named(call: Call, request: PatchSegment) -> Who:
     asked = list(dict.fromkeys(call.number(one) for one in request.add))
     named = list(dict.fromkeys(call.number(one) for one in request.remove))
-    here = call.books.members_among(request.segment, [*asked, *named])
+    here = call.statements.members_among(request.segment, [*asked, *named])
     return [one for one in asked if one not in here], [one for one in named if one in here], False
 
 
 def _members_alone(call: Call, request: PutSegment) -> Who:
     asked = list(dict.fromkeys(call.number(one) for one in request.customers))
-    here = call.books.members_among(request.segment, asked)
+    here = call.statements.members_among(request.segment, asked)
     stay, going, after = set(asked), list[int](), FIRST_PLACE
     while len(going) <= MEMBERS_PER_REQUEST:
-        part = call.books.members_after(request.segment, after, MEMBERS_PER_REQUEST)
+        part = call.statements.members_after(request.segment, after, MEMBERS_PER_REQUEST)
         going += [number for number, _ in part if number not in stay]
         if len(part) < MEMBERS_PER_REQUEST:
             break
@@ -250,7 +250,7 @@ def _rewrite(call: Call, numbers: Sequence[int]) -> None:
     """Brings customers' records up to their overrides. Records without room for them stay as they are."""
     records: list[tuple[StoredCustomer, StoredCustomer, int]] = []
     for number in numbers:
-        stored = call.books.customer(number)
+        stored = call.statements.customer(number)
         overrides = merged(call, number)
         if stored.record.deleted or overrides == stored.record.overrides:
             continue
@@ -269,7 +269,7 @@ def _refuse(call: Call, id: str, after: dict[str, str] | None, why: str) -> None
 
 
 def _override(call: Call, name: str, feature: str) -> StoredOverride | None:
-    return next((one for one in call.books.segment_overrides(name) if one.feature == feature), None)
+    return next((one for one in call.statements.segment_overrides(name) if one.feature == feature), None)
 
 
 USE_CASES = (

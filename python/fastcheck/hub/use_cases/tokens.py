@@ -98,7 +98,7 @@ def make(call: Call, request: MakeToken) -> MadeToken:
         None,
         request.rate_per_s,
     )
-    call.books.put_token(StoredToken(state, secret_sha256))
+    call.statements.put_token(StoredToken(state, secret_sha256))
     call.note("make_token", state.id, None, _summary(state))
     return MadeToken(text, state)
 
@@ -110,7 +110,7 @@ def without_text(made: MadeToken) -> MadeToken:
 
 def listed(call: Call, request: ListTokens) -> Page[TokenState]:
     """All, in the order of their ids, those that are over included."""
-    found = call.books.tokens_after(request.cursor or "", request.limit + 1)
+    found = call.statements.tokens_after(request.cursor or "", request.limit + 1)
     part = tuple(one.state for one in found[: request.limit])
     return Page(part, part[-1].id if len(found) > request.limit else None)
 
@@ -118,12 +118,12 @@ def listed(call: Call, request: ListTokens) -> Page[TokenState]:
 def revoke(call: Call, request: RevokeToken) -> TokenState:
     """Ends a token for good; again: no change. Raises `UnknownToken`."""
     id = request.id
-    stored = call.books.token(id)
+    stored = call.statements.token(id)
     if stored is None:
         raise UnknownToken(f"no token has the id {id!r:.80}: see list_tokens")
-    if stored.state.revoked_at is None and call.books.revoke_token(id, call.now):
+    if stored.state.revoked_at is None and call.statements.revoke_token(id, call.now):
         call.note("revoke_token", id, _summary(stored.state), None)
-        stored = call.books.token(id)
+        stored = call.statements.token(id)
         assert stored is not None  # Tokens are never removed.
     return stored.state
 

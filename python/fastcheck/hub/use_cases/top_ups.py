@@ -56,7 +56,7 @@ def put(call: Call, request: PutTopUp) -> TopUpState:
     cap = None if request.monthly_cap is None else units(request.monthly_cap, pool.scale, "monthly_cap")
     TopUpRule(threshold, target, cap)  # Raises where it cannot be meant.
     cost = None if request.cost is None else Cost(*request.cost)
-    known = call.books.top_up(number, pool.name, removed=True)
+    known = call.statements.top_up(number, pool.name, removed=True)
     month, counted, sequence = (0, 0, 0) if known is None else (known.month, known.units, known.sequence)
     one = StoredTopUp(
         number,
@@ -75,7 +75,7 @@ def put(call: Call, request: PutTopUp) -> TopUpState:
         call.now,
     )
     before = None if known is None or known.removed_at is not None else _summary(known)
-    call.books.put_top_up(one)
+    call.statements.put_top_up(one)
     call.note("put_top_up", stored.record.id, before, _summary(one), reason=request.reason)
     return _shown(one, stored.record.id, pool, call.now)
 
@@ -87,10 +87,10 @@ def _is_zero(amount: object) -> bool:
 def remove(call: Call, request: RemoveTopUp) -> Removed:
     """Takes a rule away; what was granted stays. Raises `UnknownCustomer`."""
     stored = call.held(request.customer)
-    known = call.books.top_up(stored.record.number, request.pool)
+    known = call.statements.top_up(stored.record.number, request.pool)
     if known is None:
         return Removed(False)
-    call.books.put_top_up(replace(known, removed_at=call.now, due_at=None))
+    call.statements.put_top_up(replace(known, removed_at=call.now, due_at=None))
     call.note("remove_top_up", stored.record.id, _summary(known), None)
     return Removed(True)
 
@@ -98,9 +98,9 @@ def remove(call: Call, request: RemoveTopUp) -> Removed:
 def of(call: Call, request: ListTopUps) -> Page[TopUpState]:
     """The rules of a customer, or all. Raises `UnknownCustomer`."""
     if request.customer is not None:
-        found = call.books.top_ups_of(call.number(request.customer))
+        found = call.statements.top_ups_of(call.number(request.customer))
     else:
-        found = call.books.top_ups_after(0, LISTED_MAX)
+        found = call.statements.top_ups_after(0, LISTED_MAX)
     shown = (
         _shown(one, id, call.product.pools[one.pool], call.now)
         for one, id in found
@@ -113,11 +113,11 @@ def run(call: Call, number: int, pool_name: str, totals: Totals | None) -> Toppe
     """Tops an account up if its rule is due and its balance is low: to the target, or as far as the month's
     cap goes. `totals`: what the open lease has used so far."""
     accounts = call.accounts()
-    call.books.lock([number] if totals is None else [number, totals.number])
+    call.statements.lock([number] if totals is None else [number, totals.number])
     if totals is not None:
         accounts.settle([totals])
-    rule, pool = call.books.top_up(number, pool_name), call.product.pools.get(pool_name)
-    stored = call.books.customer(number)
+    rule, pool = call.statements.top_up(number, pool_name), call.product.pools.get(pool_name)
+    stored = call.statements.customer(number)
     if rule is None or pool is None or rule.due_at is None or rule.due_at > call.now or stored.record.deleted:
         return NOTHING
     account = accounts.update(stored, pool)
@@ -149,13 +149,13 @@ def _decide(
         rule = replace(rule, units=rule.units + more, sequence=rule.sequence + 1)
     capped = found.reason in (Reason.CAPPED, Reason.CAP_REACHED)
     # Where the cap stood in the way, nobody asks again before the next month.
-    call.books.put_top_up(replace(rule, due_at=found.retry_at if capped else None))
+    call.statements.put_top_up(replace(rule, due_at=found.retry_at if capped else None))
     terms, reopen = accounts.raise_lease(stored, pool, after)
     now_left = max(0, after.remaining() - after.overage)
     if made is not None:
         summary = {"grant": made.id, "pool": pool.name, "units": more, "kind": made.kind.value}
         call.note("top_up", id, None, summary, reason=made.reason)
-        call.books.tell(
+        call.statements.tell(
             Kind.TOPPED_UP,
             call.now,
             number,
@@ -169,7 +169,7 @@ def _decide(
             now_left,
         )
     if capped:
-        call.books.tell(
+        call.statements.tell(
             Kind.TOP_UP_CAPPED,
             call.now,
             number,
@@ -192,7 +192,7 @@ def _cost(rule: StoredTopUp, more: int) -> Cost | None:
 
 def due_now(call: Call, limit: int) -> Sequence[tuple[int, str]]:
     """(customer's number, pool) of the rules that are due."""
-    return call.books.top_ups_due_at(call.now, limit)
+    return call.statements.top_ups_due_at(call.now, limit)
 
 
 def _summary(one: StoredTopUp) -> dict[str, object]:

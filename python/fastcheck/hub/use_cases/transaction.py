@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fastcheck.errors import CatalogError, FastcheckError, UnknownCustomer
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store import Again
-from fastcheck.hub.store.statements import Books, StoredCustomer
+from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
 from fastcheck.wire.by import ANYBODY, By
@@ -50,7 +50,7 @@ class Effects:
 class Call:
     """One call of the service, inside its transaction."""
 
-    books: Books
+    statements: Statements
     now: int
     """The instant of the call: one for all it does."""
     product: Product
@@ -81,7 +81,7 @@ class Call:
         """A part of the call that is undone alone where it raises an error of ours, which is raised on."""
         changed, refused = len(self.effects.changed), self.effects.refused
         try:
-            with self.books.attempt():
+            with self.statements.attempt():
                 yield
         except FastcheckError:
             del self.effects.changed[changed:]
@@ -99,34 +99,34 @@ class Call:
 
     def accounts_at(self, at: int) -> Accounts:
         """The accounts as of an instant, for a change that counts from there."""
-        return Accounts(self.books, self.catalog, self.product, at, self.by.author, self.notice_ms)
+        return Accounts(self.statements, self.catalog, self.product, at, self.by.author, self.notice_ms)
 
     def note(
         self, action: str, subject: str, before: object, after: object, *, reason: str | None = None
     ) -> None:
         """Notes a change in the audit log; `reason`: default the caller's."""
         why = self.by.reason if reason is None else reason
-        self.books.put_audit(self.now, self.by.author, action, subject, why, before, after)
+        self.statements.put_audit(self.now, self.by.author, action, subject, why, before, after)
 
     def number(self, key: str) -> int:
         """The number behind an id or alias. Raises `UnknownCustomer`."""
-        number = self.books.number_of(key)
+        number = self.statements.number_of(key)
         if number is None:
             raise UnknownCustomer(f"no customer has the id or alias {key!r:.80}: make them with put_customer")
         return number
 
     def customer(self, key: str) -> StoredCustomer:
         """The customer behind an id or alias. Raises `UnknownCustomer`."""
-        return self.books.customer(self.number(key))
+        return self.statements.customer(self.number(key))
 
     def held(self, key: str, finals: Sequence[Totals | None] | None = None) -> StoredCustomer:
         """`customer`, and nobody else changes them, nor those of the totals, until the transaction ends."""
         number = self.number(key)
         others = self.totals if finals is None else finals
-        self.books.lock([number, *(one.number for one in others if one is not None)])
+        self.statements.lock([number, *(one.number for one in others if one is not None)])
         if self.number(key) != number:
             raise Again  # The key went to another customer while we waited.
-        return self.books.customer(number)
+        return self.statements.customer(number)
 
 
 def in_force(catalog: CatalogLike | None) -> CatalogLike:

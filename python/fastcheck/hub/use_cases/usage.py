@@ -29,11 +29,11 @@ def put(call: Call, request: MeterUsage) -> Count:
         )
         if wanted.setdefault(one.id, row) != row:
             raise _another(one.id)
-    known = call.books.usage_events(list(wanted))
+    known = call.statements.usage_events(list(wanted))
     new = [row for id, row in wanted.items() if id not in known]
-    call.books.put_usage_events(new)
+    call.statements.put_usage_events(new)
     # Read again: another process may have stored one of the same id meanwhile.
-    for id, stored in call.books.usage_events(list(wanted)).items():
+    for id, stored in call.statements.usage_events(list(wanted)).items():
         if _body(stored) != _body(wanted[id]):
             raise _another(id)
     return Count(len(new))
@@ -61,18 +61,20 @@ def _check(call: Call, one: UsageEvent) -> None:
 def correct(call: Call, request: CorrectUsage) -> None:
     """Says what an event's units are from now on; None: it never was. Raises `UnknownUsage`."""
     id, units = request.id, request.units
-    known = call.books.usage_events([id]).get(id)
+    known = call.statements.usage_events([id]).get(id)
     if known is None:
         raise UnknownUsage(f"there is no usage event {id!r:.80}")
-    call.books.lock([known.number])
-    before = call.books.usage_corrections([id])
+    call.statements.lock([known.number])
+    before = call.statements.usage_corrections([id])
     last = before[-1] if before else None
     place, at = (1, call.now) if last is None else (last.place + 1, max(call.now, last.at))
-    call.books.put_usage_correction(StoredCorrection(id, place, at, units), call.by.reason, call.by.author)
+    call.statements.put_usage_correction(
+        StoredCorrection(id, place, at, units), call.by.reason, call.by.author
+    )
     was = known.units if last is None else last.units
     call.note(
         "correct_usage",
-        call.books.customer(known.number).record.id,
+        call.statements.customer(known.number).record.id,
         {"event": id, "units": was},
         {"event": id, "units": units},
     )
@@ -83,11 +85,11 @@ def page(call: Call, request: ListUsageEvents) -> Page[MeteredEvent]:
     later. Raises `UnknownCustomer`, `RecordError` for a cursor that no page gave."""
     late, at, id = place_of(request.cursor, _FIRST)
     number, count = call.number(request.customer), request.limit
-    found = call.books.metered(
+    found = call.statements.metered(
         number, request.feature, request.since, request.until, (at, id), count, late=late
     )
     corrections: dict[str, list[UsageCorrection]] = {}
-    for one in call.books.usage_corrections([one.id for one in found]):
+    for one in call.statements.usage_corrections([one.id for one in found]):
         corrections.setdefault(one.event, []).append(UsageCorrection(one.place, one.at, one.units))
     events = tuple(
         MeteredEvent(

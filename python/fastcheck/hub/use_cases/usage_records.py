@@ -17,9 +17,9 @@ def of(call: Call, request: ListUsage) -> Page[UsageRecord]:
     id or alias, also of one who was deleted. Raises `RecordError` for a cursor that no page gave."""
     customer = request.customer
     if customer is not None:
-        number = call.books.number_of(customer)
-        customer = customer if number is None else call.books.customer(number).record.id
-    found, last = call.books.usage_within(
+        number = call.statements.number_of(customer)
+        customer = customer if number is None else call.statements.customer(number).record.id
+    found, last = call.statements.usage_within(
         number_of(request.cursor, 0),
         request.limit,
         customer,

@@ -47,9 +47,9 @@ def put(call: Call, request: PutWebhook) -> WebhookState:
         from fastcheck.hub.webhooks.sign import new_secret
 
     check_url(url)
-    known = call.books.webhook_at(url)
+    known = call.statements.webhook_at(url)
     if known is not None:
-        known = call.books.webhook(known.id) or known
+        known = call.statements.webhook(known.id) or known
         new, secret = replace(known, kinds=kinds, enabled=True), None
     else:
         secret = new_secret().reveal()
@@ -57,7 +57,7 @@ def put(call: Call, request: PutWebhook) -> WebhookState:
             f"wh_{chance.token_hex(8)}", url, kinds, ((secret, None),), True, call.by.author, call.now
         )
     if new != known:
-        call.books.put_webhook(new)
+        call.statements.put_webhook(new)
         call.note("put_webhook", new.id, None if known is None else _summary(known), _summary(new))
     return _shown(new, secret)
 
@@ -84,7 +84,7 @@ def rotate(call: Call, request: RotateWebhookSecret) -> WebhookState:
     known, secret = _webhook(call, request.id), new_secret()
     both = rotated(active(known.secrets), secret, call.now, request.overlap_ms)
     new = replace(known, secrets=tuple((one.secret.reveal(), one.until_at) for one in both))
-    call.books.put_webhook(new)
+    call.statements.put_webhook(new)
     call.note("rotate_webhook_secret", known.id, None, _summary(new))
     return _shown(new, secret.reveal())
 
@@ -100,17 +100,17 @@ def active(stored: Sequence[tuple[str, int | None]]) -> tuple[ActiveSecret, ...]
 def delete(call: Call, request: DeleteWebhook) -> None:
     """Removes a webhook with what was on its way. Raises `UnknownWebhook`."""
     call.note("delete_webhook", request.id, _summary(_webhook(call, request.id)), None)
-    call.books.remove_webhook(request.id)
+    call.statements.remove_webhook(request.id)
 
 
 def _current(call: Call, request: DeleteWebhook) -> WebhookState | None:
-    found = call.books.webhook(request.id)
+    found = call.statements.webhook(request.id)
     return None if found is None else _shown(found)
 
 
 def listed(call: Call, request: ListWebhooks) -> Page[WebhookState]:
     """All, in the order in which they were made."""
-    return Page(tuple(_shown(one) for one in call.books.webhooks()), None)
+    return Page(tuple(_shown(one) for one in call.statements.webhooks()), None)
 
 
 def get(call: Call, request: GetWebhook) -> WebhookState:
@@ -120,19 +120,19 @@ def get(call: Call, request: GetWebhook) -> WebhookState:
 
 def disable(call: Call, id: str) -> None:
     """The receiver wants nothing more: what waits for it becomes dead."""
-    known = call.books.webhook(id)
+    known = call.statements.webhook(id)
     if known is None:
         return
-    call.books.end_deliveries(id, GONE, call.now)
+    call.statements.end_deliveries(id, GONE, call.now)
     if known.enabled:
-        call.books.put_webhook(replace(known, enabled=False))
+        call.statements.put_webhook(replace(known, enabled=False))
         call.note("disable_webhook", id, _summary(known), _summary(replace(known, enabled=False)))
 
 
 def deliveries(call: Call, request: ListDeliveries) -> Page[DeliveryState]:
     """Deliveries in the order of their ids."""
     count = request.limit
-    found = call.books.deliveries_after(request.cursor or "", count + 1, request.state, request.webhook)
+    found = call.statements.deliveries_after(request.cursor or "", count + 1, request.state, request.webhook)
     part = tuple(_delivery(one) for one in found[:count])
     return Page(part, part[-1].id if len(found) > count else None)
 
@@ -141,20 +141,20 @@ def replay(call: Call, request: ReplayDelivery) -> DeliveryState:
     """A dead delivery is sent again, from its first attempt on. Raises `UnknownDelivery`, `Conflict` (it is
     not dead, or its webhook is off)."""
     id = request.id
-    known = call.books.delivery(id)
+    known = call.statements.delivery(id)
     if known is None:
         raise UnknownDelivery(f"there is no delivery {id!r:.120}: see list_deliveries")
     _check_enabled(_webhook(call, known.webhook))
-    if not call.books.replay_delivery(id, call.now):
+    if not call.statements.replay_delivery(id, call.now):
         raise Conflict(f"delivery {id} is not dead: only what was given up can be sent again")
     call.note("replay_delivery", known.webhook, None, {"delivery": id})
-    return _delivery(call.books.delivery(id) or known)
+    return _delivery(call.statements.delivery(id) or known)
 
 
 def replay_dead(call: Call, request: ReplayDead) -> Count:
     """Everything dead of a webhook is sent again. Raises `UnknownWebhook`, `Conflict`."""
     _check_enabled(_webhook(call, request.id))
-    count = call.books.replay_dead(request.id, call.now)
+    count = call.statements.replay_dead(request.id, call.now)
     call.note("replay_dead", request.id, None, {"deliveries": count})
     return Count(count)
 
@@ -166,7 +166,7 @@ def _delivery(one: StoredDelivery) -> DeliveryState:
 
 
 def _webhook(call: Call, id: str) -> StoredWebhook:
-    found = call.books.webhook(id)
+    found = call.statements.webhook(id)
     if found is None:
         raise UnknownWebhook(f"there is no webhook {id!r:.80}: see list_webhooks")
     return found

@@ -10,7 +10,7 @@ use crate::answers::Decision;
 use crate::errors::{Class, raise};
 use crate::strings::utf8;
 
-use super::checks::till;
+use super::checks::spend;
 use super::seam::{answer, arguments, boolean, checker, guarded, keywords, object, wait_seq};
 
 pub(super) unsafe extern "C" fn consume(
@@ -41,8 +41,8 @@ pub(super) unsafe extern "C" fn consume(
             && let Some(view) = checker.mapped.fast()
             && let Some(index) = checker.identities.feature(view, *args.add(1))
             && let Some(seen) = checker.identities.customer(view, *args)
-            && let Some(till) = seen.till(view, index)
-            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
+            && let Some(spend) = seen.spend(view, index)
+            && let Some(answer) = spend.burn(&*view.cells, amount, &checker.time)
         {
             return boolean(answer);
         }
@@ -71,8 +71,8 @@ pub(super) unsafe fn consume_unseen(
         if kwnames.is_null()
             && let Some(amount) = amount
             && let Some(view) = checker.mapped.fast()
-            && let Some(till) = till(py, checker, view, *args, *args.add(1))
-            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
+            && let Some(spend) = spend(py, checker, view, *args, *args.add(1))
+            && let Some(answer) = spend.burn(&*view.cells, amount, &checker.time)
         {
             return boolean(answer);
         }

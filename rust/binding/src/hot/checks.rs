@@ -1,6 +1,6 @@
 //! `check`: from what is remembered of both strings, then from the rows, then with all there is.
 
-use fastcheck_core::{Till, View, check_fast};
+use fastcheck_core::{Spend, View, check_fast};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -91,22 +91,22 @@ pub(super) unsafe fn feature_index(
 /// # Safety
 /// As for [`crate::identity::Identities::customer`]; both objects are alive.
 #[inline(always)]
-pub(super) unsafe fn till(
+pub(super) unsafe fn spend(
     py: Python<'_>,
     checker: &Checker,
     view: &View,
     customer: *mut ffi::PyObject,
     feature: *mut ffi::PyObject,
-) -> Option<Till> {
+) -> Option<Spend> {
     // SAFETY: the caller's promise.
     unsafe {
         let index = feature_index(py, checker, view, feature)?;
         match checker.identities.customer(view, customer) {
-            Some(seen) => seen.till(view, index).copied(),
+            Some(seen) => seen.spend(view, index).copied(),
             None => checker
                 .identities
                 .find_customer(py, view, customer)?
-                .till(view, index),
+                .spend(view, index),
         }
     }
 }
@@ -128,11 +128,13 @@ pub(super) unsafe fn check_unseen(
             let answer = match checker.identities.customer(view, customer) {
                 Some(seen) if seen.entries_at == 0 => None,
                 Some(seen) => answer_plain(checker, view, seen.entries_at, index, || {
-                    seen.till(view, index).copied()
+                    seen.spend(view, index).copied()
                 }),
                 None => match checker.identities.find_customer(py, view, customer) {
                     Some(found) => found.entries_at(view).and_then(|entries_at| {
-                        answer_plain(checker, view, entries_at, index, || found.till(view, index))
+                        answer_plain(checker, view, entries_at, index, || {
+                            found.spend(view, index)
+                        })
                     }),
                     None => None,
                 },
@@ -152,11 +154,11 @@ pub(super) fn answer_plain(
     view: &View,
     entries_at: usize,
     feature: usize,
-    till: impl FnOnce() -> Option<Till>,
+    spend: impl FnOnce() -> Option<Spend>,
 ) -> Option<bool> {
     match check_fast(&view.rows, entries_at, feature) {
         Some(answer) => Some(answer),
-        None => till()?.check(&*view.cells, &checker.time),
+        None => spend()?.check(&*view.cells, &checker.time),
     }
 }
 

@@ -67,8 +67,8 @@ pub(super) unsafe extern "C" fn handle_consume(
         if let Some(amount) = amount
             && let Some(view) = checker.mapped.fast()
             && let Some(seen) = handle.seen(view)
-            && let Some(till) = &seen.till
-            && let Some(answer) = till.burn(&*view.cells, amount, &checker.time)
+            && let Some(spend) = &seen.spend
+            && let Some(answer) = spend.burn(&*view.cells, amount, &checker.time)
         {
             return boolean(answer);
         }

@@ -10,7 +10,7 @@ use crate::errors::{Class, raise};
 use crate::reservation::{Reservation, TTL_S};
 
 use super::burns::text;
-use super::checks::till;
+use super::checks::spend;
 use super::seam::{arguments, checker, guarded, keywords, object};
 
 pub(super) unsafe extern "C" fn reserve(
@@ -56,15 +56,15 @@ pub(super) unsafe fn reserve_covered(
     args: *const *mut ffi::PyObject,
     amount: u64,
 ) -> Option<Reservation> {
-    // SAFETY: the caller's promise. What a till was found for is text. No Python code runs before the view is done with.
+    // SAFETY: the caller's promise. What a `Spend` was found for is text. No Python code runs before the view is done with.
     unsafe {
         let this = checker(py, slf);
         let view = this.mapped.fast()?;
-        let till = till(py, this, view, *args, *args.add(1))?;
+        let spend = spend(py, this, view, *args, *args.add(1))?;
         Reservation::held(
             &Borrowed::from_ptr(py, slf).cast_unchecked(),
             view,
-            till,
+            spend,
             &Borrowed::from_ptr(py, *args).cast_unchecked(),
             &Borrowed::from_ptr(py, *args.add(1)).cast_unchecked(),
             amount,

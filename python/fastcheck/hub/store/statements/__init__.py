@@ -35,7 +35,7 @@ from fastcheck.hub.store.statements.webhooks import StoredDelivery, StoredWebhoo
 from fastcheck.ledger.model import Account
 
 
-class Books(
+class Statements(
     TopUps,
     Webhooks,
     Catalogs,
@@ -77,7 +77,7 @@ class Books(
         self.connection.exec_driver_sql("RELEASE attempt")
 
 
-class PastBooks(Books):
+class PastStatements(Statements):
     """The same as it was at an instant. Only for reading."""
 
     def __init__(self, connection: Connection, at: int) -> None:
@@ -85,18 +85,18 @@ class PastBooks(Books):
         self._instant = at
 
     def customer(self, number: int) -> StoredCustomer:
-        """As `Books.customer`, then. Raises `UnknownCustomer` before there was one."""
+        """As `Statements.customer`, then. Raises `UnknownCustomer` before there was one."""
         found = self.customer_at(number, self._instant)
         if found is None or found.record.deleted:
             raise UnknownCustomer(f"there was no such customer at {self._instant} ms")
         return found
 
     def account(self, number: int, pool: str) -> Account | None:
-        """As `Books.account`, then."""
+        """As `Statements.account`, then."""
         return self.account_at(number, pool, self._instant)
 
     def unfolded(self, number: int, pool: str) -> int:
-        """As `Books.unfolded`, then."""
+        """As `Statements.unfolded`, then."""
         return self.unfolded_at(number, pool, self._instant)
 
     def caps(self, number: int, pool: str) -> list[StoredCap]:
@@ -108,19 +108,19 @@ class PastBooks(Books):
         return []
 
     def number_of(self, key: str) -> int | None:
-        """As `Books.number_of`, by the keys of today; ids of customers deleted since, too."""
+        """As `Statements.number_of`, by the keys of today; ids of customers deleted since, too."""
         return super().number_of(key) or self.numbers_of_ids([key]).get(key)
 
 
 __all__ = [
     "LEASES_KEPT",
     "AccountKey",
-    "Books",
     "ChangedAccount",
     "Lease",
     "LogState",
     "LoggedChange",
-    "PastBooks",
+    "PastStatements",
+    "Statements",
     "StoredCap",
     "StoredCatalog",
     "StoredCustomer",
