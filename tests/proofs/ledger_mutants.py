@@ -54,7 +54,7 @@ MUTANTS = [
     # Settlement.
     Mutant("the last total counts, not the greatest", ACCOUNTS, "spent=max(lease.spent, one.spent)", "spent=one.spent", SERVICE),
     Mutant("what came back is forgotten", ACCOUNTS, "returned=max(lease.returned, min(one.returned, one.spent))", "returned=lease.returned", SERVICE),
-    Mutant("a lease gives back more than it spent", ACCOUNTS, "min(one.returned, one.spent)", "one.returned", SUITE + " -k batch_of_totals"),
+    Mutant("a lease gives back more than it spent", ACCOUNTS, "min(one.returned, one.spent)", "one.returned", SUITE + " -k no_more_than_it_spent"),
     Mutant("folding counts everything again", ACCOUNTS, "use(account, rules, one.net - one.folded, at)", "use(account, rules, one.net, at)", SERVICE),
     Mutant("an open lease's use is not in the balance", ACCOUNTS, "use(account, pool.rules, self.statements.unfolded(number, pool.name))", "account", SERVICE),
     Mutant("totals near zero are kept once a minute", ACCOUNTS, "if near or self.now", "if self.now", HISTORY),

@@ -428,6 +428,16 @@ def test_a_batch_of_totals_is_as_good_as_one_after_the_other(batch: list[Totals]
     assert found[0] == found[1]
 
 
+def test_a_host_gives_back_no_more_than_it_spent(any_store: Store) -> None:
+    service = service_over(any_store)
+    service.put_customers([put_customer("acme", plan="free")])
+    service.grant(make_grant("acme", "ai_credits", 20))
+    lent = service.lend("acme", "ai_credits")
+    service.settle([Totals(lent.number, lent.pool, lent.lease, spent=3, returned=5, final=True)])
+    [kept] = read(any_store, lambda statements: statements.leases_of([lent.number]))
+    assert (kept.spent, kept.returned, kept.folded) == (3, 3, 0)
+
+
 # Several at once.
 
 

@@ -106,6 +106,16 @@ def test_after_any_sequence_every_law_holds(steps: list[tuple[str, object]], rul
         assert account.used() == used
 
 
+def test_a_grant_that_pays_what_was_owed_takes_it_from_what_is_owed() -> None:
+    """And not from what was used, which was posted when it was used."""
+    account = put(use(Account(), Rules(overdraft=None), 7), Rules(), Grant("late", 10))
+    assert balances(postings(account.moved)) == {
+        "used": 7,
+        f"{LedgerAccount.GRANT.value}:late": 3,
+        LedgerAccount.ISSUED.value: -10,
+    }
+
+
 @given(STEPS, RULES)
 def test_no_grant_is_ever_below_nothing_in_the_course_of_the_postings(
     steps: list[tuple[str, object]], rules: Rules
