@@ -116,9 +116,9 @@ class Service(real.Service):
         other._expected = expects
         return other
 
-    def _once(self, key: str, body: bytes, job: Any, row: Any, kept: Any) -> Any:
+    def _once(self, key: str, body: bytes, job: Any, row: Any, case: Any, request: Any) -> Any:
         """What is answered by a key was decided then."""
-        return super()._once(key, body, self._after(job), row, kept)
+        return super()._once(key, body, self._after(job), row, case, request)
 
     def write(self, job: Any, by: By = ANYBODY, *, exclusive: bool = False) -> Any:
         return super().write(job if by.key else self._after(job), by, exclusive=exclusive)

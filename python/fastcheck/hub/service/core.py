@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product as pairs_of
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
-from fastcheck.errors import CatalogError, Conflict
+from fastcheck.errors import CatalogError, Conflict, UnknownCustomer, UnknownPool
 from fastcheck.hub.catalog.product import EMPTY, Product, product
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import PastStatements, Statements, Told
@@ -18,7 +19,7 @@ from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.all import case_of
 from fastcheck.hub.use_cases.transaction import Call, Effects, in_force
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
-from fastcheck.hub.use_cases.use_case import Concerns
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.json import read, shape, write
@@ -185,7 +186,7 @@ class Core:
         if by.key is None:
             done = self.write(job, by, exclusive=case.exclusive)
         else:
-            once = self._once(by.key, _body(row, asked), job, row, case.kept)
+            once = self._once(by.key, _body(row, asked), job, row, case, asked)
             done = self.write(once, by, exclusive=case.exclusive)
         if done.effects.catalog is not None:
             self.load_catalog()
@@ -215,7 +216,8 @@ class Core:
         body: bytes,
         job: Callable[[Call], Done[Answer]],
         row: Operation[Answer],
-        kept: Callable[[Answer], Answer],
+        case: UseCase[Answer],
+        request: Request[Answer],
     ) -> Callable[[Call], Done[Answer]]:
         """A change that is made once: asked again with the same body, it is answered as it was then; with
         another body it is a `Conflict`. The key and the answer are stored with the change itself."""
@@ -224,9 +226,11 @@ class Core:
         def once(call: Call) -> Done[Answer]:
             known = _known(call, key, body, row)
             if known is not None:
-                return known
+                if row.touches is Touches.RAISES:
+                    _raise_again(call, case.concerns, request)
+                return replace(known, effects=call.effects)
             done = job(call)
-            call.statements.put_answer(key, call.now, digest, pack(write(kept(done.answer), of)))
+            call.statements.put_answer(key, call.now, digest, pack(write(case.kept(done.answer), of)))
             return done
 
         return once
@@ -272,5 +276,20 @@ def _known(call: Call, key: str, body: bytes, row: Operation[Answer]) -> Done[An
         return None
     if known[0] != hashlib.sha256(body).digest():
         raise Conflict(f"the idempotency key {key!r:.80} was used for another request: take a new key")
-    # What the lease gained was told with the first answer, which may be lost: it is lent anew.
-    return Done(read(unpack(known[1]), shape(row.answer)), Effects(reopen=row.touches is Touches.RAISES))
+    return Done(read(unpack(known[1]), shape(row.answer)), Effects())
+
+
+def _raise_again(
+    call: Call, concerns: Callable[[Call, Request[Any]], Concerns], request: Request[Any]
+) -> None:
+    """What the lease gained was told with the first answer, which may be lost. Nothing is booked, so that a
+    repetition leaves no trace in the grants."""
+    accounts = call.accounts()
+    try:
+        concerned = concerns(call, request)
+        for number, name in pairs_of(concerned.numbers, concerned.pools or ()):
+            stored, pool = call.statements.customer(number), accounts.pool(name)
+            account = accounts.current(stored, pool)[1]
+            call.effects.terms, call.effects.reopen = accounts.raise_lease(stored, pool, account)
+    except (UnknownCustomer, UnknownPool):
+        return  # Gone since.
