@@ -131,7 +131,7 @@ LATER = """
 from alembic import op
 import sqlalchemy
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0004", "0003"
 
 def upgrade() -> None:
     op.create_table("later", sqlalchemy.Column("number", sqlalchemy.BigInteger))
@@ -156,11 +156,11 @@ def test_an_older_ledger_is_brought_to_the_newest_form_all_or_nothing(
     store.close()
     later = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, later)
-    migration = later / "versions" / "0003_later.py"
+    migration = later / "versions" / "0004_later.py"
     with monkeypatch.context() as patched:
         patched.setattr(migrate, "MIGRATIONS", later)
-        patched.setattr(migrate, "HEAD", "0003")
-        patched.setattr(migrate, "REVISIONS", ("0001", "0002", "0003"))
+        patched.setattr(migrate, "HEAD", "0004")
+        patched.setattr(migrate, "REVISIONS", ("0001", "0002", "0003", "0004"))
         migration.write_text(LATER + '    raise ZeroDivisionError("half way")\n')
         with pytest.raises(ZeroDivisionError):
             opened()
@@ -171,7 +171,7 @@ def test_an_older_ledger_is_brought_to_the_newest_form_all_or_nothing(
         store = opened()
         assert store.read(seq) == 107
         store.close()
-    with pytest.raises(errors.FastcheckError, match=r"revision '0003'.*a newer one"):
+    with pytest.raises(errors.FastcheckError, match=r"revision '0004'.*a newer one"):
         opened()
 
 

@@ -14,9 +14,9 @@ from fastcheck.errors import FastcheckError
 from fastcheck.hub.store.tables import LEDGER, meta
 from fastcheck.loading import LOADING
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/versions`."""
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """All that can be brought to `HEAD`, oldest first."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BEGIN = {

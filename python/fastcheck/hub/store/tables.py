@@ -64,6 +64,7 @@ catalogs = Table(
     _one("source", _BYTES),  # As it was given.
     _one("digest", _TEXT),
     _one("document", _BYTES),  # msgpack of the canonical content.
+    _maybe("lines", _BYTES),  # msgpack: the identities of its grant lines, see `hub.catalog.lines`.
 )
 """The newest row is in force."""
 
@@ -92,6 +93,19 @@ customers_past = _table(
     _maybe("since", _BYTES),
 )
 """What customers were before their last change."""
+
+unbooked = _table("unbooked", _key("number", _INT))
+"""Customers with lines whose accounts were never written, or are behind the catalog; see decision 0012."""
+
+deletions = _table(
+    "deletions",
+    _key("number", _INT),
+    _one("at", _INT),
+    _one("record", _BYTES),  # As it was.
+    _maybe("since", _BYTES),
+    _one("parts", _BYTES),  # msgpack: what was removed with it.
+)
+"""Deleted customers, as `restore` brings them back."""
 
 aliases = _table("aliases", _key("key", _TEXT), _one("number", _INT), Index("aliases_number", "number"))
 
@@ -163,6 +177,8 @@ grants = _table(
     _one("voided", _INT),
     _maybe("parked", _INT),
     _one("rolled", _INT),
+    Column("allowed", _INT, nullable=False, server_default=text("0")),  # Of its amount, in this period.
+    Column("used", _INT, nullable=False, server_default=text("0")),  # Of that, by itself or carried to it.
     _maybe("voided_at", _INT),
     _one("changed_at", _INT),
     CheckConstraint("remaining >= 0", name="grants_remaining"),
@@ -178,7 +194,7 @@ grants_past = _table(
     _key("id", _TEXT),
     _one("from_at", _INT),
     *(
-        Column(one.name, one.type, nullable=one.nullable)
+        Column(one.name, one.type, nullable=one.nullable, server_default=one.server_default and text("0"))
         for one in grants.columns
         if one.name not in ("number", "pool", "id", "author", "changed_at")
     ),
@@ -202,6 +218,25 @@ postings = Table(
     Index("postings_at", "at"),
 )
 """Every movement of units, from one account of the books to another. Never changed, never removed."""
+
+purchases = _table(
+    "purchases",
+    _key("id", _TEXT),
+    _one("number", _INT),
+    _one("addon", _TEXT),
+    _one("quantity", _INT),
+    _one("state", _TEXT),  # pending, paid, refunded, charged_back.
+    _maybe("cost", _INT),  # What is paid for all of it, in minor units of the currency.
+    _maybe("currency", _TEXT),
+    _one("refunded", _INT),  # Of `cost`, so far.
+    _one("created_at", _INT),
+    _maybe("paid_at", _INT),
+    _maybe("ended_at", _INT),  # When it was charged back.
+    _one("reason", _TEXT),
+    _one("author", _TEXT),
+    Index("purchases_customer", "number", "created_at"),
+)
+"""What was bought of add-ons with `sold: once`; its grants have the source "purchase:ID"."""
 
 leases = _table(
     "leases",
