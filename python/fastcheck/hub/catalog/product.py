@@ -75,6 +75,14 @@ class PlanGrant:
     rollover: Rollover
     cost: Cost | None
     """What is paid for `amount`, each time."""
+    id: str = ""
+    """The line's identity within its plan or add-on, across versions and catalogs."""
+    added_at: int = 0
+    """When the line was added to its offer; before any customer where it was there from the beginning."""
+    existing: bool = False
+    """Of a line given once: whether customers get it who came to the offer before the line did."""
+    prorated: bool = False
+    """Of a recurring line: whether what changes within a period counts for the rest of it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,8 @@ class Offer:
     max_quantity: int | None = None
     trial: Span | None = None
     """Of a plan: how long a trial lasts where nobody says otherwise."""
+    sold: bool = False
+    """Of an add-on: whether it is bought, each purchase for itself, and not had."""
 
 
 @dataclass(frozen=True)
@@ -165,14 +175,15 @@ def _feature(name: str, feature: Mapping[str, Any]) -> Feature:
 def _offer(offer: Mapping[str, Any]) -> Offer:
     return Offer(
         frozenset(offer.get("features") or ()),
-        tuple(_plan_grant(grant) for grant in offer.get("grants") or ()),
+        tuple(_plan_grant(grant, str(place)) for place, grant in enumerate(offer.get("grants") or ())),
         tuple(offer.get("plans") or ()),
         offer.get("max_quantity"),
         _span(offer.get("trial")),
+        offer.get("sold") == "once",
     )
 
 
-def _plan_grant(grant: Mapping[str, Any]) -> PlanGrant:
+def _plan_grant(grant: Mapping[str, Any], id: str) -> PlanGrant:
     rollover, cost = grant.get("rollover") or {}, grant.get("cost")
     return PlanGrant(
         grant["pool"],
@@ -189,6 +200,9 @@ def _plan_grant(grant: Mapping[str, Any]) -> PlanGrant:
             bool(rollover.get("once", False)),
         ),
         None if cost is None else Cost(int(cost["amount"]), str(cost["currency"])),
+        id,
+        existing=grant.get("existing") == "give",
+        prorated=grant.get("proration") == "prorated",
     )
 
 
