@@ -275,6 +275,13 @@ def test_a_ledger_from_before_there_was_a_log_is_streamed(
         for statement in (
             "DROP TABLE changes",
             "DROP TABLE tokens",
+            *(f"DROP TABLE {one}" for one in ("unbooked", "deletions", "purchases")),
+            "ALTER TABLE catalog DROP COLUMN lines",
+            *(
+                f"ALTER TABLE {table} DROP COLUMN {column}"
+                for table in ("grants", "grants_past")
+                for column in ("allowed", "used")
+            ),
             "UPDATE alembic_version SET version_num = '0001'",
             "DELETE FROM meta WHERE key IN ('digest', 'digest_seq', 'changes_from', 'changes_bytes')",
         ):

@@ -30,7 +30,7 @@ def bump(connection: Connection) -> int:
 
 
 def fill(connection: Connection) -> None:
-    connection.exec_driver_sql("INSERT INTO catalog VALUES (NULL, 0, '', zeroblob(3000000), '', x'')")
+    connection.exec_driver_sql("INSERT INTO catalog VALUES (NULL, 0, '', zeroblob(3000000), '', x'', NULL)")
 
 
 def test_the_files_are_private(store: SqliteStore) -> None:

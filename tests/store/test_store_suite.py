@@ -23,6 +23,7 @@ from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import LEASES_KEPT, ChangedAccount, Lease, Statements, StoredOverride
+from fastcheck.hub.store.statements.customers import StoredCustomer
 from fastcheck.ledger.burn import put as put_grant
 from fastcheck.ledger.model import Account, Cost, Grant, GrantKind, Holding, Rollover, Rules, full
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, Unit
@@ -50,7 +51,7 @@ def read(store: Store, job: Callable[[Statements], Answer]) -> Answer:
 def put(statements: Statements, *ids: str, seq: int = 1, **fields: Any) -> list[CustomerRecord]:
     last = statements.take_numbers(len(ids)) - len(ids)
     made = [CustomerRecord(last + place, id, **fields) for place, id in enumerate(ids, 1)]
-    statements.put_customers([(one, pack_record(one), Since()) for one in made], seq, 0)
+    statements.put_customers([StoredCustomer(one, pack_record(one), Since(), 0) for one in made], seq, 0)
     return made
 
 

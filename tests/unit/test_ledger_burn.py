@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fastcheck.ledger.burn import advance, burn_order, next_change, put, use, void
 from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
+from fastcheck.ledger.lines import Line
 from fastcheck.ledger.model import (
     DEFAULT_ORDER,
     Account,
@@ -22,8 +23,8 @@ from fastcheck.ledger.model import (
     full,
 )
 from fastcheck.ledger.periods import DAY_MS, Anchor, Recurrence, Span, Unit
-from fastcheck.ledger.plan import Source, follow
 from fastcheck.ledger.postings import balances, postings
+from rig.crossing import follow
 from rig.samples import examples
 
 HORIZON_MS = 400 * DAY_MS
@@ -215,12 +216,13 @@ def test_lending_ends_where_the_account_changes() -> None:
     assert lend(large, Rules()) == Lending(LEASE_UNITS_MAX, None, False)
 
 
-def quota(amount: int, since: int = 0, **terms: object) -> Source:
+def quota(amount: int, since: int = 0, key: str = "meter:calls", **terms: object) -> Line:
     every = Recurrence(Span(1, Unit.MONTH), Anchor.CALENDAR, since)
-    return Source("meter", amount, since, recurrence=every, **terms)  # type: ignore[arg-type]
+    return Line(key, amount, since, recurrence=every, **terms)  # type: ignore[arg-type]
 
 
 METER = Rules(period_clears_overage=True)
+PRO = "plan:pro:m"
 
 
 def test_a_quota_changed_within_the_period_counts_what_was_used() -> None:
@@ -237,7 +239,7 @@ def test_a_quota_changed_within_the_period_counts_what_was_used() -> None:
 
 
 def test_following_twice_changes_nothing() -> None:
-    sources = [quota(100), Source("plan:pro:1", 50, 3, kind=GrantKind.PROMOTIONAL, lasts=Span(30, Unit.DAY))]
+    sources = [quota(100), Line("plan:pro:1", 50, 3, kind=GrantKind.PROMOTIONAL, lasts=Span(30, Unit.DAY))]
     once = follow(Account(), METER, sources, 40, 1, "calls")
     assert follow(once, METER, sources, 40, 1, "calls") == once
     assert once.remaining() == 150
@@ -245,19 +247,19 @@ def test_following_twice_changes_nothing() -> None:
 
 def test_leaving_a_plan_and_coming_back_does_not_grant_twice() -> None:
     rules = Rules()
-    account = use(follow(Account(), rules, [quota(100)], 1, 1, "credits"), rules, 70)
+    account = use(follow(Account(), rules, [quota(100, key=PRO)], 1, 1, "credits"), rules, 70)
     away = follow(account, rules, [], 2, 1, "credits")
     assert away.remaining() == 0
-    back = follow(away, rules, [quota(100)], 3, 1, "credits")
+    back = follow(away, rules, [quota(100, key=PRO)], 3, 1, "credits")
     assert back.remaining() == 30
     assert conserved(back)
-    next_month = follow(away, rules, [quota(100)], 31 * DAY_MS, 1, "credits")
+    next_month = follow(away, rules, [quota(100, key=PRO)], 31 * DAY_MS, 1, "credits")
     assert next_month.remaining() == 100
 
 
 def test_a_grant_made_once_stays_and_is_not_made_again() -> None:
     rules = Rules()
-    signup = Source("plan:pro:0", 50, 10)
+    signup = Line("plan:pro:0", 50, 10)
     account = use(follow(Account(), rules, [signup], 20, 1, "credits"), rules, 20)
     away = follow(account, rules, [], 30, 1, "credits")
     assert away.remaining() == 30
@@ -266,14 +268,14 @@ def test_a_grant_made_once_stays_and_is_not_made_again() -> None:
 
 def test_a_voided_plan_grant_stays_void() -> None:
     rules = Rules()
-    account = follow(Account(), rules, [quota(100)], 1, 1, "credits")
+    account = follow(Account(), rules, [quota(100, key=PRO)], 1, 1, "credits")
     account = void(account, account.holdings[0].id)
-    assert follow(account, rules, [quota(100)], 40 * DAY_MS, 1, "credits").remaining() == 0
+    assert follow(account, rules, [quota(100, key=PRO)], 40 * DAY_MS, 1, "credits").remaining() == 0
 
 
 def test_a_trial_ends_at_its_instant_however_late_one_looks() -> None:
     rules = Rules()
-    trial = quota(100, ends_at=10 * DAY_MS)
+    trial = quota(100, key="trial:pro:m", ends_at=10 * DAY_MS)
     account = follow(Account(), rules, [trial], 1, 1, "credits")
     assert lend(account, rules).valid_until == 10 * DAY_MS
     assert follow(account, rules, [], 90 * DAY_MS, 1, "credits").remaining() == 0

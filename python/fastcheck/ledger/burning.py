@@ -116,7 +116,10 @@ class Burning:
             units -= taken
             slot.burned += taken
             if slot.rolled:
+                slot.used += max(0, taken - slot.rolled)
                 slot.rolled = max(0, slot.rolled - taken)
+            else:
+                slot.used += taken
             if self._burned is not None:
                 self._burned.add(slot.index)
             note(at, kind, slot.grant.id, taken)
@@ -142,10 +145,10 @@ class Burning:
         open_to = [
             slot
             for slot in map(self.slots.__getitem__, self._burned)
-            if slot.live and not slot.lapsed and slot.burned and slot.remaining < slot.grant.amount
+            if slot.live and not slot.lapsed and slot.burned and slot.remaining < slot.allowed
         ]
         for slot in sorted(open_to, key=self._key, reverse=True):
-            given = min(units, slot.burned, slot.grant.amount - slot.remaining)
+            given = min(units, slot.burned, slot.allowed - slot.remaining)
             self.give_back_to(slot, given, at)
             units -= given
             if not units:
@@ -165,8 +168,12 @@ class Burning:
         slot.burned -= units
         slot.remaining += units
         # Carried units burn first: while some are left, only carried ones were burned.
-        slot.rolled = slot.rolled + units if slot.rolled else max(0, slot.remaining - slot.grant.amount)
+        rolled = slot.rolled
+        slot.rolled = rolled + units if rolled else max(0, slot.remaining - slot.allowed)
+        slot.used = max(0, slot.used - units + slot.rolled - rolled)
         self.moved.note(at, RETURN, slot.grant.id, units)
+        # Of an amount that fell below what was used, what comes back makes up for that first.
+        self._take(slot, slot.remaining - slot.rolled - max(0, slot.allowed - slot.used), VOID, at)
         if slot.key is None:
             self._enter(slot)
 

@@ -163,6 +163,7 @@ class Engine(Burning):
         self._take(slot, left - kept, EXPIRE, at)
         slot.refilled_at = at
         slot.lapsed = False
+        slot.allowed, slot.used = slot.grant.amount, 0
         self.issue(slot, slot.grant.amount + max(0, kept - left), at)
         slot.rolled = kept
         slot.schedule(at)
@@ -183,7 +184,7 @@ class Engine(Burning):
             self._note_roll(slot, kept, left)
             self._take(slot, left - kept, EXPIRE, at)
             self.issue(slot, kept - left, at)
-            slot.rolled = kept
+            slot.rolled, slot.used = kept, slot.allowed
             if slot.key is None or not kept:
                 self._enter(slot)
 
@@ -221,6 +222,7 @@ class Engine(Burning):
             k += leap(slot, k, last)
             slot.refilled_at = periods.start(recurrence, k)
         slot.era_at = slot.refilled_at
+        slot.allowed, slot.used = slot.grant.amount, 0
         slot.schedule(slot.refilled_at)
         self._enter(slot)
         self._leapt = True

@@ -239,6 +239,10 @@ class Holding:
     """Start of what `remaining` counts: effective_at, then each refill."""
     rolled: int = 0
     """The part of `remaining` that was rolled over before."""
+    allowed: int = 0
+    """What its amount allows in this period: less or more than the amount, where that changed within it."""
+    used: int = 0
+    """What of `allowed` is used: burned in this period beyond what was rolled over, or carried to it."""
 
     @property
     def id(self) -> str:
@@ -256,7 +260,7 @@ class Holding:
 
 def full(grant: Grant) -> Holding:
     """A grant as it is made: nothing burned yet."""
-    return Holding(grant, grant.amount, grant.amount, refilled_at=grant.effective_at)
+    return Holding(grant, grant.amount, grant.amount, refilled_at=grant.effective_at, allowed=grant.amount)
 
 
 class MovementKind(str, Enum):

@@ -35,9 +35,9 @@ class Slot:
     before it is over."""
 
     __slots__ = (
-        "burned", "era_at", "expired", "grant", "granted", "index", "key", "lapse_at", "lapsed", "live",
-        "origin", "over_at", "parked", "periodic", "refill_at", "refilled_at", "remaining", "rolled",
-        "unissued", "voided",
+        "allowed", "burned", "era_at", "expired", "grant", "granted", "index", "key", "lapse_at", "lapsed",
+        "live", "origin", "over_at", "parked", "periodic", "refill_at", "refilled_at", "remaining", "rolled",
+        "unissued", "used", "voided",
     )  # fmt: skip
 
     def __init__(self, index: int, grant: Grant, refilled_at: int, at: int) -> None:
@@ -45,6 +45,7 @@ class Slot:
         self.grant = grant
         self.origin: Holding | None = None
         self.remaining = self.granted = self.burned = self.expired = self.voided = self.rolled = 0
+        self.allowed, self.used = grant.amount, 0
         self.parked: int | None = None
         self.refilled_at = refilled_at
         over_at = grant.expires_at if grant.voided_at is None else grant.over_at()
@@ -70,6 +71,8 @@ class Slot:
         self.voided = holding.voided
         self.parked = holding.parked
         self.rolled = holding.rolled
+        self.allowed = holding.allowed
+        self.used = holding.used
 
     def schedule(self, at: int) -> None:
         """Finds when what it holds ends: the next refill after `at`, and the lapse."""
@@ -137,6 +140,8 @@ class Slot:
             and was.burned == self.burned
             and was.voided == self.voided
             and was.rolled == self.rolled
+            and was.used == self.used
+            and was.allowed == self.allowed
             and was.parked == self.parked
             and was.grant is self.grant
         ):
@@ -151,6 +156,8 @@ class Slot:
             self.parked,
             self.refilled_at,
             self.rolled,
+            self.allowed,
+            self.used,
         )
 
 

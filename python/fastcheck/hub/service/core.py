@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict, UnknownCustomer, UnknownPool
 from fastcheck.hub.catalog.product import EMPTY, Product, product
+from fastcheck.hub.service.catalogs import CatalogsInCall, KnownCatalogs
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import PastStatements, Statements, Told
 from fastcheck.hub.use_cases.accounts import Totals
@@ -36,8 +37,6 @@ Self = TypeVar("Self", bound="Core")
 
 PARSED_MAX = 2
 """Texts of catalogs that stay parsed: the one in force, and the next."""
-PAST_CATALOGS_MAX = 16
-"""Catalogs of the past that stay parsed."""
 
 
 class InForce(NamedTuple):
@@ -91,7 +90,7 @@ class Core:
         self.store = store
         # The last texts stay parsed, so that one is parsed before the transaction that puts it in force.
         self._parse = lru_cache(maxsize=PARSED_MAX)(parse)
-        self._past: dict[str, tuple[CatalogLike, Product]] = {}
+        self._catalogs = KnownCatalogs(self._parse)
         self.clock = clock
         self._in_force = InForce(0, None, EMPTY)
 
@@ -150,6 +149,7 @@ class Core:
             known.product,
             known.catalog,
             self._at,
+            CatalogsInCall(self._catalogs, number),
             self._parse,
             by,
             self._notice_ms,
@@ -243,17 +243,12 @@ class Core:
         instant = instant_ms(at, "at")
         if instant >= call.now:
             return replace(call, now=instant)
-        stored = call.statements.catalog_at(instant)
-        if stored is None:
+        began, number = next(iter(call.catalogs.since(call.statements, instant)), (instant + 1, 0))
+        if began > instant:
             raise CatalogError([f"there was no catalog at {instant} ms: the ledger begins later"])
-        known = self._past.get(stored.digest)
-        if known is None:
-            if len(self._past) >= PAST_CATALOGS_MAX:
-                self._past.clear()
-            known = self._parse(stored.source, stored.filename), product(stored.document)
-            self._past[stored.digest] = known
+        parsed, known = call.catalogs.get(call.statements, number)
         past = PastStatements(call.statements.connection, instant)
-        return replace(call, statements=past, now=instant, parsed=known[0], product=known[1])
+        return replace(call, statements=past, now=instant, parsed=parsed, product=known)
 
     def parse(self, source: bytes, filename: str) -> CatalogLike:
         """A catalog's text as this service reads it. Raises `CatalogError`."""

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from fastcheck.amounts import credits
 from fastcheck.errors import AmountError, UnknownPool
 from fastcheck.hub.catalog.product import Pool, Product
-from fastcheck.hub.catalog.sources import pool_sources
 from fastcheck.hub.store.statements import (
     AccountKey,
     ChangedAccount,
@@ -24,25 +23,25 @@ from fastcheck.hub.store.statements import (
     StoredCustomer,
 )
 from fastcheck.hub.use_cases.claims import claims, counted
+from fastcheck.hub.use_cases.moving import some
+from fastcheck.hub.use_cases.timeline import Catalogs, State, between, passed, states, with_moves
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS, of_accounts
 from fastcheck.ledger import marks as thresholds
-from fastcheck.ledger.burn import next_change, use
+from fastcheck.ledger.burn import advance, next_change, use
 from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
+from fastcheck.ledger.lines import across, returned, taken
 from fastcheck.ledger.marks import Marks
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Rules
-from fastcheck.ledger.plan import follow
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.events import Kind
 from fastcheck.wire.packing import pack, unpack
-from fastcheck.wire.record import SettingValue
+from fastcheck.wire.record import CustomerRecord, SettingValue
 
 LeaseKey = tuple[int, str, int]
 """(customer number, pool, lease)."""
 
 RECORD_MS = 60_000
 """Between two totals of a lease that are kept for good."""
-BOUNDARIES_MAX = 1_000
-"""Instants at which a customer's quota changed that are replayed one by one; older ones no longer matter."""
 
 
 class Totals(NamedTuple):
@@ -77,7 +76,10 @@ class Accounts:
     statements: Statements
     catalog: CatalogLike
     product: Product
+    catalogs: Catalogs
     now: int
+    written_at: int
+    """The present, where `now` is an earlier instant from which a change counts."""
     author: str = ""
     notice_ms: int = NOTICE_MS
     """How long before a grant expires it is told."""
@@ -98,31 +100,71 @@ class Accounts:
         return self.catalog.resolve(customer.packed, at)[pool.name][0]
 
     def current(self, customer: StoredCustomer, pool: Pool) -> tuple[Account | None, Account]:
-        """(as stored, as of now) with what open leases used, nothing written."""
+        """(as stored, as of now) with what open leases used, nothing written. Moves ahead count from their
+        instants."""
         number = customer.record.number
         stored = self.statements.account(number, pool.name)
-        account = Account() if stored is None else stored
-        account = use(account, pool.rules, self.statements.unfolded(number, pool.name))
-        return stored, self._follow(customer, pool, account, known=stored is not None)
+        account = stored
+        used = self.statements.unfolded(number, pool.name)
+        if used:
+            account = use(Account() if stored is None else stored, pool.rules, used)
+        return stored, self._worked(customer, pool, account, ahead=True)
 
-    def _follow(self, customer: StoredCustomer, pool: Pool, account: Account, *, known: bool) -> Account:
-        number, instants = customer.record.number, [self.now]
-        if known and pool.private:
-            # Each change of the quota since then, in order, as if somebody had looked at that very instant.
-            passed = [at for at in self.catalog.boundaries(customer.packed) if account.as_of < at < self.now]
-            instants = [*sorted(passed)[-BOUNDARIES_MAX:], self.now]
-        for at in instants:
-            quota = self.quota(customer, pool, at)
-            sources = pool_sources(self.product, customer.record, customer.since, pool.name, quota)
-            account = follow(account, pool.rules, sources, at, number, pool.name)
-        return account
+    def seen(self, customer: StoredCustomer) -> StoredCustomer:
+        """A customer as they are now, moves ahead that will have been carried out included."""
+        now = State(customer.changed_at, customer, self.catalog, self.product)
+        return [now, *with_moves(self.statements, now, self.now)][-1].stored
+
+    def _worked(
+        self, customer: StoredCustomer, pool: Pool, account: Account | None, *, ahead: bool = False
+    ) -> Account:
+        """An account worked through everything that changed since it was: see decision 0012."""
+        # What began at the very instant at which it was written may be in it or not; again changes nothing.
+        after = -1 if account is None else account.as_of - 1
+        found = states(self.statements, self.catalogs, customer, after, self.now)
+        if ahead:
+            found.extend(with_moves(self.statements, found[-1], self.now))
+        number, first = customer.record.number, found[0]
+        if account is None or account.as_of < first.at:
+            nothing = replace(first, stored=replace(first.stored, record=_none(number)))
+            account = self._cross(account or Account(), pool, nothing, first)
+        for place, state in enumerate(found):
+            end = found[place + 1].at if place + 1 < len(found) else self.now + 1
+            for change in passed(state, pool, max(after, state.at), end):
+                account = across(account, pool.rules, change, number, pool.name)
+            if place + 1 < len(found):
+                account = self._cross(account, pool, state, found[place + 1])
+        return advance(account, pool.rules, self.now)
+
+    def _cross(self, account: Account, pool: Pool, one: State, other: State) -> Account:
+        """An account from one state of its customer to the next."""
+        record, since = other.stored.record, other.stored.since
+        if record.deleted:
+            return taken(account, pool.rules, other.at)
+        if one.stored.record.deleted:
+            account = returned(account, pool.rules, one.at, other.at, all=since.restored)
+        change = between(one, other, pool)
+        if change.before == change.after and not change.converted:
+            return account
+        return across(account, pool.rules, change, record.number, pool.name)
+
+    def shift(self, old: StoredCustomer, new: StoredCustomer, pool: Pool) -> None:
+        """Brings an account to now under a customer's old record, which is stored, and across to the new one,
+        which may then be written."""
+        number = old.record.number
+        self.fold(self.statements.last_lease(number, pool.name))
+        stored = self.statements.account(number, pool.name)
+        account = self._worked(old, pool, stored)
+        was = State(old.changed_at, old, self.catalog, self.product)
+        account = self._cross(account, pool, was, State(self.now, new, self.catalog, self.product))
+        self.save(number, pool.name, stored, account)
 
     def update(self, customer: StoredCustomer, pool: Pool) -> Account:
         """Brings an account to now and writes it."""
         number = customer.record.number
         self.fold(self.statements.last_lease(number, pool.name))
         stored = self.statements.account(number, pool.name)
-        account = self._follow(customer, pool, stored or Account(), known=stored is not None)
+        account = self._worked(customer, pool, stored)
         self.save(number, pool.name, stored, account)
         return account
 
@@ -136,7 +178,7 @@ class Accounts:
             if max(after.remaining(), after.overage, abs(after.written_off)) > AMOUNT_MAX:
                 raise AmountError(f"the balance of pool {one.pool} would pass {AMOUNT_MAX} units: grant less")
         written = [one._replace(next_change_at=self._next_change(one.pool, one.after)) for one in changed]
-        self.statements.put_accounts(written, self.author, self.now)
+        self.statements.put_accounts(written, self.author, self.written_at)
         self.statements.put_notices(of_accounts(written, self.product, self.now, self.notice_ms))
 
     def _next_change(self, pool: str, account: Account) -> int | None:
@@ -383,8 +425,6 @@ def spent_at(lease: Lease, now: int) -> int:
     return now if lease.valid_until is None else min(now, lease.valid_until - 1)
 
 
-def some(names: Iterable[str], at_most: int = 8) -> str:
-    """The first of some names, for a message."""
-    known = sorted(names)
-    tail = ", …" if len(known) > at_most else ""
-    return (", ".join(known[:at_most]) + tail) or "none"
+def _none(number: int) -> CustomerRecord:
+    """What a customer was before they were made."""
+    return CustomerRecord(number, "", deleted=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastcheck.errors import CatalogError
 from fastcheck.hub.catalog.product import product
 from fastcheck.hub.store.log_changes import log_catalog
-from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.catalog_conflicts import conflicts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase
@@ -29,7 +28,7 @@ def put(call: Call, request: SetCatalog) -> Changed:
         if in_the_way:
             raise CatalogError(in_the_way)
         if call.parsed is not None:
-            Accounts(statements, call.parsed, old, now, call.by.author).settle(call.totals)
+            call.accounts().settle(call.totals)
     statements.put_catalog(now, request.source, request.filename, catalog.digest, document)
     seq = statements.next_seq()
     if call.streams:

@@ -27,7 +27,7 @@ def explain(call: Call, request: Explain) -> Explanation:
     name = request.feature
     feature = feature_of(call.product, name)
     accounts = call.accounts()
-    stored = call.customer(request.customer)
+    stored = accounts.seen(call.customer(request.customer))
     value, source = accounts.catalog.resolve(stored.packed, call.now)[name]
     considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, call.now))
     pool = None if feature.pool is None else call.product.pools.get(feature.pool)

@@ -11,10 +11,9 @@ from dataclasses import replace
 
 from fastcheck.clock import at_utc
 from fastcheck.errors import AmountError, Conflict, FastcheckError, InstantError, RecordError, UnknownMove
-from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.catalog.subscription import period_end
 from fastcheck.hub.store.statements import StoredCustomer, StoredMove
-from fastcheck.hub.use_cases.accounts import some
+from fastcheck.hub.use_cases.moving import after_move, named, version_of
 from fastcheck.hub.use_cases.records import checked
 from fastcheck.hub.use_cases.rewriting import put_records
 from fastcheck.hub.use_cases.segments import members as segment_members
@@ -131,7 +130,6 @@ def _do(call: Call, ids: Sequence[str]) -> None:
             continue
         stored = call.statements.customer(move.number)
         try:
-            _check_from(stored.record, move)
             new = _on_plan(replace(call, now=move.at), stored, move)
         except FastcheckError as error:
             rows.append(_cancelled(_unasked(call), move, stored.record.id, str(error)))
@@ -209,13 +207,13 @@ def _asked(
     if later and not to.replace:
         one = later[0]
         raise Conflict(
-            f"customer {record.id!r:.80} will be moved to {_named(one)} at "
+            f"customer {record.id!r:.80} will be moved to {named(one)} at "
             f"{at_utc(one.at):%Y-%m-%d %H:%M:%S} UTC, which is not before this move: "
             f"cancel_move({one.id!r}), or pass replace=True"
         )
     earlier = [one for one in ahead if one.at < at]
     plan, bought = (earlier[-1].plan, earlier[-1].version) if earlier else (record.plan, record.version)
-    version = _version(call, to.plan, to.version, bought if plan == to.plan else None)
+    version = version_of(call.product, to.plan, to.version, bought if plan == to.plan else None)
     move = _new(call, record.number, at, to.plan, version, keep_since=to.keep_since)
     return move, [_cancelled(call, one, record.id, f"replaced by {move.id}") for one in later]
 
@@ -225,7 +223,7 @@ def _migration(
 ) -> tuple[StoredMove | None, list[StoredMove]]:
     """As `_asked`; None where it is ahead already. Moves to other plans are left as they are."""
     record, at = stored.record, _instant(call, request.when, stored.record)
-    version = _version(call, request.plan, request.to_version, None)
+    version = version_of(call.product, request.plan, request.to_version, None)
     old = (request.plan, request.from_version)
     same = [one for one in ahead if (one.from_plan, one.from_version) == old]
     if any((one.at, one.version) == (at, version) for one in same):
@@ -269,57 +267,9 @@ def _instant(call: Call, when: str | int, record: CustomerRecord) -> int:
     return when
 
 
-def _version(call: Call, plan: str | None, asked: int | None, bought: int | None) -> int | None:
-    if plan is None:
-        return None
-    newest = call.product.newest(plan)
-    if newest is None:
-        plans = some({one for one, _ in call.product.plans})
-        raise RecordError(f"the catalog has no plan {plan!r:.80}; it has: {plans}")
-    version = asked or bought or newest
-    if (plan, version) not in call.product.plans:
-        raise RecordError(f"plan {plan!r:.80} has no version {version}; the newest is {newest}")
-    return version
-
-
 def _on_plan(call: Call, stored: StoredCustomer, move: StoredMove) -> StoredCustomer:
-    """A customer once they are moved at the call's instant. Add-ons that have ended leave where the plan does
-    not take them. Raises `RecordError`."""
-    record = stored.record
-    _version(call, move.plan, move.version, None)
-    addons, refused = [], []
-    for addon in record.addons:
-        offer = call.product.addons.get(addon[0])
-        if offer is None or not offer.plans or move.plan in offer.plans:
-            addons.append(addon)
-        elif addon[2] is None or addon[2] > call.now:
-            refused.append(addon[0])
-    if refused:
-        raise RecordError(
-            f"customer {record.id!r:.80}: {_named(move)} does not take the add-ons "
-            f"{some(refused, len(refused))}: take them from the customer first"
-        )
-    keeps = move.keep_since or record.plan == move.plan
-    new = replace(
-        record,
-        plan=move.plan,
-        version=move.version,
-        addons=tuple(addons),
-        since_ms=record.since_ms if keeps else call.now,
-    )
-    # Of parts that were never given an instant of their own, it was the plan's.
-    since = Since(
-        None if record.trial is None else stored.since.trial_ms or record.since_ms,
-        {name: stored.since.addons.get(name, record.since_ms) for name, _, _ in addons},
-    )
-    return checked(call, new, since)
-
-
-def _check_from(record: CustomerRecord, move: StoredMove) -> None:
-    if record.deleted:
-        raise RecordError("the customer was deleted")
-    if move.from_plan is not None and (record.plan, record.version) != (move.from_plan, move.from_version):
-        raise RecordError(f"the customer is not on {move.from_plan} version {move.from_version} any more")
+    """A customer once they are moved at the call's instant. Raises `RecordError`."""
+    return checked(call, *after_move(call.product, stored.record, stored.since, move, call.now))
 
 
 def _held(call: Call, id: str) -> StoredMove | None:
@@ -343,10 +293,6 @@ def _cancelled(call: Call, move: StoredMove, customer: str, why: str) -> StoredM
 def _note(call: Call, record: CustomerRecord, move: StoredMove) -> None:
     after = {"id": move.id, "plan": move.plan, "version": move.version, "at": move.at}
     call.note("move" if move.from_plan is None else "migrate", record.id, _summary(record), after)
-
-
-def _named(move: StoredMove) -> str:
-    return "no plan" if move.plan is None else f"plan {move.plan} version {move.version}"
 
 
 def _summary(record: CustomerRecord) -> dict[str, object]:

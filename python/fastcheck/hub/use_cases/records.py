@@ -6,7 +6,7 @@ from fastcheck.errors import InstantError, RecordError
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.store.statements import StoredCustomer
-from fastcheck.hub.use_cases.accounts import some
+from fastcheck.hub.use_cases.moving import some, version_of
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.ledger import periods
 from fastcheck.wire.operations.customers import CustomerTerms
@@ -31,7 +31,7 @@ def build(
     if terms.trial_until is not None and trial_plan is None:
         plan, bought, trial_plan, trial_version = None, None, plan, bought  # The plan itself is on trial.
     same_plan = old is not None and old.plan == plan
-    version = _version(product, plan, bought, old.version if old and same_plan else None)
+    version = version_of(product, plan, bought, old.version if old and same_plan else None)
     since_ms = terms.since
     if since_ms is None:
         since_ms = old.since_ms if old is not None and same_plan else now
@@ -39,13 +39,18 @@ def build(
     trial_since = None
     if trial_plan is not None:
         had = old.trial if old is not None and old.trial and old.trial.plan == trial_plan else None
-        trial_version = _version(product, trial_plan, trial_version, had.version if had else None)
+        trial_version = version_of(product, trial_plan, trial_version, had.version if had else None)
         until_ms = terms.trial_until
         if until_ms is None:
             until_ms = had.until_ms if had else _trial_end(product, trial_plan, trial_version, now)
         trial = Trial(trial_plan, trial_version, until_ms)
-        trial_since = old_since.trial_ms if had else since_ms if old is None else now
+        goes_on = had is not None and had.until_ms > now
+        trial_since = old_since.trial_ms if goes_on else since_ms if old is None else now
     started = since_ms if old is None else now
+    # What ended by itself is over: put again, it begins anew.
+    ended = (
+        set() if old is None else {one for one, _, until in old.addons if until is not None and until <= now}
+    )
     addons: tuple[tuple[str, int, int | None], ...] = ()
     if terms.addons:
         addons = tuple(sorted((addon, one.quantity, one.until) for addon, one in terms.addons.items()))
@@ -61,7 +66,10 @@ def build(
         terms.aliases,
         trial,
     )
-    since = Since(trial_since, {one: old_since.addons.get(one, started) for one, _, _ in addons})
+    since = Since(
+        trial_since,
+        {one: started if one in ended else old_since.addons.get(one, started) for one, _, _ in addons},
+    )
     return checked(call, record, since)
 
 
@@ -74,22 +82,7 @@ def checked(call: Call, record: CustomerRecord, since: Since) -> StoredCustomer:
         if error is not None:
             raise RecordError(f"customer {record.id!r:.80}: {error}")
         _check_row(call, record, packed)
-    return StoredCustomer(record, packed, since)
-
-
-def _version(product: Product, plan: str | None, asked: int | None, bought: int | None) -> int | None:
-    if plan is None:
-        if asked is not None:
-            raise RecordError("a version without a plan: give plan, or leave version out")
-        return None
-    newest = product.newest(plan)
-    if newest is None:
-        plans = some({one for one, _ in product.plans})
-        raise RecordError(f"the catalog has no plan {plan!r:.80}; it has: {plans}")
-    version = asked if asked is not None else bought if bought is not None else newest
-    if (plan, version) not in product.plans:
-        raise RecordError(f"plan {plan!r:.80} has no version {version}; the newest is {newest}")
-    return version
+    return StoredCustomer(record, packed, since, call.now)
 
 
 def _trial_end(product: Product, plan: str, version: int | None, now: int) -> int:

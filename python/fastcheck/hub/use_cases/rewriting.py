@@ -53,8 +53,7 @@ def shift(accounts: Accounts, old: StoredCustomer, new: StoredCustomer) -> None:
     """Brings a customer's accounts to now under the old record, then under the new one, which may then be
     written."""
     for pool in pools_of(accounts, old.record.number):
-        accounts.update(old, pool)
-        accounts.update(new, pool)
+        accounts.shift(old, new, pool)
     accounts.statements.forget_parts(old.record.number)
 
 
@@ -83,7 +82,7 @@ def write(
         seq = statements.next_seq()
         if call.streams:
             log_records(statements, call.now if stored_at is None else stored_at, seq, old, packed, len(part))
-        statements.put_customers([(one.record, one.packed, one.since) for one in part], seq, at)
+        statements.put_customers(part, seq, at)
         for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
             kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
             statements.tell(kind, call.now, one.number, one.id, {"seq": seq})

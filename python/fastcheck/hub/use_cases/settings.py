@@ -9,7 +9,7 @@ from typing import Any
 from fastcheck.amounts import credits, units
 from fastcheck.errors import UnknownFeature, WrongType
 from fastcheck.hub.catalog.product import Feature, Product
-from fastcheck.hub.use_cases.accounts import some
+from fastcheck.hub.use_cases.moving import some
 from fastcheck.wire.record import SettingValue, setting
 
 

@@ -11,6 +11,7 @@ from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store import Again
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts, Terms, Totals
+from fastcheck.hub.use_cases.timeline import Catalogs
 from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
@@ -58,6 +59,8 @@ class Call:
     """The catalog in force; None where there is none yet."""
     moved: Callable[[Call, int], Call]
     """Makes the call at another instant; see `at`."""
+    catalogs: Catalogs
+    """Every catalog there was."""
     parse: Callable[[bytes, str], CatalogLike]
     """Reads a catalog's text; the filename is for messages. Raises `CatalogError`."""
     by: By = ANYBODY
@@ -99,7 +102,16 @@ class Call:
 
     def accounts_at(self, at: int) -> Accounts:
         """The accounts as of an instant, for a change that counts from there."""
-        return Accounts(self.statements, self.catalog, self.product, at, self.by.author, self.notice_ms)
+        return Accounts(
+            self.statements,
+            self.catalog,
+            self.product,
+            self.catalogs,
+            at,
+            self.now,
+            self.by.author,
+            self.notice_ms,
+        )
 
     def note(
         self, action: str, subject: str, before: object, after: object, *, reason: str | None = None

@@ -38,11 +38,9 @@ _IN_FORCE = (
     .order_by(catalogs.c.number.desc())
     .limit(1)
 )
-_AT = (
-    select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document)
-    .where(catalogs.c.at <= bindparam("at"))
-    .order_by(catalogs.c.number.desc())
-    .limit(1)
+_INSTANTS = select(catalogs.c.at, catalogs.c.number).order_by(catalogs.c.number)
+_NUMBERED = select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document).where(
+    catalogs.c.number == bindparam("of")
 )
 _PUT = insert(catalogs)
 
@@ -84,10 +82,14 @@ class Catalogs(Subject):
         row = self._db.execute(_IN_FORCE).first()
         return None if row is None else StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
 
-    def catalog_at(self, at: int) -> StoredCatalog | None:
-        """The catalog that was in force at an instant."""
-        row = self._db.execute(_AT, {"at": at}).first()
-        return None if row is None else StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
+    def catalog_instants(self) -> list[tuple[int, int]]:
+        """(instant, number) of each catalog, in order."""
+        return [(at, number) for at, number in self._db.execute(_INSTANTS)]
+
+    def numbered_catalog(self, number: int) -> StoredCatalog:
+        """A catalog that was once in force."""
+        row = self._db.execute(_NUMBERED, {"of": number}).one()
+        return StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
 
     def put_catalog(self, at: int, source: bytes, filename: str, digest: str, document: object) -> None:
         """Puts another catalog in force."""

@@ -23,6 +23,8 @@ class StoredCustomer:
     record: CustomerRecord
     packed: bytes
     since: Since
+    changed_at: int
+    """The instant from which on it is so."""
 
 
 _here = customers.c.deleted == false()
@@ -40,7 +42,10 @@ _LOCK = (
     .order_by(customers.c.number)
     .with_for_update()
 )
-_CUSTOMER = select(customers.c.record, customers.c.since).where(customers.c.number == bindparam("of"))
+_ROW = (customers.c.record, customers.c.since, customers.c.changed_at)
+_PAST_ROW = (customers_past.c.record, customers_past.c.since, customers_past.c.from_at)
+"""What is read of a customer, in the order that `_stored` expects."""
+_CUSTOMER = select(*_ROW).where(customers.c.number == bindparam("of"))
 _AFTER_ID = (
     select(customers.c.record)
     .where(customers.c.id > bindparam("after"), _here)
@@ -69,15 +74,13 @@ _KEEP_PAST = insert(customers_past).from_select(
         customers.c.changed_at < bindparam("until", type_=BigInteger),
     ),
 )  # fmt: skip
-_NOW = select(customers.c.record, customers.c.since).where(
-    customers.c.number == bindparam("of"), customers.c.changed_at <= bindparam("at")
-)
-_PAST = (
-    select(customers_past.c.record, customers_past.c.since, customers_past.c.from_at)
+_NOW = _CUSTOMER.where(customers.c.changed_at <= bindparam("at"))
+_STATES = (
+    select(*_PAST_ROW)
     .where(customers_past.c.number == bindparam("of"), customers_past.c.until_at > bindparam("at"))
     .order_by(customers_past.c.until_at)
-    .limit(1)
 )
+_PAST = _STATES.limit(1)
 _PUT_ALIASES, _PUT_ADDONS, _PUT_TRIALS = insert(aliases), insert(addons), insert(trials)
 _FORGET = [delete(one).where(one.c.number == bindparam("of")) for one in (aliases, addons, trials)]
 
@@ -141,8 +144,7 @@ class Customers(Subject):
 
     def customer(self, number: int) -> StoredCustomer:
         """A customer's row."""
-        packed, since = self._db.execute(_CUSTOMER, {"of": number}).one()
-        return StoredCustomer(unpack_record(packed), packed, _since(since))
+        return _stored(self._db.execute(_CUSTOMER, {"of": number}).one())
 
     def customers_after(self, id: str, limit: int) -> list[CustomerRecord]:
         """Customers in the order of their ids."""
@@ -164,11 +166,13 @@ class Customers(Subject):
         key = {"of": number, "at": at}
         now = self._db.execute(_NOW, key).first()
         if now is not None:
-            return StoredCustomer(unpack_record(now[0]), now[0], _since(now[1]))
+            return _stored(now)
         past = self._db.execute(_PAST, key).first()
-        if past is None or past[2] > at:
-            return None
-        return StoredCustomer(unpack_record(past[0]), past[0], _since(past[1]))
+        return None if past is None or past[2] > at else _stored(past)
+
+    def customer_states(self, number: int, after: int) -> list[StoredCustomer]:
+        """What a customer was after an instant, before what they are now, in order."""
+        return [_stored(row) for row in self._db.execute(_STATES, {"of": number, "at": after})]
 
     def keep_past(self, numbers: Sequence[int], now: int) -> int:
         """Keeps what these customers are before they are changed. Returns the instant of the change: now, or
@@ -177,38 +181,38 @@ class Customers(Subject):
         self._db.execute(_KEEP_PAST, {"numbers": numbers, "until": until})
         return until
 
-    def put_customers(self, rows: Iterable[tuple[CustomerRecord, bytes, Since]], seq: int, at: int) -> None:
+    def put_customers(self, rows: Sequence[StoredCustomer], seq: int, at: int) -> None:
         """Writes customers' rows, new or known (see `keep_past`), with what hangs on them."""
-        rows = list(rows)
+        records = [one.record for one in rows]
         self._many(
             _PUT.on(self._db),
             [
                 {
-                    "number": one.number,
-                    "id": one.id,
+                    "number": one.record.number,
+                    "id": one.record.id,
                     "seq": seq,
-                    "deleted": one.deleted,
-                    "plan": one.plan,
-                    "version": one.version,
-                    "record": packed,
-                    "since": _pack_since(since),
+                    "deleted": one.record.deleted,
+                    "plan": one.record.plan,
+                    "version": one.record.version,
+                    "record": one.packed,
+                    "since": _pack_since(one.since),
                     "changed_at": at,
                 }
-                for one, packed, since in rows
+                for one in rows
             ],
         )
         self._many(
-            _PUT_ALIASES, [{"key": key, "number": one.number} for one, _, _ in rows for key in one.aliases]
+            _PUT_ALIASES, [{"key": key, "number": one.number} for one in records for key in one.aliases]
         )
         self._many(
             _PUT_ADDONS,
-            [{"name": name, "number": one.number} for one, _, _ in rows for name, _, _ in one.addons],
+            [{"name": name, "number": one.number} for one in records for name, _, _ in one.addons],
         )
         self._many(
             _PUT_TRIALS,
             [
                 {"plan": one.trial.plan, "version": one.trial.version, "number": one.number}
-                for one, _, _ in rows
+                for one in records
                 if one.trial is not None
             ],
         )
@@ -239,11 +243,17 @@ class Customers(Subject):
         return {name: (count, id) for name, count, id in self._db.execute(query)}
 
 
+def _stored(row: Sequence[Any]) -> StoredCustomer:
+    """A row of `_ROW` as use cases have it."""
+    packed, since, changed_at = row
+    return StoredCustomer(unpack_record(packed), packed, _since(since), changed_at)
+
+
 def _since(packed: bytes | None) -> Since:
     return Since() if packed is None else Since(*unpack(packed))
 
 
 def _pack_since(since: Since) -> bytes | None:
-    if since.trial_ms is None and not since.addons:
+    if since == Since():
         return None
-    return pack((since.trial_ms, dict(since.addons)))
+    return pack((since.trial_ms, dict(since.addons), since.restored))

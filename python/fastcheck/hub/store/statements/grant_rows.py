@@ -37,6 +37,8 @@ COLUMNS = [
         "parked",
         "refilled_at",
         "rolled",
+        "allowed",
+        "used",
     )
 ]
 """What is read of a grant, in the order that `stored_grant` expects."""
@@ -71,7 +73,7 @@ def stored_grant(row: Sequence[Any]) -> StoredGrant:
         lasts=lasts,
         cost=None if row[12] is None else Cost(row[12], row[13]),
     )
-    return StoredGrant(row[0], row[1], Holding(grant, *row[15:23]))
+    return StoredGrant(row[0], row[1], Holding(grant, *row[15:25]))
 
 
 def grant_row(number: int, pool: str, one: Holding) -> dict[str, Any]:
@@ -101,6 +103,8 @@ def grant_row(number: int, pool: str, one: Holding) -> dict[str, Any]:
         "parked": one.parked,
         "refilled_at": one.refilled_at,
         "rolled": one.rolled,
+        "allowed": one.allowed,
+        "used": one.used,
     }
 
 
