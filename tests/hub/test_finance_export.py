@@ -393,4 +393,4 @@ def test_every_store_exports_the_same(any_store: Store) -> None:
         ],
     )
     found = ledger.rows()
-    assert [len(found[table]) for table in ("movements", "balances", "usage", "revenue")] == [17, 4, 4, 3]
+    assert [len(found[table]) for table in ("movements", "balances", "usage", "revenue")] == [22, 5, 4, 3]

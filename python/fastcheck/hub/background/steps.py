@@ -14,6 +14,9 @@ DUE_MS: Final = 1_000
 """Between two looks for what time makes due."""
 ACCOUNTS_PER_ROUND: Final = 256
 """Accounts brought to now at once: bounds how long a round takes."""
+CUSTOMERS_PER_ROUND: Final = 64
+"""Customers booked at once, and then not before another `DUE_MS`: their answers do not wait for it, and
+requests come first."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,15 @@ def due_steps(
     def accounts(now: int) -> bool:
         return service.due.turn(now, ACCOUNTS_PER_ROUND) == ACCOUNTS_PER_ROUND
 
+    def lines(now: int) -> None:
+        service.due.book(CUSTOMERS_PER_ROUND)
+
     def notices(now: int) -> None:
         service.due.tell_due(now)
 
     return (
         Step("accounts", accounts, every_ms),
+        Step("lines", lines, DUE_MS),
         Step("notices", notices, every_ms),
         Step("top-ups", top_ups, every_ms),
         Step("webhooks", webhooks, every_ms),

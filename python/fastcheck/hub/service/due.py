@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fastcheck.hub.service.core import Core, Done
 from fastcheck.hub.store.statements import Told
-from fastcheck.hub.use_cases import due_accounts, end_notices, plan_changes, top_ups
+from fastcheck.hub.use_cases import booking, due_accounts, end_notices, plan_changes, top_ups
 from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.top_ups import ToppedUp
 from fastcheck.hub.use_cases.transaction import Call
@@ -60,6 +60,12 @@ class Due:
         """Brings at most `limit` accounts to now whose next change (an expiry, a start, a refill) had come by
         `now` (inclusive); how many were found. Accounts with an open lease are left to the lease's end."""
         return self._core.write(lambda call: due_accounts.turn(call, now, limit))
+
+    def book(self, limit: int) -> int:
+        """Books lines of at most `limit` customers that no account shows yet; how many there were."""
+        if not self._core.read(lambda call: call.statements.unbooked(1)):
+            return 0
+        return self._core.write(lambda call: booking.book(call, limit))
 
     def top_ups_due(self, limit: int) -> Sequence[tuple[int, str]]:
         """(customer's number, pool) of the rules to look at now."""

@@ -341,6 +341,15 @@ class Accounts:
         self.statements.forget_leases(number, pool.name, lease)
         return Terms(number, pool.name, lease, lending.units, lending.valid_until, lending.full)
 
+    def next_change(self, customer: StoredCustomer, pool: Pool, account: Account) -> int | None:
+        """When an account changes next if nothing is used: by itself, or by a move ahead."""
+        ahead = self.statements.moves_ahead_at(customer.record.number)
+        quotas = self.catalog.boundaries(customer.packed) if pool.private else ()
+        later = (
+            at for at in (next_change(account), *ahead, *quotas) if at is not None and at > account.as_of
+        )
+        return min(later, default=None)
+
     def lending(self, customer: StoredCustomer, pool: Pool, account: Account) -> Lending:
         """What may be lent of an account now."""
         unlimited = self.quota(customer, pool, self.now) is None

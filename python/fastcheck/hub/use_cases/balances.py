@@ -12,7 +12,6 @@ from fastcheck.hub.store.statements import StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import UseCase, account
-from fastcheck.ledger import burn
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import Anchor, Recurrence, Span, index, start
 from fastcheck.wire.answers import Balance, BalanceWindow, Page
@@ -27,7 +26,7 @@ def get(call: Call, request: GetBalance) -> Balance:
     """What a customer has in a pool at the call's instant, by what was settled until then. Raises
     `UnknownCustomer`, `UnknownPool`."""
     accounts = call.accounts()
-    stored, pool = call.customer(request.customer), accounts.pool(request.pool)
+    stored, pool = accounts.seen(call.customer(request.customer)), accounts.pool(request.pool)
     return balance_of(accounts, stored, pool, accounts.current(stored, pool)[1])
 
 
@@ -44,7 +43,7 @@ def balance_of(accounts: Accounts, stored: StoredCustomer, pool: Pool, account: 
         remaining,
         credits(0 if unlimited else account.overage, pool.scale),
         credits(account.used(), pool.scale),
-        burn.next_change(account),
+        accounts.next_change(stored, pool, account),
         account.as_of,
         credits(reserved, pool.scale),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastcheck.errors import CatalogError
 from fastcheck.hub.catalog.product import product
 from fastcheck.hub.store.log_changes import log_catalog
+from fastcheck.hub.use_cases.booking import note_changed
 from fastcheck.hub.use_cases.catalog_conflicts import conflicts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase
@@ -24,9 +25,11 @@ def put(call: Call, request: SetCatalog) -> Changed:
         return Changed(False)
     if stored is not None:
         old = product(stored.document)
-        in_the_way = conflicts(old, product(document), statements)
+        new = product(document)
+        in_the_way = conflicts(old, new, statements)
         if in_the_way:
             raise CatalogError(in_the_way)
+        note_changed(call, old, new)
         if call.parsed is not None:
             call.accounts().settle(call.totals)
     statements.put_catalog(now, request.source, request.filename, catalog.digest, document)

@@ -10,10 +10,9 @@ from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases import plan_changes
 from fastcheck.hub.use_cases.records import build
-from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, pools_of, rewrite, shift, write
+from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, rewrite, shift, write
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, customer
-from fastcheck.ledger.burn import void
 from fastcheck.wire.answers import AddonState, Customer, Page, TrialState
 from fastcheck.wire.operations.customers import (
     CustomerTerms,
@@ -109,18 +108,12 @@ def _put(call: Call, asked: Asked) -> int:
 
 
 def delete(call: Call, request: DeleteCustomer) -> None:
-    """Removes a customer: overrides, aliases and add-ons go, grants are voided. Their history stays. Raises
-    `UnknownCustomer`."""
+    """Removes a customer: overrides, aliases and add-ons go, what is left of grants is taken (see decision
+    0012). Their history stays. Raises `UnknownCustomer`."""
     statements, stored, accounts = call.statements, call.held(request.customer), call.accounts()
     accounts.settle(call.totals)
     number, id = stored.record.number, stored.record.id
     statements.remove_override(number)
-    for pool in pools_of(accounts, number):
-        before = accounts.update(stored, pool)
-        after = before
-        for one in before.holdings:
-            after = void(after, one.id)
-        accounts.save(number, pool.name, before, after)
     statements.leave_segments(number)
     statements.remove_caps(statements.caps_of([number]))
     statements.release_all(number)

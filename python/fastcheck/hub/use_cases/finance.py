@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastcheck.errors import InstantError
 from fastcheck.hub.store.statements import AccountKey
-from fastcheck.hub.use_cases import ledger_check
+from fastcheck.hub.use_cases import booking, ledger_check
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import UseCase
 from fastcheck.ledger import burn
@@ -73,9 +73,11 @@ def _fold_due(call: Call, cursor: str | None) -> str | None:
 
 
 def _due(call: Call, cursor: str | None) -> str | None:
-    """Brings accounts to now that time alone has changed since they were written. A page ends early where
-    some are due: others wait for this transaction."""
+    """Books lines that no account shows yet, then brings accounts to now that time alone has changed since
+    they were written. A page ends early where some are due: others wait for this transaction."""
     number, pool = place_of(cursor, (0, ""))
+    if (number, pool) == (0, "") and booking.book(call, UPDATES_PER_TRANSACTION):
+        return cursor_of((0, ""))
     keys = call.statements.account_keys_after(number, pool, ACCOUNTS_PER_PAGE)
     more = len(keys) == ACCOUNTS_PER_PAGE
     for end in range(UPDATES_PER_TRANSACTION, len(keys) + UPDATES_PER_TRANSACTION, UPDATES_PER_TRANSACTION):

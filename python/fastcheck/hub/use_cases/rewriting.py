@@ -14,6 +14,7 @@ from fastcheck.hub.store import Again
 from fastcheck.hub.store.log_changes import log_records
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts
+from fastcheck.hub.use_cases.booking import has_lines
 from fastcheck.hub.use_cases.records import checked
 from fastcheck.hub.use_cases.transaction import Call, Changed
 from fastcheck.hub.use_cases.upcoming_ends import of_records
@@ -83,6 +84,7 @@ def write(
         if call.streams:
             log_records(statements, call.now if stored_at is None else stored_at, seq, old, packed, len(part))
         statements.put_customers(part, seq, at)
+        statements.put_unbooked(one.record.number for one in part if has_lines(call.product, one))
         for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
             kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
             statements.tell(kind, call.now, one.number, one.id, {"seq": seq})

@@ -68,8 +68,10 @@ def states(
         past = statements.customer_states(stored.record.number, after)
         people = [*(one for one in past if one.changed_at < stored.changed_at), stored]
     found: list[State] = []
-    # The first is in force whatever a clock said that went back.
-    first, *later = catalogs.since(statements, max(after, people[0].changed_at))
+    # Of catalogs of the very instant at which an account was written, it may know the first alone. The first
+    # is in force whatever a clock said that went back.
+    begins = people[0].changed_at
+    first, *later = catalogs.since(statements, begins if after < 0 else max(after, begins - 1))
     known = [first, *(one for one in later if one[0] <= until)]
     place = 0
     for one in people:

@@ -30,6 +30,7 @@ from fastcheck.hub.store.statements.reservations import Reservations, StoredRese
 from fastcheck.hub.store.statements.segments import Segments, StoredSegment
 from fastcheck.hub.store.statements.tokens import StoredToken, Tokens
 from fastcheck.hub.store.statements.top_ups import StoredTopUp, TopUps
+from fastcheck.hub.store.statements.unbooked import Unbooked
 from fastcheck.hub.store.statements.usage import Usage
 from fastcheck.hub.store.statements.webhooks import StoredDelivery, StoredWebhook, Webhooks
 from fastcheck.ledger.model import Account
@@ -46,6 +47,7 @@ class Statements(
     Moves,
     Accounts,
     Due,
+    Unbooked,
     Leases,
     Usage,
     Finance,
