@@ -9,11 +9,21 @@ use crate::fields::{Fields, check_name, entries, items, unknown};
 use crate::grants;
 use crate::plans::known;
 use crate::problem::{Problems, join};
-use crate::scalar::{description, integer, text};
+use crate::scalar::{description, integer, text, word};
 use crate::settings::{Target, addon_setting};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
-const KEYS: [&str; 5] = ["plans", "max_quantity", "features", "grants", "description"];
+const KEYS: [&str; 6] = [
+    "plans",
+    "max_quantity",
+    "features",
+    "grants",
+    "sold",
+    "description",
+];
+
+/// Of an add-on that is bought and not had.
+pub(crate) const SOLD: [(&str, bool); 1] = [("once", true)];
 
 /// Reads the add-ons; `plans` are the names that plans have in the file, broken ones included.
 pub(crate) fn read(
@@ -55,6 +65,7 @@ pub(crate) fn read(
             grants: Vec::new(),
             plans: Vec::new(),
             max_quantity: None,
+            sold: false,
         };
         if let Some(node) = fields.get("plans") {
             addon.plans = plan_names(node, &fields.at("plans"), plans, problems);
@@ -76,9 +87,57 @@ pub(crate) fn read(
         if let Some(node) = fields.get("grants") {
             addon.grants = grants::read(node, &fields.at("grants"), catalog, &pools, problems);
         }
+        if let Some(node) = fields.get("sold") {
+            let sold = word(node, &fields.at("sold"), &SOLD, problems);
+            addon.sold = sold.unwrap_or(false);
+            if addon.sold {
+                check_sold(&fields, problems);
+            }
+        }
         addons.push(addon);
     }
     addons
+}
+
+/// What is bought are lines that are given once, and nothing else: no customer has the add-on.
+fn check_sold(fields: &Fields<'_>, problems: &mut Problems) {
+    if let Some(stray) = fields.entry("features") {
+        let hint = "no customer has what is bought: put the features into an add-on of their own";
+        let at = fields.at("features");
+        problems.add(stray.spot, &at, "`features` beside `sold`", hint);
+    }
+    let at = fields.at("grants");
+    let lines: Vec<(String, &Node)> = match fields.get("grants").map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries
+            .iter()
+            .map(|entry| (join(&at, &entry.key), &entry.value))
+            .collect(),
+        Some(Value::List(nodes)) => nodes
+            .iter()
+            .enumerate()
+            .map(|(n, node)| (format!("{at}[{n}]"), node))
+            .collect(),
+        _ => Vec::new(),
+    };
+    if lines.is_empty() {
+        let spot = fields.entry("sold").map_or(fields.spot, |entry| entry.spot);
+        let hint = "say under `grants` what a purchase gives";
+        problems.add(spot, &fields.path, "`sold` without a grant", hint);
+    }
+    for (at, line) in lines {
+        let Value::Map(entries) = &line.value else {
+            continue; // Reported where grants are read.
+        };
+        for (key, hint) in [
+            ("every", "what is bought is given once: leave it out"),
+            ("existing", "each purchase stands by itself: leave it out"),
+        ] {
+            if let Some(stray) = entries.iter().find(|entry| entry.key.as_ref() == key) {
+                let message = format!("`{key}` in an add-on with `sold`");
+                problems.add(stray.spot, &join(&at, key), message, hint);
+            }
+        }
+    }
 }
 
 /// The plans an add-on may be added to.
@@ -89,7 +148,7 @@ fn plan_names(
     problems: &mut Problems,
 ) -> Vec<String> {
     let nodes = items(node, path, problems).unwrap_or_default();
-    if nodes.is_empty() && !node.is_null() && matches!(node.value, crate::tree::Value::List(_)) {
+    if nodes.is_empty() && !node.is_null() && matches!(node.value, Value::List(_)) {
         problems.add(
             node.spot,
             path,
@@ -129,6 +188,7 @@ mod tests {
     use crate::testing::{assert_mistake, good};
 
     const HEAD: &str = "fastcheck: 1\nfeatures: {export: {kind: switch}, seats: {kind: limit}, days: {kind: value}}\nplans: {pro: {}}\naddons:\n";
+    const POOL: &str = "fastcheck: 1\npools: {c: {}}\nplans: {pro: {}}\naddons:\n";
 
     #[test]
     fn numbers_add_and_the_rest_is_a_source() {
@@ -152,6 +212,50 @@ mod tests {
                 (2, AddonSetting::Add(-1))
             ]
         );
+    }
+
+    #[test]
+    fn what_is_sold_once_gives_lines_once() {
+        let catalog = good(&format!(
+            "{POOL}  pack: {{sold: once, max_quantity: 9, plans: [pro], grants: {{credits: {{pool: c, amount: 5, expires_after: year}}}}}}\n  more: {{grants: [{{pool: c, amount: 5}}]}}\n"
+        ));
+        let sold: Vec<_> = catalog.addons.iter().map(|addon| addon.sold).collect();
+        assert_eq!(sold, [true, false]);
+    }
+
+    #[test]
+    fn what_cannot_be_bought_has_its_line_and_hint() {
+        for (addon, expected) in [
+            (
+                "{sold: always, grants: [{pool: c, amount: 5}]}",
+                ".sold: `always` is not known here (one of once)",
+            ),
+            (
+                "{sold: once}",
+                ": `sold` without a grant (say under `grants` what a purchase gives)",
+            ),
+            (
+                "{sold: once, grants: {}}",
+                ": `sold` without a grant (say under `grants` what a purchase gives)",
+            ),
+            (
+                "{sold: once, grants: [{pool: c, amount: 5}, {pool: c, amount: 5, every: month}]}",
+                ".grants[1].every: `every` in an add-on with `sold` (what is bought is given once: leave it out)",
+            ),
+            (
+                "{sold: once, grants: {a: {pool: c, amount: 5, existing: give}}}",
+                ".grants.a.existing: `existing` in an add-on with `sold` (each purchase stands by itself: leave it out)",
+            ),
+            (
+                "{sold: once, features: {}, grants: [{pool: c, amount: 5}]}",
+                ".features: `features` beside `sold` (no customer has what is bought: put the features into an add-on of their own)",
+            ),
+        ] {
+            assert_mistake(
+                &format!("{POOL}  pack: {addon}\n"),
+                &format!("5: addons.pack{expected}"),
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::catalog::{
     Recurrence, Setting, Span, Staleness, WhenStale,
 };
 use crate::length::{ANCHORS, unit_name};
-use crate::{grants, order, pools};
+use crate::{addons, grants, order, pools};
 
 /// A piece of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,7 @@ pub fn document(catalog: &Catalog) -> Value {
             ("max_quantity", optional(addon.max_quantity)),
             ("features", Value::Map(settings.collect())),
             ("grants", grants_value(&addon.grants, catalog)),
+            ("sold", named(&addons::SOLD, addon.sold)),
         ]);
         (addon.name.clone(), value)
     });
@@ -189,7 +190,11 @@ fn grant_value(grant: &PlanGrant, catalog: &Catalog) -> Value {
             ("currency", Value::Text(cost.currency.clone())),
         ])
     });
+    let proration = grant.recurrence.map_or(Value::Null, |_| {
+        text(name_of(&grants::PRORATION, grant.prorated))
+    });
     map([
+        ("name", grant.name.clone().map_or(Value::Null, Value::Text)),
         ("pool", Value::Text(pool)),
         ("amount", Value::Int(i128::from(grant.amount))),
         ("priority", Value::Int(i128::from(grant.priority))),
@@ -202,6 +207,8 @@ fn grant_value(grant: &PlanGrant, catalog: &Catalog) -> Value {
         ),
         ("rollover", rollover),
         ("cost", cost.unwrap_or(Value::Null)),
+        ("existing", named(&grants::EXISTING, grant.existing)),
+        ("proration", proration),
     ])
 }
 
@@ -266,6 +273,14 @@ fn name_of<T: PartialEq>(names: &[(&'static str, T)], wanted: T) -> &'static str
         .iter()
         .find(|(_, value)| *value == wanted)
         .map_or("", |(name, _)| name)
+}
+
+/// The word, or nothing where the table has none.
+fn named<T: PartialEq>(names: &[(&'static str, T)], wanted: T) -> Value {
+    match name_of(names, wanted) {
+        "" => Value::Null,
+        word => text(word),
+    }
 }
 
 fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
@@ -374,7 +389,7 @@ addons:
     #[test]
     fn the_document_says_everything() {
         let expected = concat!(
-            r#"{"addons":{"more":{"features":{"x":{"add":5}},"grants":[],"max_quantity":null,"plans":["p"]}},"#,
+            r#"{"addons":{"more":{"features":{"x":{"add":5}},"grants":[],"max_quantity":null,"plans":["p"],"sold":null}},"#,
             r#""fastcheck":1,"#,
             r#""features":{"#,
             r#""x":{"default":false,"description":"","kind":"meter","max_staleness_ms":null,"#,
@@ -382,7 +397,8 @@ addons:
             r#""y":{"default":false,"description":"","kind":"credit","max_staleness_ms":null,"#,
             r#""period":null,"pool":"b","rates":{"in":1,"out":2},"when_stale":"keep"}},"#,
             r#""plans":{"p":{"1":{"features":{"x":1000,"y":true},"grants":[{"amount":500,"anchor":"calendar","cost":null,"#,
-            r#""every":[1,"month"],"expires_after":null,"kind":"plan","pool":"b","priority":0,"#,
+            r#""every":[1,"month"],"existing":null,"expires_after":null,"kind":"plan","name":null,"pool":"b","#,
+            r#""priority":0,"proration":"full","#,
             r#""rollover":{"max":100,"min":0,"once":false,"percent":100}}],"trial":null}}},"#,
             r#""pools":{"#,
             r#""a":{"description":"","max_staleness_ms":null,"order":["priority","expiry","kind","oldest"],"#,
@@ -400,6 +416,8 @@ addons:
         assert_eq!(document(&good(FIRST)), document(&good(SAME)));
         assert_eq!(digest(&good(FIRST)), digest(&good(SAME)));
         assert_eq!(digest(&good(FIRST)).len(), 64);
+        let prorated = FIRST.replace("every: month,", "every: month, proration: full,");
+        assert_eq!(digest(&good(&prorated)), digest(&good(FIRST)));
         let priced = |cost: &str| {
             let grant = format!("every: month, cost: {{amount: {cost}, currency: USD}},");
             digest(&good(&FIRST.replace("every: month,", &grant)))
@@ -425,6 +443,16 @@ addons:
             ("every: month", "every: month, kind: top_up"),
             ("max: 1}", "max: 1, percent: 50}"),
             ("max: 1}", "max: 1, once: true}"),
+            ("every: month", "every: month, proration: prorated"),
+            ("every: month, rollover: {max: 1}", "existing: give"),
+            (
+                "grants: [{pool: b, amount: 5, every: month, rollover: {max: 1}}]",
+                "grants: {monthly: {pool: b, amount: 5, every: month, rollover: {max: 1}}}",
+            ),
+            (
+                "more: {plans: [p], features: {x: 5}}",
+                "more: {plans: [p], sold: once, grants: [{pool: b, amount: 1}]}",
+            ),
             (
                 "every: month",
                 "every: month, cost: {amount: 5, currency: USD}",
@@ -434,6 +462,33 @@ addons:
             assert_ne!(changed, FIRST, "{from}");
             assert_ne!(digest(&good(&changed)), first, "{from}");
         }
+    }
+
+    #[test]
+    fn the_document_says_how_lines_are_called_and_what_is_sold() {
+        let text = "fastcheck: 1
+pools: {c: {scale: 0}}
+addons:
+  z: {grants: {b: {pool: c, amount: 1, existing: give}, a: {pool: c, amount: 2, every: day, proration: prorated}}}
+  pack: {sold: once, grants: [{pool: c, amount: 3}]}
+";
+        let document = document(&good(text)).to_json();
+        let rollover = r#""rollover":{"max":0,"min":0,"once":false,"percent":100}"#;
+        let expected = format!(
+            concat!(
+                r#"{{"addons":{{"pack":{{"features":{{}},"grants":["#,
+                r#"{{"amount":3,"anchor":null,"cost":null,"every":null,"existing":null,"expires_after":null,"#,
+                r#""kind":"plan","name":null,"pool":"c","priority":0,"proration":null,{r}}}"#,
+                r#"],"max_quantity":null,"plans":[],"sold":"once"}},"z":{{"features":{{}},"grants":["#,
+                r#"{{"amount":1,"anchor":null,"cost":null,"every":null,"existing":"give","expires_after":null,"#,
+                r#""kind":"plan","name":"b","pool":"c","priority":0,"proration":null,{r}}},"#,
+                r#"{{"amount":2,"anchor":"calendar","cost":null,"every":[1,"day"],"existing":null,"#,
+                r#""expires_after":null,"kind":"plan","name":"a","pool":"c","priority":0,"#,
+                r#""proration":"prorated",{r}}}],"max_quantity":null,"plans":[],"sold":null}}}}"#,
+            ),
+            r = rollover
+        );
+        assert!(document.starts_with(&expected), "{document}\n{expected}");
     }
 
     #[test]

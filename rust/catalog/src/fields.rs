@@ -27,11 +27,16 @@ impl<'n> Fields<'n> {
         for entry in entries {
             if !known.contains(&entry.key.as_ref()) {
                 let at = join(&path, &entry.key);
-                let message = format!("unknown key `{}`", shown(&entry.key));
-                let mut hint = hint_for(&entry.key, known.iter().copied(), problems);
-                if hint.is_empty() {
-                    hint = format!("known keys: {}", known.join(", "));
-                }
+                let (message, hint) = merge_key(&entry.key).unwrap_or_else(|| {
+                    let message = format!("unknown key `{}`", shown(&entry.key));
+                    let mut hint = hint_for(&entry.key, known.iter().copied(), problems);
+                    if entry.key.starts_with("x-") {
+                        hint = format!("there are no keys of one's own; {ANCHORS}");
+                    } else if hint.is_empty() {
+                        hint = format!("known keys: {}", known.join(", "));
+                    }
+                    (message, hint)
+                });
                 problems.add(entry.spot, &at, message, hint);
             }
         }
@@ -101,8 +106,20 @@ pub(crate) fn check_name(name: &str, spot: Spot, path: &str, problems: &mut Prob
     }
 }
 
+/// Where files of YAML 1.1 would merge: what may be written instead.
+const ANCHORS: &str = "YAML 1.2 has no merge keys: an anchor stands at a whole value where it is used first, such as \
+     `pro: &base {…}`, and `team: *base` repeats all of it";
+
+/// What is wrong with a key that merges in YAML 1.1, and what to do about it.
+pub(crate) fn merge_key(key: &str) -> Option<(String, String)> {
+    (key == "<<").then(|| ("`<<` merges nothing".to_owned(), ANCHORS.to_owned()))
+}
+
 /// What is wrong with a name, and what to do about it.
 pub(crate) fn name_mistake(name: &str) -> Option<(String, String)> {
+    if let Some(merges) = merge_key(name) {
+        return Some(merges);
+    }
     if name.is_empty() {
         return Some(("an empty name".to_owned(), "give it a name".to_owned()));
     }
@@ -126,6 +143,10 @@ pub(crate) fn unknown<'a>(
     known: impl IntoIterator<Item = &'a str>,
     problems: &mut Problems,
 ) {
+    if let Some((message, hint)) = merge_key(name) {
+        problems.add(spot, path, message, hint);
+        return;
+    }
     let mut hint = hint_for(name, known, problems);
     if hint.is_empty() {
         hint = format!("add it under `{what}s`, or take it out here");

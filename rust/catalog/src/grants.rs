@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use crate::catalog::bounds::AMOUNT_MAX;
 use crate::catalog::{Catalog, GrantKind, PlanGrant, Rollover};
 use crate::cost;
-use crate::fields::{Fields, items, unknown};
+use crate::fields::{Fields, check_name, unknown};
 use crate::length::{recurrence, span};
-use crate::problem::Problems;
+use crate::problem::{Problems, join};
 use crate::scalar::{flag, integer, text, units, word};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
-pub(crate) const KEYS: [&str; 9] = [
+pub(crate) const KEYS: [&str; 11] = [
     "pool",
     "amount",
     "priority",
@@ -21,6 +21,8 @@ pub(crate) const KEYS: [&str; 9] = [
     "expires_after",
     "rollover",
     "cost",
+    "existing",
+    "proration",
 ];
 
 pub(crate) const KINDS: [(&str, GrantKind); 5] = [
@@ -30,6 +32,12 @@ pub(crate) const KINDS: [(&str, GrantKind); 5] = [
     ("top_up", GrantKind::TopUp),
     ("refund", GrantKind::Refund),
 ];
+
+/// Whether who came to an offer before a line that is given once gets it.
+pub(crate) const EXISTING: [(&str, bool); 1] = [("give", true)];
+
+/// What a change within a period counts for. Default: full.
+pub(crate) const PRORATION: [(&str, bool); 2] = [("full", false), ("prorated", true)];
 
 /// Grants of one plan version or add-on: each is a row per customer and period.
 pub(crate) const GRANTS_MAX: usize = 1_024;
@@ -44,6 +52,7 @@ pub(crate) fn pool_names(catalog: &Catalog) -> HashMap<String, usize> {
         .collect()
 }
 
+/// Reads a map from names to lines, or a list of lines; in the order in which they are written.
 pub(crate) fn read(
     node: &Node,
     path: &str,
@@ -51,22 +60,45 @@ pub(crate) fn read(
     pools: &HashMap<String, usize>,
     problems: &mut Problems,
 ) -> Vec<PlanGrant> {
-    let Some(nodes) = items(node, path, problems) else {
-        return Vec::new();
+    let count = match &node.value {
+        Value::Map(entries) => entries.len(),
+        Value::List(nodes) => nodes.len(),
+        _ if node.is_null() => 0,
+        _ => {
+            let message = format!("{} where grants are expected", node.describe());
+            let hint = "write `name: {pool: …, amount: …}` lines, or a list of them without names";
+            problems.add(node.spot, path, message, hint);
+            0
+        }
     };
-    if nodes.len() > GRANTS_MAX {
-        let message = format!("{} grants", nodes.len());
+    if count > GRANTS_MAX {
+        let message = format!("{count} grants");
         problems.add(node.spot, path, message, format!("at most {GRANTS_MAX}"));
         return Vec::new();
     }
-    let grants = nodes.iter().enumerate();
-    grants
-        .filter_map(|(n, node)| grant(node, format!("{path}[{n}]"), catalog, pools, problems))
-        .collect()
+    match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .filter_map(|entry| {
+                let at = join(path, &entry.key);
+                check_name(&entry.key, entry.spot, &at, problems);
+                grant(&entry.value, Some(&entry.key), at, catalog, pools, problems)
+            })
+            .collect(),
+        Value::List(nodes) => nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(n, node)| {
+                grant(node, None, format!("{path}[{n}]"), catalog, pools, problems)
+            })
+            .collect(),
+        Value::Scalar { .. } => Vec::new(),
+    }
 }
 
 fn grant(
     node: &Node,
+    name: Option<&str>,
     path: String,
     catalog: &Catalog,
     pools: &HashMap<String, usize>,
@@ -112,7 +144,7 @@ fn grant(
         .get("kind")
         .and_then(|node| word(node, &fields.at("kind"), &KINDS, problems));
     let recurrence = recurrence(&fields, "every", problems);
-    for key in ["anchor", "rollover"] {
+    for key in ["anchor", "rollover", "proration"] {
         let stray = fields.entry(key).filter(|_| fields.get("every").is_none());
         if let Some(entry) = stray {
             let message = format!("`{key}` without `every`");
@@ -124,6 +156,20 @@ fn grant(
             );
         }
     }
+    if let Some(entry) = fields
+        .entry("existing")
+        .filter(|_| fields.get("every").is_some())
+    {
+        let hint = "a line that repeats begins for every customer of the offer: leave it out";
+        let at = fields.at("existing");
+        problems.add(entry.spot, &at, "`existing` beside `every`", hint);
+    }
+    let existing = fields
+        .get("existing")
+        .and_then(|node| word(node, &fields.at("existing"), &EXISTING, problems));
+    let prorated = fields
+        .get("proration")
+        .and_then(|node| word(node, &fields.at("proration"), &PRORATION, problems));
     let expires_after = fields
         .get("expires_after")
         .and_then(|node| span(node, &fields.at("expires_after"), problems));
@@ -139,6 +185,7 @@ fn grant(
         .get("cost")
         .and_then(|node| cost::read(node, fields.at("cost"), problems));
     Some(PlanGrant {
+        name: name.map(str::to_owned),
         pool: pool?,
         amount: amount?,
         // Fits: it was read between the bounds of an i32.
@@ -148,6 +195,8 @@ fn grant(
         expires_after,
         rollover: rollover.unwrap_or_default(),
         cost,
+        existing: existing.unwrap_or(false),
+        prorated: prorated.unwrap_or(false),
     })
 }
 
@@ -268,6 +317,70 @@ mod tests {
     }
 
     #[test]
+    fn grants_may_have_names_and_keep_their_order() {
+        let text = "fastcheck: 1
+pools: {ai_credits: {scale: 2}}
+plans:
+  p:
+    grants:
+      welcome: {pool: ai_credits, amount: 5, existing: give}
+      monthly: {pool: ai_credits, amount: 4, every: month, proration: prorated}
+      a: {pool: ai_credits, amount: 3, every: month, proration: full}
+";
+        let grants = &good(text).plans[0].grants;
+        let said: Vec<_> = grants
+            .iter()
+            .map(|g| (g.name.as_deref(), g.existing, g.prorated))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (Some("welcome"), true, false),
+                (Some("monthly"), false, true),
+                (Some("a"), false, false)
+            ]
+        );
+        assert_eq!(
+            good(&with("{pool: ai_credits, amount: 1}")).plans[0].grants[0].name,
+            None
+        );
+    }
+
+    #[test]
+    fn names_of_grants_are_names_like_others() {
+        let text = |name: &str| {
+            format!(
+                "fastcheck: 1\npools: {{c: {{}}}}\nplans:\n  p:\n    grants:\n      {name}: {{pool: c, amount: 1}}\n"
+            )
+        };
+        assert_eq!(
+            good(&text("10")).plans[0].grants[0].name.as_deref(),
+            Some("10")
+        );
+        assert_mistake(
+            &text("\"\""),
+            "6: plans.p.grants.: an empty name (give it a name)",
+        );
+        assert_mistake(
+            &text(&"x".repeat(513)),
+            &format!(
+                "6: plans.p.grants.{}…: a name of 513 bytes (at most 512)",
+                "x".repeat(60)
+            ),
+        );
+        let twice = format!("{}      a: {{pool: c, amount: 2}}\n", text("a"));
+        assert_mistake(
+            &twice,
+            "7: plans.p.grants.a: `a` is written twice (keep one of them; the last one counts)",
+        );
+        let unknown = text("a").replace("pool: c,", "pool: d,");
+        assert_mistake(
+            &unknown,
+            "6: plans.p.grants.a.pool: there is no pool `d` (did you mean `c`?)",
+        );
+    }
+
+    #[test]
     fn a_grant_may_fill_a_meter() {
         let text = "fastcheck: 1\nfeatures: {calls: {kind: meter, period: day}}\naddons:\n  a: {grants: [{pool: calls, amount: 5}]}\n";
         assert_eq!(good(text).addons[0].grants[0].amount, 5);
@@ -305,6 +418,22 @@ mod tests {
             (
                 "{pool: ai_credits, amount: 1, anchor: calendar}",
                 ".anchor: `anchor` without `every` (a grant made once has no periods)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, proration: full}",
+                ".proration: `proration` without `every` (a grant made once has no periods)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, proration: prorate}",
+                ".proration: `prorate` is not known here (did you mean `prorated`?)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, every: month, existing: give}",
+                ".existing: `existing` beside `every` (a line that repeats begins for every customer of the offer: leave it out)",
+            ),
+            (
+                "{pool: ai_credits, amount: 1, existing: true}",
+                ".existing: `true` is not known here (one of give)",
             ),
             (
                 "{pool: ai_credits, amount: 1, every: month, rollover: {}}",
@@ -357,6 +486,11 @@ mod tests {
         let text = format!(
             "fastcheck: 1\npools: {{ai_credits: {{}}}}\nplans:\n  p: {{grants: [{many}]}}\n"
         );
+        assert_mistake(&text, "4: plans.p.grants: 1025 grants (at most 1024)");
+        let named: Vec<_> = (0..1_025)
+            .map(|n| format!("n{n}: {{pool: ai_credits, amount: 1}}"))
+            .collect();
+        let text = text.replace(&format!("[{many}]"), &format!("{{{}}}", named.join(",")));
         assert_mistake(&text, "4: plans.p.grants: 1025 grants (at most 1024)");
     }
 }

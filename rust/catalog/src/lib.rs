@@ -20,6 +20,7 @@ mod problem;
 mod scalar;
 mod schema;
 mod settings;
+mod surrogates;
 mod tree;
 
 pub use canonical::{Value, digest, document};

@@ -146,6 +146,46 @@ mod tests {
     }
 
     #[test]
+    fn merge_keys_and_keys_of_ones_own_say_where_an_anchor_may_stand() {
+        let hint = "YAML 1.2 has no merge keys: an anchor stands at a whole value where it is used first, such as \
+                    `pro: &base {…}`, and `team: *base` repeats all of it)";
+        for (text, expected) in [
+            (
+                "x-base: &base {seats: 5}\nplans: {p: {features: *base}}\nfeatures: {seats: {kind: limit}}\n",
+                "2: x-base: unknown key `x-base` (there are no keys of one's own; ",
+            ),
+            (
+                "plans:\n  p: &base {description: a}\n  q: {<<: *base}\n",
+                "4: plans.q.<<: `<<` merges nothing (",
+            ),
+            (
+                "plans:\n  p: {features: {<<: {}}}\n",
+                "3: plans.p.features.<<: `<<` merges nothing (",
+            ),
+            ("plans:\n  <<: {}\n", "3: plans.<<: `<<` merges nothing ("),
+            (
+                "plans:\n  p: {versions: {1: {}, <<: {}}}\n",
+                "3: plans.p.versions.<<: `<<` merges nothing (",
+            ),
+        ] {
+            assert_mistake(
+                &format!("fastcheck: 1\n{text}"),
+                &format!("{expected}{hint}"),
+            );
+        }
+    }
+
+    #[test]
+    fn python_s_json_is_read() {
+        let text = r#"{"fastcheck": 1, "pools": {"\ud83d\ude80": {"description": "launch \ud83d\ude80\ud83d\ude80"}}}"#;
+        let pool = &good(text).pools[0];
+        assert_eq!(
+            (pool.name.as_str(), pool.description.as_str()),
+            ("🚀", "launch 🚀🚀")
+        );
+    }
+
+    #[test]
     fn the_file_as_a_whole() {
         let hint = "(write `fastcheck: 1`, the version of the format)";
         assert_mistake(

@@ -6,7 +6,7 @@ use crate::catalog::bounds::PLANS_MAX;
 use crate::catalog::{Catalog, Plan, Setting};
 use crate::decimal::Decimal;
 use crate::features::Names;
-use crate::fields::{Fields, check_name, entries, unknown};
+use crate::fields::{Fields, check_name, entries, merge_key, unknown};
 use crate::grants;
 use crate::length::span;
 use crate::problem::{Problems, Spot, join, shown};
@@ -106,8 +106,11 @@ impl Reader<'_> {
                 .and_then(|n| u32::try_from(n).ok())
                 .filter(|n| *n >= 1);
             let Some(version) = version else {
-                let message = format!("`{}` is not a version", shown(&entry.key));
-                problems.add(entry.spot, &at, message, "versions are 1, 2, 3, …");
+                let (message, hint) = merge_key(&entry.key).unwrap_or_else(|| {
+                    let message = format!("`{}` is not a version", shown(&entry.key));
+                    (message, "versions are 1, 2, 3, …".to_owned())
+                });
+                problems.add(entry.spot, &at, message, hint);
                 continue;
             };
             if let Some(first) = seen.insert(version, entry.spot) {
@@ -254,7 +257,7 @@ mod tests {
             ),
             (
                 "{grants: 5}",
-                ".grants: `5` where a list is expected (write `[a, b]` or `- a` lines)",
+                ".grants: `5` where grants are expected (write `name: {pool: …, amount: …}` lines, or a list of them without names)",
             ),
         ] {
             assert_mistake(

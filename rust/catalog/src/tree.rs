@@ -12,6 +12,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
 use crate::catalog::bounds::FILE_BYTES_MAX;
 use crate::problem::{Problems, Spot, join, shown};
+use crate::surrogates::Marked;
 
 /// Levels of lists and maps. A catalog needs eight; dropping a tree recurses this deep.
 pub(crate) const DEPTH_MAX: usize = 64;
@@ -21,6 +22,9 @@ pub(crate) const NODES_MAX: usize = 1_000_000;
 /// Characters that may begin a token. The scanner keeps every token of a `[…]` or `{…}` until it knows whether
 /// the whole is a key, at about 150 bytes each; this bounds what a hostile file can make it keep.
 const INDICATORS_MAX: usize = 2 * NODES_MAX;
+/// Where an escape names no character: what it may be.
+const HALVES: &str =
+    "half of a pair such as `\\ud83d\\ude80` is no character: write both halves, or the character";
 const INDICATORS: &[u8] = b",:[]{}?&*!'\"";
 
 #[derive(Clone, Debug)]
@@ -131,7 +135,9 @@ pub(crate) fn read(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
     }
     // No input is known to break it, but the scanner asserts its own invariants; should one fail, the file is at
     // fault and not the process.
-    let outcome = catch_unwind(AssertUnwindSafe(|| Builder::new(problems).build(text)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        Builder::new(problems, Marked::new(text)).build()
+    }));
     match outcome {
         Ok(root) => root,
         Err(_) => {
@@ -177,8 +183,9 @@ struct Built {
     height: usize,
 }
 
-struct Builder<'p> {
+struct Builder<'p, 't> {
     problems: &'p mut Problems,
+    marked: Marked<'t>,
     frames: Vec<Frame>,
     anchored: HashMap<usize, Built>,
     nodes: usize,
@@ -188,10 +195,11 @@ struct Builder<'p> {
 /// Reading stops here; the reason is already among the problems.
 struct Stop;
 
-impl<'p> Builder<'p> {
-    fn new(problems: &'p mut Problems) -> Self {
+impl<'p, 't> Builder<'p, 't> {
+    fn new(problems: &'p mut Problems, marked: Marked<'t>) -> Self {
         Self {
             problems,
+            marked,
             frames: Vec::new(),
             anchored: HashMap::new(),
             nodes: 0,
@@ -199,14 +207,17 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn build(mut self, text: &str) -> Option<Node> {
-        let mut parser = Parser::new(StrInput::new(text));
+    fn build(mut self) -> Option<Node> {
+        let text = self.marked.text.clone();
+        let mut parser = Parser::new(StrInput::new(&text));
         while let Some(next) = parser.next_event() {
             let step = match next {
                 Ok((event, span)) => self.event(event, spot_of(&span.start)),
                 Err(error) => {
                     let spot = spot_of(error.marker());
-                    self.stop(spot, &format!("not YAML: {}", error.info()), "")
+                    let info = self.marked.restored(error.info()).into_owned();
+                    let hint = if info.contains("Unicode") { HALVES } else { "" };
+                    self.stop(spot, &format!("not YAML: {info}"), hint)
                 }
             };
             if step.is_err() {
@@ -232,8 +243,12 @@ impl<'p> Builder<'p> {
             Event::Scalar(text, style, anchor, tag) => {
                 let text_tag = self.check_tag(tag.as_deref(), spot);
                 let quoted = text_tag || style != ScalarStyle::Plain;
+                let said = match style {
+                    ScalarStyle::DoubleQuoted => self.marked.decoded(&text),
+                    _ => self.marked.restored(&text),
+                };
                 let value = Value::Scalar {
-                    text: Rc::from(text.as_ref()),
+                    text: Rc::from(said.as_ref()),
                     quoted,
                 };
                 let built = Built {
@@ -389,7 +404,9 @@ impl<'p> Builder<'p> {
     fn check_tag(&mut self, tag: Option<&Tag>, spot: Spot) -> bool {
         let Some(tag) = tag else { return false };
         if !tag.is_yaml_core_schema() && tag.to_string() != "!" {
-            let message = format!("the tag `{}` has no meaning here", shown(&tag.to_string()));
+            let tag = tag.to_string();
+            let tag = self.marked.restored(&tag);
+            let message = format!("the tag `{}` has no meaning here", shown(&tag));
             self.problems.add(spot, "", message, "leave it out");
         }
         tag.suffix == "str" || tag.to_string() == "!"

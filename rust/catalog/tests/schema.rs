@@ -207,6 +207,12 @@ fn the_reader_refuses_what_the_schema_refuses() {
         (", currency: USD", ""),
         ("kind: paid", "kind: lent"),
         ("max_quantity: 2", "max_quantity: 0"),
+        ("existing: give", "existing: true"),
+        ("proration: prorated", "proration: half"),
+        ("sold: once", "sold: twice"),
+        ("{z: {pool: d, amount: 1}}", "5"),
+        ("{z: {pool: d, amount: 1}}", "{z: 5}"),
+        ("{z: {pool: d, amount: 1}}", "{\"\": {pool: d, amount: 1}}"),
         ("v: {set: 9}", "v: {get: 9}"),
         ("plans: [p]", "plans: p"),
     ] {

@@ -248,6 +248,8 @@ pub enum GrantKind {
 /// A grant that comes with a plan or an add-on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanGrant {
+    /// Where the grants of an offer are a map: what its line is called. For the hub only, as all that says so.
+    pub name: Option<String>,
     /// Index into `Catalog::pools`.
     pub pool: usize,
     /// Pool units.
@@ -261,6 +263,10 @@ pub struct PlanGrant {
     pub rollover: Rollover,
     /// `None`: no price is known for it. For the hub only: no row depends on it.
     pub cost: Option<Cost>,
+    /// Of a grant made once: whether customers get it who came before it did. For the hub only.
+    pub existing: bool,
+    /// Of a grant that repeats: whether what changes within a period counts for the rest of it. For the hub only.
+    pub prorated: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,6 +298,8 @@ pub struct Addon {
     /// Plans it may be added to (names); empty: any.
     pub plans: Vec<String>,
     pub max_quantity: Option<u32>,
+    /// Whether it is bought, each purchase for itself, and not had. For the hub only.
+    pub sold: bool,
 }
 
 /// The whole product. Plans are ordered by name, then version ascending.

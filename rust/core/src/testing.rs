@@ -155,6 +155,7 @@ pub(crate) fn catalog() -> impl Strategy<Value = Catalog> {
                 grants: vec![],
                 plans: vec![],
                 max_quantity: None,
+                sold: false,
             })
             .collect(),
     })

@@ -8,15 +8,17 @@ It is made from `Catalog.document()`, the canonical content with every default f
                          "rates": {quantity: units}}},
      "plans": {name: {version: {"features": {feature: setting}, "grants": [grant…]}}},
      "addons": {name: {"plans": [name…], "max_quantity": int | None,
-                       "features": {feature: setting}, "grants": [grant…]}}}
+                       "features": {feature: setting}, "grants": [grant…], "sold": "once" | None}}}
 
-    grant = {"pool": name, "amount": units, "priority": int, "kind": str, "every": span | None,
+    grant = {"name": str | None, "pool": name, "amount": units, "priority": int, "kind": str, "every": span | None,
              "anchor": str | None, "expires_after": span | None,
              "rollover": {"min": units, "max": units, "percent": int, "once": bool},
-             "cost": {"amount": minor units, "currency": "USD"} | None}
+             "cost": {"amount": minor units, "currency": "USD"} | None,
+             "existing": "give" | None, "proration": "full" | "prorated" | None}
     span  = [3, "month"]
 
-`docs/catalog.md` says the same of the whole document.
+`docs/catalog.md` says the same of the whole document. Ledgers keep documents of earlier builds, without `name`,
+`existing`, `proration` and `sold`.
 """
 
 from __future__ import annotations
@@ -83,6 +85,8 @@ class PlanGrant:
     """Of a line given once: whether customers get it who came to the offer before the line did."""
     prorated: bool = False
     """Of a recurring line: whether what changes within a period counts for the rest of it."""
+    name: str | None = None
+    """How the catalog calls the line; None in a list."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,7 @@ def _plan_grant(grant: Mapping[str, Any], id: str) -> PlanGrant:
         id,
         existing=grant.get("existing") == "give",
         prorated=grant.get("proration") == "prorated",
+        name=grant.get("name"),
     )
 
 

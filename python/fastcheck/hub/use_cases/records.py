@@ -97,6 +97,11 @@ def _check_addons(product: Product, record: CustomerRecord) -> None:
         offer = product.addons.get(addon)
         if offer is None:
             raise RecordError(f"the catalog has no add-on {addon!r:.80}; it has: {some(product.addons)}")
+        if offer.sold:
+            raise RecordError(
+                f"add-on {addon!r:.80} is sold once: a customer does not have it but buys it, as often as "
+                f"they like: admin.buy({record.id!r:.80}, {addon!r:.80})"
+            )
         if offer.max_quantity is not None and quantity > offer.max_quantity:
             raise RecordError(
                 f"add-on {addon!r:.80} goes up to quantity {offer.max_quantity}, not {quantity}"

@@ -207,6 +207,7 @@ fn what_only_the_hub_reads_of_a_catalog_changes_no_word() {
         unit: Unit::Month,
     };
     let grant = PlanGrant {
+        name: Some("monthly".into()),
         pool: 0,
         amount: 5,
         priority: -1,
@@ -226,9 +227,14 @@ fn what_only_the_hub_reads_of_a_catalog_changes_no_word() {
             amount: 1_999,
             currency: "USD".into(),
         }),
+        existing: true,
+        prorated: true,
     };
     for plan in &mut told.plans {
         plan.grants.push(grant.clone());
+    }
+    for addon in &mut told.addons {
+        addon.sold = true;
     }
     assert!(!told.plans.is_empty() && !told.pools.is_empty());
 
