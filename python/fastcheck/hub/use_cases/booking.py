@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from fastcheck.hub.catalog.product import Offer, Product
@@ -16,8 +16,17 @@ Key = TypeVar("Key")
 
 def book(call: Call, limit: int) -> int:
     """Brings customers along whose accounts may be behind their lines; how many there were."""
+    return _book(call, call.statements.unbooked(limit))
+
+
+def book_of_now(call: Call) -> None:
+    """The same for customers who changed at this very instant: what they are now has no length once the
+    catalog changes at it, too, and leaves no trace but in their accounts."""
+    _book(call, call.statements.unbooked_since(call.now))
+
+
+def _book(call: Call, numbers: Sequence[int]) -> int:
     statements = call.statements
-    numbers = statements.unbooked(limit)
     statements.lock(numbers)
     accounts = call.accounts()
     for number in numbers:
@@ -33,19 +42,17 @@ def book(call: Call, limit: int) -> int:
 def _pools(call: Call, stored: StoredCustomer) -> set[str]:
     """The pools in which a customer ever had lines."""
     found = states(call.statements, call.catalogs, stored, -1, call.now)
+    return {name for state in found for name in pools_of_lines(state.product, state.stored)}
+
+
+def pools_of_lines(product: Product, stored: StoredCustomer) -> set[str]:
+    """The pools in which a customer has lines that an account must show."""
     return {
         grant.pool
-        for state in found
-        for stay in stays(state.product, state.stored.record, state.stored.since)
+        for stay in stays(product, stored.record, stored.since)
         if stay.offer is not None
         for grant in stay.offer.grants
     }
-
-
-def has_lines(product: Product, stored: StoredCustomer) -> bool:
-    """Whether a customer has lines that an account must show."""
-    found = stays(product, stored.record, stored.since)
-    return any(stay.offer is not None and stay.offer.grants for stay in found)
 
 
 def note_changed(call: Call, old: Product, new: Product) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastcheck.errors import CatalogError
 from fastcheck.hub.catalog.product import product
 from fastcheck.hub.store.log_changes import log_catalog
-from fastcheck.hub.use_cases.booking import note_changed
+from fastcheck.hub.use_cases.booking import book_of_now, note_changed
 from fastcheck.hub.use_cases.catalog_conflicts import conflicts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase
@@ -29,9 +29,10 @@ def put(call: Call, request: SetCatalog) -> Changed:
         in_the_way = conflicts(old, new, statements)
         if in_the_way:
             raise CatalogError(in_the_way)
-        note_changed(call, old, new)
         if call.parsed is not None:
             call.accounts().settle(call.totals)
+            book_of_now(call)
+        note_changed(call, old, new)
     statements.put_catalog(now, request.source, request.filename, catalog.digest, document)
     seq = statements.next_seq()
     if call.streams:

@@ -14,7 +14,7 @@ from fastcheck.hub.store import Again
 from fastcheck.hub.store.log_changes import log_records
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases.accounts import Accounts
-from fastcheck.hub.use_cases.booking import has_lines
+from fastcheck.hub.use_cases.booking import pools_of_lines
 from fastcheck.hub.use_cases.records import checked
 from fastcheck.hub.use_cases.transaction import Call, Changed
 from fastcheck.hub.use_cases.upcoming_ends import of_records
@@ -53,8 +53,12 @@ def put_records(call: Call, changes: Sequence[tuple[StoredCustomer, StoredCustom
 def shift(accounts: Accounts, old: StoredCustomer, new: StoredCustomer) -> None:
     """Brings a customer's accounts to now under the old record, then under the new one, which may then be
     written."""
-    for pool in pools_of(accounts, old.record.number):
-        accounts.shift(old, new, pool)
+    names = {pool.name for pool in pools_of(accounts, old.record.number)}
+    if old.changed_at >= accounts.now:
+        # What the customer was has no length, and leaves no trace but in their accounts.
+        names |= pools_of_lines(accounts.product, old) & set(accounts.product.pools)
+    for name in sorted(names):
+        accounts.shift(old, new, accounts.product.pools[name])
     accounts.statements.forget_parts(old.record.number)
 
 
@@ -84,7 +88,7 @@ def write(
         if call.streams:
             log_records(statements, call.now if stored_at is None else stored_at, seq, old, packed, len(part))
         statements.put_customers(part, seq, at)
-        statements.put_unbooked(one.record.number for one in part if has_lines(call.product, one))
+        statements.put_unbooked(one.record.number for one in part if pools_of_lines(call.product, one))
         for one in records if len(changed) <= EVENTS_PER_CHANGE_MAX else ():
             kind = Kind.CUSTOMER_DELETED if one.deleted else Kind.CUSTOMER_CHANGED
             statements.tell(kind, call.now, one.number, one.id, {"seq": seq})

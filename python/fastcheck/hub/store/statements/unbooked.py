@@ -12,6 +12,12 @@ from fastcheck.hub.store.tables import addons, customers, trials, unbooked
 
 _PUT = InsertOnce(unbooked)
 _FIRST = select(unbooked.c.number).order_by(unbooked.c.number).limit(bindparam("count"))
+_SINCE = (
+    select(unbooked.c.number)
+    .join(customers, customers.c.number == unbooked.c.number)
+    .where(customers.c.changed_at >= bindparam("at"))
+    .order_by(unbooked.c.number)
+)
 _BOOKED = delete(unbooked).where(unbooked.c.number.in_(bindparam("numbers", expanding=True)))
 _noted = select(unbooked.c.number)
 
@@ -56,6 +62,10 @@ class Unbooked(Subject):
     def unbooked(self, limit: int) -> list[int]:
         """The numbers of the first of them."""
         return list(self._db.execute(_FIRST, {"count": limit}).scalars())
+
+    def unbooked_since(self, at: int) -> list[int]:
+        """The numbers of those who last changed at an instant or after it."""
+        return list(self._db.execute(_SINCE, {"at": at}).scalars())
 
     def booked(self, numbers: Sequence[int]) -> None:
         """Takes customers from the list."""
