@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict, UnknownCustomer, UnknownPool
-from fastcheck.hub.catalog.product import EMPTY, Product, product
+from fastcheck.hub.catalog.product import EMPTY, Product
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import PastStatements, Statements, Told
 from fastcheck.hub.use_cases.accounts import Totals
@@ -91,7 +91,7 @@ class Core:
         self.store = store
         # The last texts stay parsed, so that one is parsed before the transaction that puts it in force.
         self._parse = lru_cache(maxsize=PARSED_MAX)(parse)
-        self._past: dict[str, tuple[CatalogLike, Product]] = {}
+        self._past: dict[int, tuple[CatalogLike, Product]] = {}
         self.clock = clock
         self._in_force = InForce(0, None, EMPTY)
 
@@ -140,7 +140,7 @@ class Core:
             stored = statements.catalog()
             if stored is not None:
                 parsed = self._parse(stored.source, stored.filename)
-                known = InForce(number, parsed, product(stored.document))
+                known = InForce(number, parsed, stored.product())
                 if number > self._in_force.number:
                     self._in_force = known
         now = self.clock.now_ms()
@@ -246,12 +246,12 @@ class Core:
         stored = call.statements.catalog_at(instant)
         if stored is None:
             raise CatalogError([f"there was no catalog at {instant} ms: the ledger begins later"])
-        known = self._past.get(stored.digest)
+        known = self._past.get(stored.number)
         if known is None:
             if len(self._past) >= PAST_CATALOGS_MAX:
                 self._past.clear()
-            known = self._parse(stored.source, stored.filename), product(stored.document)
-            self._past[stored.digest] = known
+            known = self._parse(stored.source, stored.filename), stored.product()
+            self._past[stored.number] = known
         past = PastStatements(call.statements.connection, instant)
         return replace(call, statements=past, now=instant, parsed=known[0], product=known[1])
 
