@@ -179,7 +179,8 @@ def test_when_a_line_was_added() -> None:
 
 
 def test_what_is_not_a_registry_is_refused() -> None:
-    for plain in (None, 5, (2, {}, {}), (1, {"a": 5}, {}), (1, [], {})):
+    wrong: tuple[Any, ...] = (None, 5, (2, {}, {}), (1, {"a": 5}, {}), (1, [], {}))
+    for plain in wrong:
         with pytest.raises(CatalogError, match="lines cannot be read"):
             registry(plain)
 

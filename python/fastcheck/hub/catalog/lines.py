@@ -133,8 +133,8 @@ class _Family:
         olds = list(base)
         news = [place for place, id in enumerate(ids) if id is None]
         if any(grants[place].name for place in news):
-            # A name is an identity: it takes over a line without one, unless a line of this or another version
-            # has that by its own name.
+            # A name is an identity: it takes over a line without one, unless a line of this or another
+            # version has that by its own name.
             named = {id for name, id in self._names.items() if name in self._used}
             olds = [grant for grant in olds if grant.name is None and grant.id not in named]
         found, unclear = matched(olds, [grants[place] for place in news])
