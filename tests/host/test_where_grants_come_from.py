@@ -327,3 +327,39 @@ def test_the_future_knows_moves_ahead(opened: Opened, clock: ManualClock) -> Non
     assert ents.explain("D", "m", at=june).reason == "not_entitled"
     assert ents.admin.balance("D", "m", at=june).remaining == 0
     assert ents.admin.balance("D", "m").next_change_at == instant("2026-05-30")
+
+
+# The place in a list.
+
+W = "{pool: c, amount: 100}"
+M = "{pool: c, amount: 40, every: month}"
+X = "{pool: x, amount: 7}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now", "april"),
+    [
+        ([W, M], [M, W], 0, 40),
+        ([W], [X, W], 0, 0),
+        ([W], [M, W], 40, 40),
+        ([W, M], [M], 0, 40),
+        ([M], [M, W], 0, 40),
+    ],
+)
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_line_is_known_by_what_it_says(
+    opened: Opened, clock: ManualClock, before: list[str], after: list[str], now: int, april: int, looks: bool
+) -> None:
+    def offers(lines: list[str]) -> str:
+        return f"plans: {{pro: {{features: {{call: true}}, grants: [{', '.join(lines)}]}}}}"
+
+    ents = opened(offers(before))
+    ents.admin.put_customer("D", plan="pro")
+    burn(ents, left(ents))
+    clock.advance(DAY_MS)
+    ents.admin.set_catalog(catalog(offers(after)))
+    assert left(ents) == now
+    if looks:
+        burn(ents, now) if now else ents.decide("D", "call")
+    clock.set(instant("2026-04-01"))
+    assert left(ents) == april

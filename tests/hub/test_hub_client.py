@@ -473,10 +473,10 @@ def test_the_catalog_checks_and_explanations_of_a_hub(hub: Any) -> None:
         client.put_customer("acme", plan="pro")
         catalog = client.get_catalog()
         assert (catalog.source, catalog.filename) == (CATALOG, "catalog.yaml")
-        assert client.catalog_problems(CATALOG) == []
-        assert len(client.catalog_problems("fastcheck: 2", filename="ü.yaml")) == 1
+        assert client.check_catalog(CATALOG).problems == ()
+        assert len(client.check_catalog("fastcheck: 2", filename="ü.yaml").problems) == 1
         with pytest.raises(errors.WrongType):
-            client.catalog_problems(5)  # type: ignore[arg-type]
+            client.check_catalog(5)  # type: ignore[arg-type]
         found = client.check("acme", "export")
         assert isinstance(found, FeatureCheck)
         assert bool(found) is True

@@ -203,3 +203,18 @@ def test_turning_now_and_then_is_looking_once_at_the_end(
     assert told(watched) == told(left_alone)
     for number in (watched, left_alone):
         assert conserved(account(store, number), postings(store, number)) == []
+
+
+def test_lines_of_an_account_that_is_lent_are_left_to_the_lease(service: Service, clock: ManualClock) -> None:
+    """Use that the host tells later was paid by what there was when it was used."""
+    put(service)
+    grant(service, 10, expires_at=MAY_2024_MS + DAY_MS)
+    service.put_customers([put_customer("acme", plan="pro")])
+    terms = service.lend("acme", "ai_credits")
+    clock.advance(2 * DAY_MS)
+    service.due.book(10)
+    service.settle([Totals(terms.number, terms.pool, terms.lease, 7 * MILLION, 0, True)])
+    balance = service.balance("acme", "ai_credits")
+    assert (balance.used, balance.overage) == (7, 0)
+    [paying] = [one for one in service.list_grants("acme", "ai_credits") if one.burned]
+    assert (paying.source, paying.expired) == (None, 3)

@@ -51,7 +51,7 @@ from fastcheck.wire.fields import Instant
 from fastcheck.wire.operations.plan_changes import When
 from fastcheck.wire.operations.usage import UsageEvent
 from fastcheck.wire.record import SettingValue
-from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
+from fastcheck.wire.shapes import CatalogCheck, CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState
 
 Self = TypeVar("Self", bound="AsyncHubClient")

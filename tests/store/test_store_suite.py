@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from fastcheck import errors
 from fastcheck.clock import ManualClock
+from fastcheck.hub.catalog.registry import Registry
 from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
@@ -232,7 +233,9 @@ def test_the_newest_catalog_is_in_force_and_its_number_known(any_store: Store) -
     for number, name in enumerate(("first", "second"), 1):
         run(
             any_store,
-            lambda statements, name=name: statements.put_catalog(5, b"\0source", name, "digest", {"a": 1}),  # type: ignore[misc]
+            lambda statements, name=name: statements.put_catalog(  # type: ignore[misc]
+                5, b"\0source", name, "digest", {"a": 1}, Registry()
+            ),
         )
         assert run(any_store, lambda statements: statements.lock_catalog(exclusive=False)) == number
         assert run(any_store, lambda statements: statements.lock_catalog(exclusive=True)) == number

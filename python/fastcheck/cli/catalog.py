@@ -2,11 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fastcheck.cli.arguments import Commands, add_command
-from fastcheck.cli.screen import plain_data, print_json
+from fastcheck.cli.screen import plain_data, print_json, printable
+from fastcheck.cli.state import entitlements
 from fastcheck.errors import CatalogError
+from fastcheck.wire.catalog import CatalogLike
+from fastcheck.wire.shapes import CatalogCheck, CatalogEffect
 
 
 def add(commands: Commands) -> None:
@@ -18,10 +23,17 @@ def add(commands: Commands) -> None:
         parts,
         "validate",
         "list every mistake in a catalog file",
-        "fastcheck catalog validate catalog.yaml",
-        "exit codes: 0 valid; 1 invalid; 2 the file cannot be read",
+        "fastcheck catalog validate catalog.yaml --against ./state",
+        "With --against: also what stands in the file's way there, and what it would do to whose grants.\n"
+        "exit codes: 0 valid; 1 invalid; 2 the file, or what it is held against, cannot be read",
     )
     checker.add_argument("file", metavar="FILE", type=Path, help="catalog file, YAML or JSON")
+    checker.add_argument(
+        "--against",
+        metavar="STATE_OR_FILE",
+        type=Path,
+        help="a state directory, or the catalog file before the changes",
+    )
     checker.set_defaults(run=validate)
 
     importer = add_command(
@@ -48,18 +60,68 @@ def add(commands: Commands) -> None:
 
 
 def validate(args: argparse.Namespace) -> int:
-    """Prints every problem, or the digest of a valid file."""
+    """Prints every problem, or the digest of a valid file and what it would do."""
     from fastcheck._fastcheck import Catalog
 
+    source = args.file.read_bytes()
     try:
-        catalog = Catalog.parse(args.file.read_bytes(), str(args.file))
+        catalog = Catalog.parse(source, str(args.file))
     except CatalogError as error:
-        return _invalid(error, args.json)
+        return _invalid(list(error.problems), args.json)
+    if args.against is None:
+        checked = _alone(catalog)
+    elif args.against.is_dir():
+        with entitlements(str(args.against)) as ents:
+            checked = ents.admin.check_catalog(source, filename=str(args.file))
+    else:
+        checked = _beside(catalog, Catalog.parse(args.against.read_bytes(), str(args.against)))
+    told = () if args.against is None else checked.effects
+    if checked.problems:
+        return _invalid(list(checked.problems), args.json, told)
     if args.json:
-        print_json({"valid": True, "digest": catalog.digest, "problems": []})
+        more = {} if args.against is None else {"effects": told}
+        print_json({"valid": True, "digest": catalog.digest, "problems": [], **more})
     else:
         print(f"{args.file}: valid (digest {catalog.digest})")
+        _print_effects(told)
+        if args.against is not None and not told:
+            print("no grant of a plan or an add-on changes")
     return 0
+
+
+def _alone(catalog: CatalogLike) -> CatalogCheck:
+    """The check of a ledger's first catalog."""
+    from fastcheck.hub.catalog.lines import first
+    from fastcheck.hub.catalog.product import product
+
+    _, unclear = first(product(catalog.document()))
+    return CatalogCheck(tuple(one.told() for one in unclear), ())
+
+
+def _beside(catalog: CatalogLike, before: CatalogLike) -> CatalogCheck:
+    """The check of a ledger that had one catalog, and has no customers."""
+    from fastcheck.hub.catalog.effects import effects
+    from fastcheck.hub.catalog.lines import first, following
+    from fastcheck.hub.catalog.product import product, with_lines
+
+    old, new = product(before.document()), product(catalog.document())
+    lines, _ = first(old)
+    old = with_lines(old, lines)
+    then, unclear = following(lines, old, new, 1)
+    if unclear:
+        return CatalogCheck(tuple(one.told() for one in unclear), ())
+    found = effects(old, with_lines(new, then))
+    told = (CatalogEffect(one.offer, one.line, one.what, 0, None) for one in found)
+    return CatalogCheck((), tuple(told))
+
+
+def _print_effects(effects: Sequence[CatalogEffect]) -> None:
+    for effect in effects:
+        whom = ""
+        if effect.example is not None:
+            count = f"{effect.customers:,} customer{'s' * (effect.customers != 1)}"
+            whom = f" ({count}, such as {effect.example})"
+        print(printable(f"{effect.offer}: {effect.what}{whom}"))
 
 
 def import_(args: argparse.Namespace) -> int:
@@ -69,7 +131,7 @@ def import_(args: argparse.Namespace) -> int:
     try:
         text, notes = Catalog.import_pricing2yaml(args.file.read_bytes(), str(args.file))
     except CatalogError as error:
-        return _invalid(error, args.json)
+        return _invalid(list(error.problems), args.json)
     if args.out is not None:
         args.out.write_text(text, encoding="utf-8")
     if args.json:
@@ -93,12 +155,13 @@ def schema(args: argparse.Namespace) -> int:
     return 0
 
 
-def _invalid(error: CatalogError, as_json: bool) -> int:
-    problems = list(error.problems)
+def _invalid(problems: list[Any], as_json: bool, effects: Sequence[CatalogEffect] = ()) -> int:
     if as_json:
-        print_json({"valid": False, "problems": plain_data(problems)})
+        more = {"effects": effects} if effects else {}
+        print_json({"valid": False, "problems": plain_data(problems), **more})
     else:
         for problem in problems:
             print(problem)
         print(f"{len(problems)} problem{'s' * (len(problems) != 1)}")
+        _print_effects(effects)
     return 1

@@ -13,7 +13,7 @@ from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.fields import Instant, at_ms
 from fastcheck.wire.operation import Answer, Asks, Request
 from fastcheck.wire.operations import OPERATIONS
-from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, source_of
+from fastcheck.wire.operations.catalog import GetCatalog
 from fastcheck.wire.operations.epochs import GetPosition
 from fastcheck.wire.operations.features import CheckFeature, Explain
 from fastcheck.wire.shapes import CatalogText, FeatureCheck, LedgerPosition
@@ -41,10 +41,6 @@ class HubMethods(Admin, TokenMethods):
     def get_catalog(self) -> CatalogText:
         """The catalog in force, as it was put. Raises `CatalogError` where there is none."""
         return self._ask(GetCatalog())
-
-    def catalog_problems(self, source: bytes | str, *, filename: str = "<catalog>") -> list[str]:
-        """What `set_catalog` would refuse a catalog for; nothing is changed."""
-        return list(self._ask(CheckCatalog(source_of(source), filename)).problems)
 
     def position(self) -> LedgerPosition:
         """The ledger's epoch and the number of its last change."""

@@ -92,10 +92,30 @@ class CatalogText:
 
 
 @dataclass(frozen=True)
-class Mistakes:
-    """What a catalog would be refused for; empty where it would be taken."""
+class CatalogEffect:
+    """What a catalog would do to one line of an offer, or to an offer as a whole."""
+
+    offer: str
+    """Such as `plan pro version 1` or `add-on pack`."""
+    line: str | None
+    """The line's identity in the ledger; None: the offer as a whole."""
+    what: str
+    """In words."""
+    customers: int
+    """How many customers it concerns."""
+    example: str | None
+    """One of them."""
+
+
+@dataclass(frozen=True)
+class CatalogCheck:
+    """What would become of a catalog that is put in force."""
 
     problems: tuple[str, ...]
+    """What it would be refused for; empty where it would be taken."""
+    effects: tuple[CatalogEffect, ...]
+    """What it would do to the grants of plans and add-ons; empty where its text cannot be read, or where
+    there is no catalog yet."""
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,25 @@ It is made from `Catalog.document()`, the canonical content with every default f
      "addons": {name: {"plans": [name…], "max_quantity": int | None,
                        "features": {feature: setting}, "grants": [grant…], "sold": "once" | None}}}
 
-    grant = {"name": str | None, "pool": name, "amount": units, "priority": int, "kind": str, "every": span | None,
-             "anchor": str | None, "expires_after": span | None,
+    grant = {"name": str | None, "pool": name, "amount": units, "priority": int, "kind": str,
+             "every": span | None, "anchor": str | None, "expires_after": span | None,
              "rollover": {"min": units, "max": units, "percent": int, "once": bool},
              "cost": {"amount": minor units, "currency": "USD"} | None,
              "existing": "give" | None, "proration": "full" | "prorated" | None}
     span  = [3, "month"]
 
-`docs/catalog.md` says the same of the whole document. Ledgers keep documents of earlier builds, without `name`,
-`existing`, `proration` and `sold`.
+`docs/catalog.md` says the same of the whole document. Ledgers keep documents of earlier builds, without
+`name`, `existing`, `proration` and `sold`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastcheck.errors import CatalogError
+from fastcheck.hub.catalog.registry import Line, Registry
 from fastcheck.ledger.model import DEFAULT_ORDER, Cost, GrantKind, OrderKey, Rollover, Rules
 from fastcheck.ledger.periods import Anchor, Span, Unit
 
@@ -125,10 +126,11 @@ class Product:
 EMPTY = Product({}, {}, {}, {})
 
 
-def product(document: Mapping[str, Any]) -> Product:
-    """Reads a document. Raises `CatalogError` where it is not of the form above."""
+def product(document: Mapping[str, Any], lines: Registry | None = None) -> Product:
+    """Reads a document. `lines` says which of its lines is which; without it they are their places. Raises
+    `CatalogError` where the document is not of the form above."""
     try:
-        return Product(
+        read = Product(
             {
                 name: _pool(name, pool, document["features"].values())
                 for name, pool in document.get("pools", {}).items()
@@ -141,10 +143,27 @@ def product(document: Mapping[str, Any]) -> Product:
             },
             {name: _offer(addon) for name, addon in document.get("addons", {}).items()},
         )
+        return read if lines is None else with_lines(read, lines)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CatalogError(
             [f"the catalog's document cannot be read: {type(error).__name__}: {error}"]
         ) from error
+
+
+def with_lines(product: Product, lines: Registry) -> Product:
+    """A catalog whose lines have the identities of its registry. Raises `KeyError` and `ValueError` for the
+    registry of another catalog."""
+    return replace(
+        product,
+        plans={key: _with_lines(offer, lines.of_plan(*key)) for key, offer in product.plans.items()},
+        addons={name: _with_lines(offer, lines.of_addon(name)) for name, offer in product.addons.items()},
+    )
+
+
+def _with_lines(offer: Offer, lines: tuple[Line, ...]) -> Offer:
+    grants = zip(offer.grants, lines, strict=True)
+    known = tuple(replace(grant, id=line.id, added_at=line.added_at) for grant, line in grants)
+    return replace(offer, grants=known)
 
 
 def _pool(name: str, pool: Mapping[str, Any], features: Iterable[Mapping[str, Any]]) -> Pool:

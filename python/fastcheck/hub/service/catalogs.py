@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fastcheck.hub.catalog.product import Product, product
+from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store.statements import Statements
 from fastcheck.wire.catalog import CatalogLike
 
@@ -46,7 +46,7 @@ class KnownCatalogs:
                 self._parsed.move_to_end(number)
                 return found
         stored = statements.numbered_catalog(number)
-        found = self._parse(stored.source, stored.filename), product(stored.document)
+        found = self._parse(stored.source, stored.filename), stored.product()
         with self._changing:
             self._parsed[number] = found
             if len(self._parsed) > KEPT_MAX:

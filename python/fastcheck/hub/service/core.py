@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
 from fastcheck.errors import CatalogError, Conflict, UnknownCustomer, UnknownPool
-from fastcheck.hub.catalog.product import EMPTY, Product, product
+from fastcheck.hub.catalog.product import EMPTY, Product
 from fastcheck.hub.service.catalogs import CatalogsInCall, KnownCatalogs
 from fastcheck.hub.store import Store
 from fastcheck.hub.store.statements import PastStatements, Statements, Told
@@ -139,7 +139,7 @@ class Core:
             stored = statements.catalog()
             if stored is not None:
                 parsed = self._parse(stored.source, stored.filename)
-                known = InForce(number, parsed, product(stored.document))
+                known = InForce(number, parsed, stored.product())
                 if number > self._in_force.number:
                     self._in_force = known
         now = self.clock.now_ms()

@@ -32,8 +32,9 @@ def _book(call: Call, numbers: Sequence[int]) -> int:
     for number in numbers:
         stored = statements.customer(number)
         for name in sorted(_pools(call, stored)):
-            pool = call.product.pools.get(name)
-            if pool is not None:
+            pool, lease = call.product.pools.get(name), statements.last_lease(number, name)
+            # What an open lease used comes before what ends since; it was booked when it was lent.
+            if pool is not None and (lease is None or not lease.open):
                 accounts.update(stored, pool)
     statements.booked(numbers)
     return len(numbers)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fastcheck.hub.catalog.lines import Unclear
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store.statements import Statements
 
@@ -21,9 +22,27 @@ class _Use:
         return f"{self.what} (customer {self.id!r}{'' if self.count == 1 else f' and {self.count - 1} more'})"
 
 
-def conflicts(old: Product, new: Product, statements: Statements) -> list[str]:
-    """Every reason why `new` cannot take the place of `old`, each with who uses it and what to do."""
-    return [*_offers(old, new, statements), *_features(old, new, statements), *_pools(old, new, statements)]
+def conflicts(old: Product, new: Product, unclear: Sequence[Unclear], statements: Statements) -> list[str]:
+    """Every reason why `new` cannot take the place of `old`, each with who uses it and what to do. `unclear`:
+    lines of which it cannot be said which was which."""
+    return [
+        *_lines(unclear, statements),
+        *_offers(old, new, statements),
+        *_features(old, new, statements),
+        *_pools(old, new, statements),
+    ]
+
+
+def _lines(unclear: Sequence[Unclear], statements: Statements) -> Iterator[str]:
+    if not unclear:
+        return
+    plans, addons = statements.plans_in_use(), statements.addons_in_use()
+    for one in unclear:
+        if one.addon is not None:
+            used = addons.get(one.addon)
+        else:
+            used = plans.get((one.plan or "", one.version if one.since is None else one.since))
+        yield one.told("" if used is None else f"used by {_Use('customers', *used)}")
 
 
 def _offers(old: Product, new: Product, statements: Statements) -> Iterator[str]:
@@ -43,6 +62,12 @@ def _offers(old: Product, new: Product, statements: Statements) -> Iterator[str]
         if addon not in new.addons:
             use = _Use("customers", count, id)
             yield f"add-on {addon} is gone but used by {use}: keep it, or remove it from them"
+        elif new.addons[addon].sold:
+            use = _Use("customers", count, id)
+            yield (
+                f"add-on {addon} is sold once from now on but had by {use}: "
+                "sell it under another name, or remove it from them first"
+            )
 
 
 def _features(old: Product, new: Product, statements: Statements) -> Iterator[str]:

@@ -9,7 +9,7 @@ from fastcheck.errors import WrongType
 from fastcheck.wire.fields import Kind
 from fastcheck.wire.names import note
 from fastcheck.wire.operation import Operation, Repeat, Request, Touches
-from fastcheck.wire.shapes import CatalogText, Changed, Mistakes
+from fastcheck.wire.shapes import CatalogCheck, CatalogText, Changed
 
 UNNAMED = "<catalog>"
 """The filename of a catalog that has none."""
@@ -49,8 +49,8 @@ class SetCatalog(Request[Changed]):
 
 
 @dataclass(frozen=True)
-class CheckCatalog(Request[Mistakes]):
-    """What `set_catalog` would refuse; nothing is written."""
+class CheckCatalog(Request[CatalogCheck]):
+    """What `set_catalog` would refuse, and what it would do to whom; nothing is written."""
 
     source: Source
     filename: Filename = UNNAMED

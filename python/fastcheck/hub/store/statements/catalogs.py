@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from fastcheck.hub.catalog.product import Product, product
+from fastcheck.hub.catalog.registry import Registry, registry
 from fastcheck.hub.store.statements.subject import Subject
 from fastcheck.hub.store.tables import catalogs, meta
 from fastcheck.wire.packing import pack, unpack
@@ -21,6 +23,13 @@ class StoredCatalog:
     filename: str
     digest: str
     document: Mapping[str, Any]
+    number: int = 0
+    lines: Registry | None = None
+    """Which of its lines is which; None in rows of earlier builds."""
+
+    def product(self) -> Product:
+        """What it stands for."""
+        return product(self.document, self.lines)
 
 
 _COUNTED = select(meta.c.value).where(meta.c.key == bindparam("name"))
@@ -34,14 +43,19 @@ _COUNT = (
 )
 _SET = update(meta).where(meta.c.key == bindparam("name")).values(value=bindparam("new"))
 _IN_FORCE = (
-    select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document)
+    select(
+        catalogs.c.source,
+        catalogs.c.filename,
+        catalogs.c.digest,
+        catalogs.c.document,
+        catalogs.c.number,
+        catalogs.c.lines,
+    )
     .order_by(catalogs.c.number.desc())
     .limit(1)
 )
+_NUMBERED = _IN_FORCE.where(catalogs.c.number == bindparam("of"))
 _INSTANTS = select(catalogs.c.at, catalogs.c.number).order_by(catalogs.c.number)
-_NUMBERED = select(catalogs.c.source, catalogs.c.filename, catalogs.c.digest, catalogs.c.document).where(
-    catalogs.c.number == bindparam("of")
-)
 _PUT = insert(catalogs)
 
 
@@ -79,8 +93,7 @@ class Catalogs(Subject):
 
     def catalog(self) -> StoredCatalog | None:
         """The catalog in force."""
-        row = self._db.execute(_IN_FORCE).first()
-        return None if row is None else StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
+        return _stored(self._db.execute(_IN_FORCE).first())
 
     def catalog_instants(self) -> list[tuple[int, int]]:
         """(instant, number) of each catalog, in order."""
@@ -88,11 +101,29 @@ class Catalogs(Subject):
 
     def numbered_catalog(self, number: int) -> StoredCatalog:
         """A catalog that was once in force."""
-        row = self._db.execute(_NUMBERED, {"of": number}).one()
-        return StoredCatalog(row[0], row[1], row[2], unpack(row[3]))
+        found = _stored(self._db.execute(_NUMBERED, {"of": number}).first())
+        assert found is not None, "catalogs are never removed"
+        return found
 
-    def put_catalog(self, at: int, source: bytes, filename: str, digest: str, document: object) -> None:
+    def put_catalog(
+        self, at: int, source: bytes, filename: str, digest: str, document: object, lines: Registry
+    ) -> None:
         """Puts another catalog in force."""
-        row = {"at": at, "filename": filename, "source": source, "digest": digest, "document": pack(document)}
+        row = {
+            "at": at,
+            "filename": filename,
+            "source": source,
+            "digest": digest,
+            "document": pack(document),
+            "lines": pack(lines.plain()),
+        }
         (number,) = self._db.execute(_PUT, row).inserted_primary_key or (0,)
         self._db.execute(_SET, {"name": "catalog", "new": number})
+
+
+def _stored(row: Any) -> StoredCatalog | None:
+    if row is None:
+        return None
+    source, filename, digest, document, number, lines = row
+    known = None if lines is None else registry(unpack(lines))
+    return StoredCatalog(source, filename, digest, unpack(document), number, known)
