@@ -208,7 +208,7 @@ def test_turning_now_and_then_is_looking_once_at_the_end(
 def test_lines_of_an_account_that_is_lent_are_left_to_the_lease(service: Service, clock: ManualClock) -> None:
     """Use that the host tells later was paid by what there was when it was used."""
     put(service)
-    grant(service, 10, expires_at=MAY_2024_MS + DAY_MS)
+    grant(service, 10, expires_at=MAY_2024_MS + DAY_MS, priority=-1)
     service.put_customers([put_customer("acme", plan="pro")])
     terms = service.lend("acme", "ai_credits")
     clock.advance(2 * DAY_MS)
