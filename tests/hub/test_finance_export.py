@@ -216,12 +216,12 @@ def _revenue_adds_up(parts: list[Rows], everything: Rows) -> None:
     owed: dict[Any, int] = {}
     earned: Counter[Any] = Counter()
     for part in parts:
-        for *key, start, sold, burned, breakage, voided, end in part["revenue"]:
+        for *key, start, sold, burned, breakage, voided, refunded, charged_back, end in part["revenue"]:
             assert owed.get(tuple(key), 0) == start
-            assert end == start + sold - burned - breakage - voided
+            assert end == start + sold - burned - breakage - voided - refunded - charged_back
             owed[tuple(key)] = end
             earned[tuple(key)] += burned + breakage
-    for *key, start, _, burned, breakage, _, end in everything["revenue"]:
+    for *key, start, _, burned, breakage, _, _, _, end in everything["revenue"]:
         assert (start, burned + breakage, end) == (0, earned[tuple(key)], owed[tuple(key)])
         assert end >= 0
 
@@ -238,9 +238,9 @@ def test_what_was_paid_is_earned_by_use_and_by_expiry(ledger: Ledger) -> None:
         ("paid", "paid", "burn", 1_000_000, "1", "burned", 333, "EUR"),
     ]
     [earned] = [row for row in may["revenue"] if row[1] == "paid"]
-    assert earned == ("ai_credits", "paid", "EUR", 0, 1_000, 333, 0, 0, 667)
+    assert earned == ("ai_credits", "paid", "EUR", 0, 1_000, 333, 0, 0, 0, 0, 667)
     [rest] = [row for row in later["revenue"] if row[1] == "paid"]
-    assert rest == ("ai_credits", "paid", "EUR", 667, 0, 0, 667, 0, 0)
+    assert rest == ("ai_credits", "paid", "EUR", 667, 0, 0, 667, 0, 0, 0, 0)
     assert ("acme", "ai_credits", "paid", 2_000_000, 0, 0, 0, 2_000_000, 0, 0) in later["balances"]
 
 
@@ -250,7 +250,7 @@ def test_a_void_takes_back_what_was_not_earned(ledger: Ledger) -> None:
     ledger.use("acme", "ai_credits", 1_000_000, final=True)
     ledger.service.void("paid")
     [row] = [row for row in ledger.rows()["revenue"] if row[1] == "paid"]
-    assert row == ("ai_credits", "paid", "EUR", 0, 1_000, 250, 0, 750, 0)
+    assert row == ("ai_credits", "paid", "EUR", 0, 1_000, 250, 0, 750, 0, 0, 0)
 
 
 def test_a_new_price_does_not_change_what_an_earlier_month_earned(ledger: Ledger) -> None:
