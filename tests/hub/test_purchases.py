@@ -185,13 +185,14 @@ def test_the_same_id_again_changes_nothing_and_with_other_terms_is_refused(
     assert buy(shop, "pack", 2, id="one") == first
     assert buy(shop, "pack", 2, id="one", price=(3_998, "USD"), reason="twice") == first
     shop.put_customers([put_customer("bravo", plan="free")])
-    for terms in (
+    others: list[dict[str, Any]] = [
         {"quantity": 1},
         {"addon": "gift"},
         {"customer": "bravo"},
         {"price": (3_997, "USD")},
         {"price": (3_998, "EUR")},
-    ):
+    ]
+    for terms in others:
         with pytest.raises(errors.Conflict, match="other terms"):
             buy(shop, **{"addon": "pack", "quantity": 2, "id": "one", **terms})
     assert left(shop)[0] == 4_000

@@ -262,6 +262,7 @@ class Engine(Burning):
     def refund(self, slot: Slot, units: int) -> None:
         """Takes back some of what is left of one slot, whose payment is given back. The slot goes on."""
         self._take(slot, units, REFUND, self.as_of)
+        slot.allowed -= units
         self._enter(slot)
 
     def charge_back(self, slot: Slot) -> None:
@@ -276,6 +277,7 @@ class Engine(Burning):
         self._put_back(slot, owed, OWE, at)
         self._put_back(slot, slot.expired, UNEXPIRE, at)
         self._take(slot, slot.remaining, CHARGE_BACK, at)
+        slot.allowed = slot.used = 0
         self._close(slot)
         self.overage += owed
 

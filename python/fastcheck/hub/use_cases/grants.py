@@ -12,13 +12,12 @@ from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, account, customer
 from fastcheck.ledger import burn
+from fastcheck.ledger.lines import PURCHASE
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding, Rollover
 from fastcheck.ledger.periods import Anchor, Recurrence, Span
 from fastcheck.wire.answers import GrantState, Page
 from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerms, VoidGrant
 
-PURCHASE = "purchase:"
-"""How the ids and the source of grants begin that were bought."""
 RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/", PURCHASE)
 """How the ids of grants begin that come from the catalog, of those that top up, and of those bought."""
 

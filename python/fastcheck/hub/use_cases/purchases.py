@@ -16,12 +16,14 @@ from fastcheck.errors import AmountError, Conflict, NameInvalid, RecordError, Un
 from fastcheck.hub.catalog.product import Offer, PlanGrant
 from fastcheck.hub.store.statements import StoredCustomer, StoredPurchase
 from fastcheck.hub.store.statements.purchases import CHARGED_BACK, PAID, PENDING, REFUNDED
-from fastcheck.hub.use_cases.accounts import Accounts, some
-from fastcheck.hub.use_cases.grants import PURCHASE, shown
+from fastcheck.hub.use_cases.accounts import Accounts
+from fastcheck.hub.use_cases.grants import shown
+from fastcheck.hub.use_cases.moving import some
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, customer
 from fastcheck.ledger import burn, periods
 from fastcheck.ledger.finance import worth
+from fastcheck.ledger.lines import PURCHASE
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding
 from fastcheck.wire.answers import GrantState, Page
 from fastcheck.wire.cursor import cursor_of, place_of
