@@ -306,7 +306,9 @@ MONEY = (
 ORDER = Ask("POST /v1/customers/acme/purchases", {"addon": "pack", "id": "ordered", "pending": True})
 BOUGHT = Ask("POST /v1/customers/acme/purchases", {"addon": "pack", "quantity": 9, "id": "bought"})
 PURCHASES = (
-    Route("GET /v1/customers/{customer}/purchases", ACME, token="support", query=PAGE),
+    Route(
+        "GET /v1/customers/{customer}/purchases", ACME, token="support", by_chance="created_at", query=PAGE,
+    ),
     Route("GET /v1/purchases/{id}", {"id": "order_1"}, token="support"),
     Route(
         "POST /v1/customers/{customer}/purchases",
