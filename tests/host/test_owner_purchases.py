@@ -3,6 +3,7 @@ every process, and what was used before is paid from what there was. A hub answe
 
 from __future__ import annotations
 
+import queue
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -150,6 +151,23 @@ def test_what_is_bought_survives_the_owner(tmp_path: Path) -> None:
         clock.advance(31 * 86_400_000)
         ents.admin.buy("acme", "pack", id="three")
         assert burn(ents) == 100
+
+
+def test_every_process_hears_of_purchases(ents: Entitlements, worker: Entitlements) -> None:
+    heard: queue.Queue[tuple[str, str | None]] = queue.Queue()
+    ends = [
+        side.on(kind, lambda change: heard.put((change.kind, change.customer)))
+        for side in (ents, worker)
+        for kind in ("purchase_paid", "purchase_refunded", "purchase_charged_back")
+    ]
+    ents.admin.buy("acme", "pack", id="one")
+    worker.admin.refund_purchase("one", 5)
+    worker.admin.charge_back("one")
+    told = sorted(heard.get(timeout=WITHIN_S) for _ in range(6))
+    kinds = ["purchase_charged_back", "purchase_paid", "purchase_refunded"]
+    assert told == [(kind, "acme") for kind in kinds for _ in range(2)]
+    for end in ends:
+        end()
 
 
 def told(admin: Admin) -> list[Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from fastcheck.finance.export import book, rows, sums
 from fastcheck.finance.reconcile import reconcile
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
+from fastcheck.hub.store.postgres import PostgresStore
 from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import Statements
 from fastcheck.ledger.model import AMOUNT_MAX, Account
@@ -62,9 +66,13 @@ SHOP["addons"] |= {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "file"])
-def shop(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Any) -> Any:
-    store = SqliteStore(tmp_path / "ledger.db") if request.param == "file" else SqliteStore.in_memory()
+@pytest.fixture(params=["memory", "file", "postgres"])
+def shop(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> Iterator[Service]:
+    store: Store
+    if request.param == "postgres":
+        store = PostgresStore(request.getfixturevalue("postgres_ledger_url"), connections=8)
+    else:
+        store = SqliteStore(tmp_path / "ledger.db") if request.param == "file" else SqliteStore.in_memory()
     yield open_shop(store, clock)
     store.close()
 
@@ -206,6 +214,24 @@ def test_the_same_id_again_is_the_same_under_another_catalog(shop: Service, cloc
     sell(shop, dearer)
     assert buy(shop, id="one") == first
     assert buy(shop, id="two").price == (9_999, "EUR")
+
+
+def test_an_id_is_one_customers_however_many_ask_at_once(shop: Service) -> None:
+    customers = [f"c{n}" for n in range(6)]
+    shop.put_customers([put_customer(one, plan="free") for one in customers])
+
+    def ask(customer: str) -> str:
+        try:
+            return buy(shop, id="one", customer=customer).customer
+        except errors.Conflict:
+            return "refused"
+
+    with ThreadPoolExecutor(len(customers)) as threads:
+        told = list(threads.map(ask, customers * 2))
+    [winner] = {*told} - {"refused"}
+    assert told.count(winner) == 2
+    assert shop.get_purchase("one").customer == winner
+    assert [shop.balance(one, "ai_credits").remaining for one in customers].count(2_000) == 1
 
 
 def test_an_idempotency_key_buys_once(shop: Service) -> None:
@@ -515,6 +541,18 @@ def test_a_deleted_customers_purchase_can_be_charged_back(shop: Service) -> None
     shop.delete_customer("acme")
     assert shop.charge_back("one").state == "charged_back"
     assert not shop.check_pools()
+
+
+def test_the_id_put_again_has_what_it_bought(shop: Service, clock: ManualClock) -> None:
+    bought = buy(shop, id="one")
+    use(shop, 500)
+    shop.delete_customer("acme")
+    clock.advance(40 * DAY_MS)
+    shop.put_customers([put_customer("acme", plan="pro")])
+    [grant] = shop.get_purchase("one").grants
+    assert (grant.remaining, grant.burned, grant.expires_at) == (1_500, 500, bought.grants[0].expires_at)
+    assert refund(shop, "one").money == (1_500, "USD")
+    assert whole(shop)
 
 
 # What is told.

@@ -74,7 +74,7 @@ def buy(call: Call, request: BuyAddon) -> PurchaseState:
     )
     made = [_grant(one, offer, line, cost, call.now) for line, cost in _priced(offer, one)]
     _check_grants(call, made, offer)
-    call.statements.put_purchase(one)
+    call.statements.make_purchase(one)
     after = {"purchase": one.id, "addon": one.addon, "quantity": one.quantity, "pending": request.pending}
     call.note("buy", stored.record.id, None, {**after, "price": _money(one)}, reason=request.reason)
     if not request.pending:
@@ -112,7 +112,7 @@ def _pay(call: Call, one: StoredPurchase, stored: StoredCustomer) -> StoredPurch
         after[pool.name] = burn.put(after[pool.name], pool.rules, made)
     _save(accounts, stored, before, after)
     one = replace(one, state=PAID, paid_at=accounts.now)
-    call.statements.put_purchase(one)
+    call.statements.change_purchase(one)
     _tell(call, Kind.PURCHASE_PAID, one, stored, one.cost)
     return one
 
@@ -143,7 +143,7 @@ def refund(call: Call, request: RefundPurchase) -> PurchaseRefund:
             after[name] = burn.refund(after[name], held.id, part)
     _save(accounts, stored, before, after)
     one = replace(one, state=REFUNDED, refunded=one.refunded + money)
-    call.statements.put_purchase(one)
+    call.statements.change_purchase(one)
     paid_back = None if one.cost is None else money
     left = {"purchase": one.id, "units": taken, "money": paid_back}
     call.note("refund_purchase", stored.record.id, None, left, reason=request.reason)
@@ -198,7 +198,7 @@ def charge_back(call: Call, request: ChargeBack) -> PurchaseState:
         after[name] = burn.charge_back(account, accounts.pool(name).rules, ids)
     _save(accounts, stored, before, after)
     one = replace(one, state=CHARGED_BACK, ended_at=accounts.now)
-    call.statements.put_purchase(one)
+    call.statements.change_purchase(one)
     money = None if one.cost is None else one.cost - one.refunded
     summary = {"purchase": one.id, "owed": owed, "money": money}
     call.note("charge_back", stored.record.id, None, summary, reason=request.reason)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, insert, or_, select, update
 
-from fastcheck.hub.store.statements.conflict import Upsert
 from fastcheck.hub.store.statements.grant_rows import COLUMNS, StoredGrant, stored_grant
 from fastcheck.hub.store.statements.subject import Subject
 from fastcheck.hub.store.tables import grants, purchases
@@ -41,7 +40,13 @@ _NAMES = [field.name for field in fields(StoredPurchase)]
 _all = select(*(purchases.c[name] for name in _NAMES))
 _of = purchases.c.number == bindparam("of")
 _ONE = _all.where(purchases.c.id == bindparam("key"))
-_PUT = Upsert(purchases)
+_NEW = insert(purchases)
+"""Without a word on conflicts: an id that another purchase has just got must not be written over."""
+_CHANGE = (
+    update(purchases)
+    .where(purchases.c.id == bindparam("key"))
+    .values({name: bindparam(name) for name in ("state", "refunded", "paid_at", "ended_at")})
+)
 _PAGE = (
     _all.where(
         _of,
@@ -68,9 +73,14 @@ class Purchases(Subject):
         row = self._db.execute(_ONE, {"key": id}).first()
         return None if row is None else StoredPurchase(*row)
 
-    def put_purchase(self, one: StoredPurchase) -> None:
-        """Writes a purchase, new or known."""
-        self._db.execute(_PUT.on(self._db), {name: getattr(one, name) for name in _NAMES})
+    def make_purchase(self, one: StoredPurchase) -> None:
+        """Writes a new purchase."""
+        self._db.execute(_NEW, {name: getattr(one, name) for name in _NAMES})
+
+    def change_purchase(self, one: StoredPurchase) -> None:
+        """Writes what became of a purchase; its terms stay."""
+        changed = {"state": one.state, "refunded": one.refunded, "paid_at": one.paid_at}
+        self._db.execute(_CHANGE, {"key": one.id, **changed, "ended_at": one.ended_at})
 
     def purchases_after(self, number: int, at: int, id: str, limit: int) -> list[StoredPurchase]:
         """A customer's purchases in the order in which they were made, then of their ids."""
