@@ -320,9 +320,9 @@ class Entitlements(_fastcheck.Checker):
 
     def on(self, kind: str, callback: Callable[[Change], object]) -> Callable[[], None]:
         """Calls back on a thread of its own for each change of a kind: low_balance, limit_reached,
-        tier_crossed, trial_ending, override_ending, grant_expiring, topped_up, top_up_capped,
-        customer_changed, customer_deleted, catalog_changed, connected, disconnected. Call what it returns to
-        end that.
+        tier_crossed, trial_ending, override_ending, grant_expiring, topped_up, top_up_capped, purchase_paid,
+        purchase_refunded, purchase_charged_back, customer_changed, customer_deleted, catalog_changed,
+        connected, disconnected. Call what it returns to end that.
 
         >>> end = ents.on("low_balance", lambda change: print(change.customer, change.pool))
         >>> end()

@@ -9,6 +9,7 @@
     ├── UnknownPool               (LookupError) no such pool in the catalog
     ├── UnknownGrant              (LookupError) no such grant
     ├── UnknownMove               (LookupError) no such move
+    ├── UnknownPurchase           (LookupError) no such purchase
     ├── UnknownReservation        (LookupError) the hub has no such reservation
     ├── UnknownWebhook            (LookupError) no such webhook
     ├── UnknownDelivery           (LookupError) no such delivery to a webhook
@@ -80,6 +81,10 @@ class UnknownGrant(FastcheckError, LookupError):
 
 class UnknownMove(FastcheckError, LookupError):
     """No move has that id."""
+
+
+class UnknownPurchase(FastcheckError, LookupError):
+    """No purchase has that id."""
 
 
 class UnknownReservation(FastcheckError, LookupError):

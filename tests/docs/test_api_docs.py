@@ -81,7 +81,7 @@ def test_every_request_is_answered_as_the_page_shows() -> None:
             else:
                 assert agrees(json.loads(text), answered), (text, answered)
                 asked += 1
-    assert asked == 6
+    assert asked == 7
 
 
 def test_the_python_of_administering_a_hub_goes_through() -> None:

@@ -57,7 +57,7 @@ def test_every_command_does_what_the_page_shows(
     assert compared >= 8
 
 
-@pytest.mark.parametrize("command", ["customer", "grant", "override", "usage", "ledger"])
+@pytest.mark.parametrize("command", ["customer", "grant", "purchase", "override", "usage", "ledger"])
 def test_the_page_shows_every_command_but_the_one_that_deletes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

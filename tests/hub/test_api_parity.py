@@ -32,7 +32,7 @@ from rig.instants import MAY_2024_MS
 DAY_MS = 86_400_000
 LATER = MAY_2024_MS + 10 * DAY_MS
 ODD = "a/b ?#%:ü.."
-BY_CHANCE = re.compile(r"\b(m|wh|ev|evt|g|r|h|d|whsec|dl)_[A-Za-z0-9+/=_-]{8,}")
+BY_CHANCE = re.compile(r"\b(m|p|wh|ev|evt|g|r|h|d|whsec|dl)_[A-Za-z0-9+/=_-]{8,}")
 HOOK = "http://127.0.0.1:9/hook"
 """Where nobody listens."""
 
@@ -127,6 +127,31 @@ SCENARIO = [
     step("void", "@made", reason="refunded"),
     step("void", "@made"),
     step("void", "nope"),
+    step("buy", "acme", "credit_pack", 2, id="order_18", reason="web shop"),
+    step("buy", "acme", "credit_pack", 2, id="order_18"),
+    step("buy", "acme", "credit_pack", 3, id="order_18"),
+    step("buy", "acme", "credit_pack", pending=True, price=(1_500, "EUR"), keep="ordered"),
+    step("buy", "acme", "credit_pack", 11),
+    step("buy", "acme", "credit_pack", 0),
+    step("buy", "acme", "credit_pack", price=(-1, "EUR")),
+    step("buy", "acme", "seats_pack"),
+    step("buy", ODD, "credit_pack"),
+    step("refund_purchase", "@ordered"),
+    step("pay_purchase", "@ordered"),
+    step("pay_purchase", "nope"),
+    step("refund_purchase", "order_18", Decimal("99.5"), pool="ai_credits", reason="unused"),
+    step("refund_purchase", "order_18", 10**6),
+    step("refund_purchase", "order_18", 1, pool="nope"),
+    step("charge_back", "@ordered", reason="disputed"),
+    step("charge_back", "@ordered"),
+    step("charge_back", "a/b"),
+    step("get_purchase", "order_18"),
+    step("get_purchase", "@ordered"),
+    step("get_purchase", ".."),
+    step("list_purchases", "acme", limit=1),
+    step("list_purchases", "acme", "nonsense"),
+    step("list_purchases", "nobody"),
+    step("void", "purchase:order_18/0"),
     step("list_grants", "acme"),
     step("list_grants", "acme", "ai_credits", at=MAY_2024_MS),
     step("balance", "acme", "ai_credits"),

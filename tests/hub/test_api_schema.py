@@ -46,6 +46,7 @@ def service() -> Iterator[Service]:
     service.set_catalog(service.parse(CATALOG, "catalog.yaml"), CATALOG, "catalog.yaml")
     service.put_customers([put_customer(one, plan="pro", aliases=[f"key:{one}"]) for one in ("acme", "tiny")])
     service.grant(make_grant("acme", "ai_credits", 50_000, id="order_17"))
+    service.buy_addon("acme", "credit_pack", 2, "order_18")
     service.put_members(put_members("beta", add=["acme", "tiny"]))
     service.reserve(reserve("acme", "ai_credits", 100, id="held", ttl_ms=60_000))
     service.put_webhook("http://127.0.0.1:9/hook")
@@ -65,7 +66,7 @@ def known(service: Service) -> dict[str, list[str]]:
         "plan": ["pro", "free"],
         "per": ["day"],
         "export": [export],
-        "id": [webhook, "order_17", "held"],
+        "id": [webhook, "order_17", "order_18", "held"],
     }
 
 

@@ -9,6 +9,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ from rig.serving import Service
 MAY_MS = 1_714_521_600_000
 PRICED: dict[str, Any] = copy.deepcopy(DOCUMENT)
 PRICED["plans"]["pro"]["1"]["grants"][0]["cost"] = {"amount": 4_999, "currency": "EUR"}
+PRICED["addons"]["pack"] = {
+    "plans": [], "max_quantity": None, "features": {}, "sold": "once", "grants": [
+        {"pool": "ai_credits", "amount": 3_000_001, "every": None, "anchor": None, "kind": "top_up",
+         "priority": 50, "expires_after": [20, "day"], "cost": {"amount": 997, "currency": "USD"}},
+        {"pool": "soft_credits", "amount": 7, "every": None, "anchor": None, "kind": "paid",
+         "priority": 50, "cost": {"amount": 10, "currency": "USD"}},
+    ],
+}  # fmt: skip
 DEARER = copy.deepcopy(PRICED)
 DEARER["plans"]["pro"]["1"]["grants"][0]["cost"] = {"amount": 5_999, "currency": "EUR"}
 POOLS = ("ai_credits", "soft_credits", "api_calls")
@@ -112,6 +121,9 @@ steps = some.one_of(
         some.integers(0, 5_000),
     ),
     some.tuples(some.just("void"), some.integers(0, 5)),
+    some.tuples(some.just("buy"), some.sampled_from(CUSTOMERS), some.integers(1, 3)),
+    some.tuples(some.just("refund"), some.integers(0, 5), some.none() | some.integers(1, 3_000_000)),
+    some.tuples(some.just("charge back"), some.integers(0, 5)),
     some.tuples(some.just("wait"), some.integers(1, 20 * DAY_MS)),
     some.tuples(some.just("plan"), some.sampled_from(CUSTOMERS), some.sampled_from(("free", "pro"))),
     some.tuples(some.just("quota"), some.sampled_from(CUSTOMERS), some.integers(0, 5_000_000)),
@@ -124,6 +136,7 @@ steps = some.one_of(
 def play(ledger: Ledger, story: list[Any]) -> None:
     """Does the steps that can be done."""
     made: list[str] = []
+    bought: list[str] = []
     doing: dict[str, Callable[..., None]] = {
         "use": ledger.use,
         "end": lambda customer, pool: ledger.use(customer, pool, 0, final=True),
@@ -137,7 +150,7 @@ def play(ledger: Ledger, story: list[Any]) -> None:
             ledger.use(*key, 0, final=True)
 
     for place, (what, *args) in enumerate(story):
-        if what in ("plan", "quota", "delete", "give"):
+        if what in ("plan", "quota", "delete", "give", "buy"):
             close(args[0])  # As an owner does before it lowers or raises what is lent.
         try:
             if what == "give":
@@ -151,6 +164,20 @@ def play(ledger: Ledger, story: list[Any]) -> None:
                     for customer in CUSTOMERS:
                         close(customer)
                     ledger.service.void(made[args[0]])
+            elif what == "buy":
+                bought.append(f"p{place}")
+                ledger.service.buy_addon(args[0], "pack", args[1], bought[-1])
+            elif what in ("refund", "charge back"):
+                for customer in CUSTOMERS:
+                    close(customer)
+                if not bought:
+                    continue
+                id = bought[args[0] % len(bought)]
+                if what == "charge back":
+                    ledger.service.charge_back(id)
+                else:
+                    part = None if args[1] is None else Decimal(args[1]) / 10**6
+                    ledger.service.refund_purchase(id, part, None if part is None else "ai_credits")
             elif what == "quota":
                 ledger.service.put_override(put_override(args[0], "api_calls", args[1]))
             elif what == "delete":
@@ -160,8 +187,10 @@ def play(ledger: Ledger, story: list[Any]) -> None:
                 ledger.service.record_usage([(f"p{place}", at, "e", args[0], "gpt-4o", args[1], [("", 1)])])
             else:
                 doing[what](*args)
-        except (errors.Conflict, errors.UnknownCustomer, errors.RecordError):
+        except (errors.Conflict, errors.UnknownCustomer, errors.UnknownPurchase, errors.RecordError):
             continue
+        except errors.AmountError:
+            assert what == "refund"
 
 
 def in_memory() -> Iterator[Ledger]:
@@ -216,12 +245,12 @@ def _revenue_adds_up(parts: list[Rows], everything: Rows) -> None:
     owed: dict[Any, int] = {}
     earned: Counter[Any] = Counter()
     for part in parts:
-        for *key, start, sold, burned, breakage, voided, end in part["revenue"]:
+        for *key, start, sold, burned, breakage, voided, refunded, charged_back, end in part["revenue"]:
             assert owed.get(tuple(key), 0) == start
-            assert end == start + sold - burned - breakage - voided
+            assert end == start + sold - burned - breakage - voided - refunded - charged_back
             owed[tuple(key)] = end
             earned[tuple(key)] += burned + breakage
-    for *key, start, _, burned, breakage, _, end in everything["revenue"]:
+    for *key, start, _, burned, breakage, _, _, _, end in everything["revenue"]:
         assert (start, burned + breakage, end) == (0, earned[tuple(key)], owed[tuple(key)])
         assert end >= 0
 
@@ -238,9 +267,9 @@ def test_what_was_paid_is_earned_by_use_and_by_expiry(ledger: Ledger) -> None:
         ("paid", "paid", "burn", 1_000_000, "1", "burned", 333, "EUR"),
     ]
     [earned] = [row for row in may["revenue"] if row[1] == "paid"]
-    assert earned == ("ai_credits", "paid", "EUR", 0, 1_000, 333, 0, 0, 667)
+    assert earned == ("ai_credits", "paid", "EUR", 0, 1_000, 333, 0, 0, 0, 0, 667)
     [rest] = [row for row in later["revenue"] if row[1] == "paid"]
-    assert rest == ("ai_credits", "paid", "EUR", 667, 0, 0, 667, 0, 0)
+    assert rest == ("ai_credits", "paid", "EUR", 667, 0, 0, 667, 0, 0, 0, 0)
     assert ("acme", "ai_credits", "paid", 2_000_000, 0, 0, 0, 2_000_000, 0, 0) in later["balances"]
 
 
@@ -250,7 +279,7 @@ def test_a_void_takes_back_what_was_not_earned(ledger: Ledger) -> None:
     ledger.use("acme", "ai_credits", 1_000_000, final=True)
     ledger.service.void("paid")
     [row] = [row for row in ledger.rows()["revenue"] if row[1] == "paid"]
-    assert row == ("ai_credits", "paid", "EUR", 0, 1_000, 250, 0, 750, 0)
+    assert row == ("ai_credits", "paid", "EUR", 0, 1_000, 250, 0, 750, 0, 0, 0)
 
 
 def test_a_new_price_does_not_change_what_an_earlier_month_earned(ledger: Ledger) -> None:

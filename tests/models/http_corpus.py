@@ -29,6 +29,7 @@ from models.http_routes import (
     METERING,
     MONEY,
     PLANS,
+    PURCHASES,
     RECORDS,
     RESERVATION,
     ROUTES,
@@ -217,6 +218,7 @@ NEEDS = {"trial_version": ("trial_plan",), "trial_until": ("trial_plan",), "roll
 # The sections.
 
 GRANTS = "POST /v1/customers/acme/grants"
+BUY = "POST /v1/customers/acme/purchases"
 RESERVE = "POST /v1/customers/acme/reservations"
 DEBIT = "POST /v1/customers/acme/debits"
 REFUND = "POST /v1/customers/acme/refunds"
@@ -494,6 +496,25 @@ async def money(section: Section) -> None:
         "history backwards", f"GET /v1/customers/acme/balances/ai_credits/history?since={NOW_MS}&until=5",
     )  # fmt: skip
     await all_of(section, MONEY)
+
+
+async def purchases(section: Section) -> None:
+    ask = section.ask
+    await world(section)
+    for label in ("first", "second"):
+        await ask(f"a purchase by its own id, {label} time", BUY, {"addon": "pack", "id": "order_1"})
+    await ask("other terms under the id", BUY, {"addon": "pack", "id": "order_1", "quantity": 2})
+    await ask("too many at once", BUY, {"addon": "pack", "quantity": 11})
+    await ask("what is not sold once", BUY, {"addon": "credit_pack"})
+    await ask("ordered", BUY, {"addon": "pack", "id": "order_2", "pending": True})
+    await ask("a refund before it is paid", "POST /v1/purchases/order_2/refunds", {})
+    await ask("a void of what was bought", "DELETE /v1/grants/purchase:order_1%2F0")
+    await ask("a refund of a part", "POST /v1/purchases/order_1/refunds", {"amount": "999.5"})
+    await ask("a refund of too much", "POST /v1/purchases/order_1/refunds", {"amount": 1_001})
+    await ask("a refund of the rest", "POST /v1/purchases/order_1/refunds", {})
+    await ask("a refund of nothing", "POST /v1/purchases/order_1/refunds", {})
+    await pages(section, "purchases", "/v1/customers/acme/purchases?limit=1")
+    await all_of(section, PURCHASES)
 
 
 async def spending(section: Section) -> None:
@@ -1277,6 +1298,7 @@ SECTIONS: dict[str, Callable[[Section], Awaitable[None]]] = {
     "plans": plans,
     "segments": segments,
     "money": money,
+    "purchases": purchases,
     "spending": spending,
     "top-ups": top_ups,
     "metering": metering,

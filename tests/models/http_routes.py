@@ -42,6 +42,10 @@ plans:
 addons:
   seats_pack: {plans: [pro], max_quantity: 10, features: {seats: 5}}
   credit_pack: {grants: [{pool: ai_credits, amount: 100}]}
+  pack:
+    sold: once
+    max_quantity: 10
+    grants: [{pool: ai_credits, amount: 2_000, expires_after: year, cost: {amount: "19.99", currency: USD}}]
 """
 
 
@@ -298,6 +302,40 @@ MONEY = (
         },
     ),
     Route("DELETE /v1/grants/{id}", {"id": "order_1"}, other=Ask("DELETE /v1/grants/order_2")),
+)  # fmt: skip
+ORDER = Ask("POST /v1/customers/acme/purchases", {"addon": "pack", "id": "ordered", "pending": True})
+BOUGHT = Ask("POST /v1/customers/acme/purchases", {"addon": "pack", "quantity": 9, "id": "bought"})
+PURCHASES = (
+    Route(
+        "GET /v1/customers/{customer}/purchases", ACME, token="support", by_chance="created_at", query=PAGE,
+    ),
+    Route("GET /v1/purchases/{id}", {"id": "order_1"}, token="support"),
+    Route(
+        "POST /v1/customers/{customer}/purchases",
+        ACME,
+        body={"addon": "pack"},
+        full={
+            "addon": "pack", "quantity": 2, "id": "order_17", "pending": True, "reason": "web shop",
+            "price": {"minor_units": 3_000, "currency": "EUR"},
+        },
+        fields={
+            "addon": m.NAME, "quantity": m.whole(1, (1 << 31) - 1), "id": m.NAME, "pending": m.BOOLEAN,
+            "price": m.PRICE, "reason": m.NOTE,
+        },
+    ),
+    Route(
+        "POST /v1/purchases/{id}/payment", {"id": "ordered"}, before=(ORDER,),
+        other=Ask("POST /v1/purchases/order_1/payment"),
+    ),
+    Route(
+        "POST /v1/purchases/{id}/refunds", {"id": "bought"}, body={"amount": 1}, before=(BOUGHT,),
+        full={"amount": "0.5", "pool": "ai_credits", "reason": "unused"},
+        fields={"amount": m.AMOUNT, "pool": m.NAME, "reason": m.NOTE},
+    ),
+    Route(
+        "POST /v1/purchases/{id}/charge_back", {"id": "bought"}, body={}, before=(BOUGHT,),
+        full={"reason": "disputed"}, fields={"reason": m.NOTE},
+    ),
 )  # fmt: skip
 RESERVATION = {"pool": "ai_credits", "amount": "2.5", "ttl_ms": 60_000, "id": "hold_1", "key": "api_key_1"}
 HELD = Ask(

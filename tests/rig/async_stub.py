@@ -11,8 +11,8 @@ PACKAGE = Path(fastcheck.__file__).parent
 STUB = PACKAGE / "hub_client" / "async_client.pyi"
 SOURCES = [
     *(PACKAGE / "admin" / f"{name}.py" for name in (
-        "customers", "overrides", "plan_changes", "segments", "grants", "balances", "spending", "catalog",
-        "epochs", "audit", "usage_records", "events", "finance", "usage", "top_ups",
+        "customers", "overrides", "plan_changes", "segments", "grants", "purchases", "balances", "spending",
+        "catalog", "epochs", "audit", "usage_records", "events", "finance", "usage", "top_ups",
     )),
     PACKAGE / "hub_client" / "tokens.py",
     PACKAGE / "hub_client" / "methods.py",
@@ -50,6 +50,7 @@ from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.fields import Instant
 from fastcheck.wire.operations.plan_changes import When
 from fastcheck.wire.operations.usage import UsageEvent
+from fastcheck.wire.purchase_answers import PurchaseRefund, PurchaseState
 from fastcheck.wire.record import SettingValue
 from fastcheck.wire.shapes import CatalogCheck, CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState

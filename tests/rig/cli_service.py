@@ -30,6 +30,11 @@ plans:
       2: {features: {export: true, seats: 25, retention_days: 30, api_calls: 100_000, gpt-4o: true}}
 addons:
   seats_pack: {features: {seats: 5}}
+  credit_pack:
+    sold: once
+    plans: [pro]
+    max_quantity: 10
+    grants: [{pool: ai_credits, amount: 2_000, expires_after: year, cost: {amount: "19.99", currency: USD}}]
 """
 
 RECORDS_WAIT_S = 30.0

@@ -60,6 +60,7 @@ ERRORS = [
     "UnknownGrant",
     "UnknownMove",
     "UnknownPool",
+    "UnknownPurchase",
     "UnknownReservation",
     "UnknownSegment",
     "UnknownToken",

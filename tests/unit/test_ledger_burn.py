@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastcheck.ledger.burn import advance, burn_order, next_change, put, use, void
+from fastcheck.ledger import postings as books
+from fastcheck.ledger.burn import advance, burn_order, charge_back, next_change, put, refund, use, void
 from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
-from fastcheck.ledger.lines import Line
+from fastcheck.ledger.lines import Line, returned, taken
 from fastcheck.ledger.model import (
     DEFAULT_ORDER,
     Account,
@@ -340,3 +342,62 @@ def test_leaping_over_thousands_of_refills_equals_walking(
     # The oldest of more than 1,000 refills may be one movement; of the last ten hours each is one.
     late = 3 * DAY_MS - 600 * 60_000
     assert [one for one in there.moved if one.at > late] == [one for one in walked.moved if one.at > late]
+
+
+def paid(id: str, amount: int, **terms: Any) -> Grant:
+    return Grant(id, amount, kind=GrantKind.TOP_UP, **terms)
+
+
+def test_a_refund_takes_a_part_and_the_grant_goes_on() -> None:
+    account = use(put(Account(), Rules(), paid("a", 100)), Rules(), 30)
+    account = refund(account, "a", 50)
+    [held] = account.holdings
+    assert (held.remaining, held.voided, held.allowed, held.used) == (20, 50, 50, 30)
+    assert held.grant.voided_at is None
+    account = use(account, Rules(), 25)
+    assert (account.remaining(), account.overage) == (0, 5)
+    account = use(account, Rules(), -15)  # Owed first, then to the grant.
+    assert (account.remaining(), account.overage) == (10, 0)
+    assert [one.kind.value for one in account.moved] == [
+        "issue", "burn", "refund", "burn", "overage", "overage", "return"
+    ]  # fmt: skip
+    assert books.conserved(account, postings(account.moved)) == []
+
+
+def test_all_that_is_refunded_is_burned_no_more() -> None:
+    account = put(put(Account(), Rules(), paid("a", 10, priority=1)), Rules(), paid("b", 10, priority=2))
+    account = use(refund(account, "a", 10), Rules(), 4)
+    assert [one.remaining for one in account.holdings] == [0, 6]
+
+
+def test_a_payment_taken_back_leaves_what_was_used_owed_and_others_pay() -> None:
+    account = put(put(Account(), Rules(), paid("a", 10, priority=1)), Rules(), paid("b", 3, priority=2))
+    account = use(account, Rules(), 8)
+    after = charge_back(account, Rules(), {"a"})
+    assert [(one.remaining, one.burned, one.voided) for one in after.holdings] == [(0, 0, 10), (0, 3, 0)]
+    assert (after.overage, after.used()) == (5, 8)
+    assert [(one.kind.value, one.units) for one in after.moved[len(account.moved) :]] == [
+        ("owe", 8), ("charge_back", 10), ("pay_overage", 3)
+    ]  # fmt: skip
+    assert books.conserved(after, postings(after.moved)) == []
+    assert charge_back(after, Rules(), {"a"}) == after
+    assert put(after, Rules(), paid("c", 9)).remaining() == 4
+
+
+def test_grants_that_are_taken_back_together_do_not_pay_for_each_other() -> None:
+    account = put(put(Account(), Rules(), paid("a", 10, priority=1)), Rules(), paid("b", 10, priority=2))
+    after = charge_back(use(account, Rules(), 12), Rules(), {"a", "b"})
+    assert (after.remaining(), after.overage) == (0, 12)
+
+
+def test_what_ended_or_was_parked_is_taken_back_too() -> None:
+    account = use(put(Account(), Rules(), paid("a", 10, expires_at=DAY_MS)), Rules(), 4)
+    after = charge_back(advance(account, Rules(), 2 * DAY_MS), Rules(), {"a"})
+    [held] = after.holdings
+    assert (held.burned, held.expired, held.voided, after.overage) == (0, 0, 10, 4)
+    assert books.conserved(after, postings(after.moved)) == []
+    gone = charge_back(taken(account, Rules(), 5), Rules(), {"a"})
+    [held] = gone.holdings
+    assert (held.parked, held.voided, gone.overage) == (None, 10, 4)
+    assert [one.kind.value for one in gone.moved][-4:] == ["void", "unvoid", "owe", "charge_back"]
+    assert returned(gone, Rules(), 5, 6, all=True).remaining() == 0

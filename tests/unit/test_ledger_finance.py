@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from fastcheck.ledger.finance import CLASSES, Class, GrantBooks, Price, movement, used_by
+from fastcheck.ledger.finance import CLASSES, Class, GrantBooks, Price, movement, used_by, worth
 from fastcheck.ledger.model import Movement, MovementKind
 from fastcheck.ledger.postings import postings
 
@@ -95,3 +95,41 @@ def test_use_is_what_was_burned_and_what_is_owed() -> None:
     given_back = [(RETURN, 5), (MovementKind.OVERAGE, -3), (MovementKind.WRITE_OFF, -2)]
     assert sum(used_by(*one) for one in [(BURN, 10), (MovementKind.OVERAGE, 7), *given_back]) == 7
     assert used_by(MovementKind.WRITE_OFF, 4) == used_by(MovementKind.PAY_OVERAGE, 4) == 0
+
+
+@given(some.integers(1, 10**6), some.integers(0, 10**5), some.data())
+def test_a_payment_that_was_taken_back_leaves_nothing_earned(
+    amount: int, cost: int, data: some.DataObject
+) -> None:
+    """Whatever was used, ended and paid back before, in whatever parts."""
+    price, books = Price(amount, cost, "EUR"), GrantBooks()
+    assert books.take(ISSUE, amount, price) == cost
+    worths, units = dict.fromkeys(Class, 0), dict.fromkeys(Class, 0)
+    left = amount
+    for kind in data.draw(some.lists(some.sampled_from((BURN, MovementKind.EXPIRE, MovementKind.REFUND)))):
+        part = data.draw(some.integers(0, left))
+        if part:
+            left -= part
+            units[CLASSES[kind]] += part
+            worths[CLASSES[kind]] += books.take(kind, part, price)
+    for kind in (MovementKind.OWE, MovementKind.UNEXPIRE):
+        part = units[CLASSES[kind]]
+        if part:
+            left += part
+            worths[CLASSES[kind]] += books.take(kind, part, price)
+    if left:
+        worths[Class.CHARGED_BACK] += books.take(MovementKind.CHARGE_BACK, left, price)
+        assert worths[Class.BURNED] == worths[Class.BREAKAGE] == 0
+        assert worths[Class.CHARGED_BACK] == cost - worths[Class.REFUNDED]
+    assert (books.sold, books.recognised) == (cost, sum(worths.values()))
+
+
+@given(some.integers(1, 10**6), some.integers(0, 10**6), some.lists(some.integers(0, 10**5)))
+def test_what_units_are_worth_is_what_the_books_say(amount: int, cost: int, parts: list[int]) -> None:
+    price, books, out = Price(amount, cost, "EUR"), GrantBooks(), 0
+    books.take(ISSUE, amount, price)
+    for part in parts:
+        part = min(part, amount - out)
+        found = worth(cost, amount, out, part)
+        assert found == (books.take(MovementKind.REFUND, part, price) if part else 0)
+        out += part

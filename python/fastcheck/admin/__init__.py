@@ -19,6 +19,7 @@ from fastcheck.admin.finance import FinanceAdmin
 from fastcheck.admin.grants import GrantsAdmin
 from fastcheck.admin.overrides import OverridesAdmin
 from fastcheck.admin.plan_changes import PlanChangesAdmin
+from fastcheck.admin.purchases import PurchasesAdmin
 from fastcheck.admin.segments import SegmentsAdmin
 from fastcheck.admin.spending import SpendingAdmin
 from fastcheck.admin.top_ups import TopUpsAdmin
@@ -33,6 +34,7 @@ class Admin(
     PlanChangesAdmin,
     SegmentsAdmin,
     GrantsAdmin,
+    PurchasesAdmin,
     BalancesAdmin,
     SpendingAdmin,
     CatalogAdmin,

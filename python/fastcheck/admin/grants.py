@@ -75,7 +75,7 @@ class GrantsAdmin(AdminBase):
 
     def void(self, grant_id: str, *, reason: str = "") -> GrantState:
         """Takes back what is left of a grant; again changes nothing. Raises `UnknownGrant`, `Conflict` (used
-        up).
+        up, or bought: see `refund_purchase`).
 
         >>> ents.admin.void(ents.admin.grant("acme", "ai_credits", 100), reason="refunded").remaining
         0

@@ -25,6 +25,7 @@ from fastcheck.cli import (
     init,
     ledger,
     override,
+    purchase,
     replay,
     status,
     token,
@@ -36,7 +37,7 @@ from fastcheck.cli.instants import joined
 from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
 COMMANDS = (
-    demo, init, check, explain, customer, grant, override, usage, ledger, replay, catalog, status,
+    demo, init, check, explain, customer, grant, purchase, override, usage, ledger, replay, catalog, status,
     hub, token, bench,
 )  # fmt: skip
 """In the order of `--help`."""

@@ -31,7 +31,12 @@ _COLUMNS = {
     MovementKind.EXPIRE: "expired",
     MovementKind.VOID: "voided",
     MovementKind.UNVOID: "unvoided",
+    MovementKind.REFUND: "voided",
+    MovementKind.CHARGE_BACK: "voided",
+    MovementKind.OWE: "returned",
+    MovementKind.UNEXPIRE: "unexpired",
 }
+_BACK = (MovementKind.RETURN, MovementKind.UNVOID, MovementKind.OWE, MovementKind.UNEXPIRE)
 
 
 @dataclass
@@ -67,11 +72,14 @@ class _Grant:
 
     def closing(self) -> int:
         moved = self.moved
-        out = moved["burned"] - moved["returned"] + moved["expired"] + moved["voided"] - moved["unvoided"]
-        return self.opening + moved["issued"] - out
+        out = moved["burned"] + moved["expired"] + moved["voided"]
+        back = moved["returned"] + moved["unexpired"] + moved["unvoided"]
+        return self.opening + moved["issued"] - out + back
 
 
 _Revenue = dict[tuple[str, str, str], Counter[str]]
+_AMOUNTS = ("deferred_start", *(one.value for one in Class), "deferred_end")
+"""The columns of revenue that are money, in their order."""
 
 
 def read(
@@ -221,7 +229,7 @@ class _Reading:
                 moved["issued"],
                 moved["burned"],
                 moved["returned"],
-                moved["expired"],
+                moved["expired"] - moved["unexpired"],
                 moved["voided"] - moved["unvoided"],
                 closing,
             )
@@ -243,8 +251,7 @@ class _Reading:
     def revenue(self) -> None:
         """The revenue table, once everybody was read."""
         for key, row in sorted(self._revenue.items()):
-            names = ("deferred_start", "sold", "burned", "breakage", "voided", "deferred_end")
-            self._write("revenue", *key, *(row[name] for name in names))
+            self._write("revenue", *key, *(row[name] for name in _AMOUNTS))
 
     def _name(self, at: int) -> str:
         return at_utc(at).strftime(self._period)
@@ -252,4 +259,4 @@ class _Reading:
 
 def _gain(what: MovementKind, units: int) -> int:
     """What a movement adds to what its grant holds."""
-    return units if what in (MovementKind.ISSUE, MovementKind.RETURN, MovementKind.UNVOID) else -units
+    return units if what is MovementKind.ISSUE or what in _BACK else -units

@@ -37,7 +37,8 @@ TABLES: dict[str, dict[str, Cell]] = {
     },
     "revenue": {
         "pool": _TEXT, "grant_kind": _TEXT, "currency": _TEXT, "deferred_start": _UNITS, "sold": _UNITS,
-        "burned": _UNITS, "breakage": _UNITS, "voided": _UNITS, "deferred_end": _UNITS,
+        "burned": _UNITS, "breakage": _UNITS, "voided": _UNITS, "refunded": _UNITS, "charged_back": _UNITS,
+        "deferred_end": _UNITS,
     },
 }  # fmt: skip
 """Table -> column -> what it holds, in their order."""

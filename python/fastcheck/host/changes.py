@@ -15,8 +15,8 @@ RING_CHANGES_MAX = 1_024
 """Changes the owner remembers."""
 KINDS = (
     "low_balance", "limit_reached", "tier_crossed", "trial_ending", "override_ending", "grant_expiring",
-    "topped_up", "top_up_capped", "customer_changed", "customer_deleted", "catalog_changed", "connected",
-    "disconnected", "missed",
+    "topped_up", "top_up_capped", "purchase_paid", "purchase_refunded", "purchase_charged_back",
+    "customer_changed", "customer_deleted", "catalog_changed", "connected", "disconnected", "missed",
 )  # fmt: skip
 """What happens; `docs/events.md` says when."""
 

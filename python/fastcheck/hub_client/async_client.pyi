@@ -29,6 +29,7 @@ from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
 from fastcheck.wire.fields import Instant
 from fastcheck.wire.operations.plan_changes import When
 from fastcheck.wire.operations.usage import UsageEvent
+from fastcheck.wire.purchase_answers import PurchaseRefund, PurchaseState
 from fastcheck.wire.record import SettingValue
 from fastcheck.wire.shapes import CatalogCheck, CatalogText, FeatureCheck, LedgerPosition
 from fastcheck.wire.token_answers import MadeToken, TokenState
@@ -192,6 +193,26 @@ class AsyncHubClient:
     async def list_grants(
         self, customer: str, pool: str | None = None, *, at: Instant | None = None
     ) -> list[GrantState]: ...
+    async def buy(
+        self,
+        customer: str,
+        addon: str,
+        quantity: int = 1,
+        *,
+        id: str | None = None,
+        pending: bool = False,
+        price: tuple[int, str] | None = None,
+        reason: str = "",
+    ) -> PurchaseState: ...
+    async def pay_purchase(self, id: str, *, reason: str = "") -> PurchaseState: ...
+    async def refund_purchase(
+        self, id: str, amount: Credits | None = None, *, pool: str | None = None, reason: str = ""
+    ) -> PurchaseRefund: ...
+    async def charge_back(self, id: str, *, reason: str = "") -> PurchaseState: ...
+    async def get_purchase(self, id: str) -> PurchaseState: ...
+    async def list_purchases(
+        self, customer: str, cursor: str | None = None, limit: int = 100
+    ) -> Page[PurchaseState]: ...
     async def balance(self, customer: str, pool: str, *, at: Instant | None = None) -> Balance: ...
     async def balance_history(
         self, customer: str, pool: str, *, since: Instant, until: Instant, every: str = "day"

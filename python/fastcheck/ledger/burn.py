@@ -14,6 +14,8 @@ Each function appends to `Account.moved` what it moved, at the instant at which 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fastcheck.ledger.engine import Engine
 from fastcheck.ledger.model import Account, Grant, Holding, Rules
 
@@ -78,6 +80,26 @@ def put(account: Account, rules: Rules, grant: Grant) -> Account:
     """Puts a grant in, full as of now; it may start later. It pays what is owed."""
     pool = engine(account, rules)
     pool.put(grant, account.as_of)
+    pool.settle()
+    return pool.account(account.moved)
+
+
+def refund(account: Account, grant_id: str, units: int) -> Account:
+    """Takes back units of what is left of one grant, whose payment is given back."""
+    pool = engine(account, _ANY)
+    for slot in pool.slots:
+        if slot.grant.id == grant_id:
+            pool.refund(slot, units)
+    return pool.account(account.moved)
+
+
+def charge_back(account: Account, rules: Rules, grant_ids: Collection[str]) -> Account:
+    """Takes grants back whose payment was taken back, as of now. What was used of them is owed, and what
+    other grants hold pays it. Again: no change."""
+    pool = engine(account, rules)
+    for slot in pool.slots:
+        if slot.grant.id in grant_ids:
+            pool.charge_back(slot)
     pool.settle()
     return pool.account(account.moved)
 

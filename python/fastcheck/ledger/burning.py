@@ -14,6 +14,8 @@ from fastcheck.ledger.slots import Key, Slot, key_of
 
 ISSUE, BURN, RETURN = MovementKind.ISSUE, MovementKind.BURN, MovementKind.RETURN
 EXPIRE, VOID = MovementKind.EXPIRE, MovementKind.VOID
+REFUND, CHARGE_BACK = MovementKind.REFUND, MovementKind.CHARGE_BACK
+UNVOID, UNEXPIRE, OWE = MovementKind.UNVOID, MovementKind.UNEXPIRE, MovementKind.OWE
 OVERAGE, PAY_OVERAGE, WRITE_OFF = MovementKind.OVERAGE, MovementKind.PAY_OVERAGE, MovementKind.WRITE_OFF
 
 
@@ -62,6 +64,18 @@ class Burning:
                 slot.expired += units
             else:
                 slot.voided += units
+            self.moved.note(at, kind, slot.grant.id, units)
+
+    def _put_back(self, slot: Slot, units: int, kind: MovementKind, at: int) -> None:
+        """Units come back to a slot from where they went, to be taken from it again at once."""
+        if units > 0:
+            slot.remaining += units
+            if kind is OWE:
+                slot.burned -= units
+            elif kind is UNEXPIRE:
+                slot.expired -= units
+            else:
+                slot.voided -= units
             self.moved.note(at, kind, slot.grant.id, units)
 
     def empty(self, slot: Slot, at: int) -> None:

@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fastcheck.ledger import periods
-from fastcheck.ledger.burning import EXPIRE, ISSUE, VOID, WRITE_OFF, Burning
+from fastcheck.ledger.burning import (
+    CHARGE_BACK,
+    EXPIRE,
+    ISSUE,
+    OWE,
+    REFUND,
+    UNEXPIRE,
+    UNVOID,
+    VOID,
+    WRITE_OFF,
+    Burning,
+)
 from fastcheck.ledger.inorder import InOrder
 from fastcheck.ledger.model import Account, Grant, Holding, Movement, Rules
 from fastcheck.ledger.slots import (
@@ -246,6 +257,32 @@ class Engine(Burning):
         if slot.grant.voided_at is not None and slot.parked is None:
             return
         self._take(slot, slot.remaining, VOID, self.as_of)
+        self._close(slot)
+
+    def refund(self, slot: Slot, units: int) -> None:
+        """Takes back some of what is left of one slot, whose payment is given back. The slot goes on."""
+        self._take(slot, units, REFUND, self.as_of)
+        slot.allowed -= units
+        self._enter(slot)
+
+    def charge_back(self, slot: Slot) -> None:
+        """Takes one slot back, whose payment was taken back: as if it had never been there, so that what was
+        used of it is owed. What was refunded before stays so."""
+        at = self.as_of
+        owed = slot.burned
+        if slot.grant.voided_at is not None and not (slot.parked or slot.remaining or owed or slot.expired):
+            return
+        if slot.parked:
+            self._put_back(slot, slot.parked, UNVOID, at)
+        self._put_back(slot, owed, OWE, at)
+        self._put_back(slot, slot.expired, UNEXPIRE, at)
+        self._take(slot, slot.remaining, CHARGE_BACK, at)
+        slot.allowed = slot.used = 0
+        self._close(slot)
+        self.overage += owed
+
+    def _close(self, slot: Slot) -> None:
+        """Ends a slot that holds nothing, as of now."""
         slot.grant = replace(slot.grant, voided_at=self.as_of)
         slot.parked, slot.live, slot.key, slot.over_at = None, False, None, self.as_of
         self._boundaries = None

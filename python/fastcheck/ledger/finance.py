@@ -2,14 +2,16 @@
 
 The units of a grant leave it in the order in which they were put in. What was put in under one price is worth
 ``floor(cost * units / amount)``, cumulatively: so the parts always add up to the whole, however they are cut.
-A movement is worth the difference it makes, and so, at any time::
+A movement is worth the difference it makes; where a payment was taken back, all that was earned of it is
+undone. So, at any time::
 
-    sold = burned + breakage + voided + deferred
+    sold = burned + breakage + voided + refunded + charged_back + deferred
 
 ``deferred`` is what was paid for and not used yet; it is nothing where nothing remains."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -27,6 +29,10 @@ _KINDS = {
     (_GRANT, LedgerAccount.EXPIRED): (MovementKind.EXPIRE, 1),
     (_GRANT, LedgerAccount.VOIDED): (MovementKind.VOID, 1),
     (LedgerAccount.VOIDED, _GRANT): (MovementKind.UNVOID, 1),
+    (_GRANT, LedgerAccount.REFUNDED): (MovementKind.REFUND, 1),
+    (_GRANT, LedgerAccount.CHARGED_BACK): (MovementKind.CHARGE_BACK, 1),
+    (_OVERAGE, _GRANT): (MovementKind.OWE, 1),
+    (LedgerAccount.EXPIRED, _GRANT): (MovementKind.UNEXPIRE, 1),
     (_OVERAGE, _USED): (MovementKind.OVERAGE, 1),
     (_USED, _OVERAGE): (MovementKind.OVERAGE, -1),
     (_GRANT, _OVERAGE): (MovementKind.PAY_OVERAGE, 1),
@@ -67,9 +73,13 @@ class Class(str, Enum):
     BURNED = "burned"
     """Earned by use; negative: use that was given back."""
     BREAKAGE = "breakage"
-    """Earned because what was paid for ended unused."""
+    """Earned because what was paid for ended unused; negative: the payment was taken back after that."""
     VOIDED = "voided"
     """Taken back; not earned. Negative: it came back."""
+    REFUNDED = "refunded"
+    """Taken back and paid back; not earned."""
+    CHARGED_BACK = "charged_back"
+    """The payment was taken back; not earned."""
 
 
 CLASSES = {
@@ -80,9 +90,21 @@ CLASSES = {
     MovementKind.EXPIRE: Class.BREAKAGE,
     MovementKind.VOID: Class.VOIDED,
     MovementKind.UNVOID: Class.VOIDED,
+    MovementKind.REFUND: Class.REFUNDED,
+    MovementKind.CHARGE_BACK: Class.CHARGED_BACK,
+    MovementKind.OWE: Class.BURNED,
+    MovementKind.UNEXPIRE: Class.BREAKAGE,
 }
 """Of movements of grants; overage and what was written off were never paid for."""
-_BACK = (MovementKind.RETURN, MovementKind.UNVOID)
+_BACK = (MovementKind.RETURN, MovementKind.UNVOID, MovementKind.OWE, MovementKind.UNEXPIRE)
+_UNDONE = (MovementKind.OWE, MovementKind.UNEXPIRE)
+"""Of a payment that was taken back: all of their class that the grant ever earned is undone."""
+
+
+def worth(cost: int, amount: int, out: int, units: int) -> int:
+    """What `units` of a grant given once are worth that leave it after `out` units did, in minor units: the
+    same as the books of finance say."""
+    return cost * (out + units) // amount - cost * out // amount
 
 
 @dataclass
@@ -108,6 +130,8 @@ class GrantBooks:
     issued: int = 0
     out: int = 0
     """Units that left it, net."""
+    _worths: Counter[Class] = field(default_factory=Counter)
+    """What left it is worth, as it was booked."""
     _stretches: list[_Stretch] = field(default_factory=list)
 
     def take(self, kind: MovementKind, units: int, price: Price) -> int:
@@ -119,9 +143,16 @@ class GrantBooks:
             before = self._worth(self.issued)
             self.issued += units
             return self._worth(self.issued) - before
-        before = self._worth(self.out)
+        before, group = self._worth(self.out), CLASSES[kind]
         self.out += -units if kind in _BACK else units
-        return self._worth(self.out) - before
+        if kind in _UNDONE:
+            found = -self._worths[group]
+        elif kind is MovementKind.CHARGE_BACK:
+            found = self.sold - self.recognised
+        else:
+            found = self._worth(self.out) - before
+        self._worths[group] += found
+        return found
 
     @property
     def sold(self) -> int:
@@ -131,7 +162,7 @@ class GrantBooks:
     @property
     def recognised(self) -> int:
         """The worth of all that left: burned, ended or taken back."""
-        return self._worth(self.out)
+        return sum(self._worths.values())
 
     def _worth(self, units: int) -> int:
         for one in reversed(self._stretches):

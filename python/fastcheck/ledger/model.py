@@ -183,8 +183,8 @@ class Grant:
     """Taken back as of this instant; one before `effective_at` means that it is never active."""
     reason: str = ""
     source: str | None = None
-    """The plan, add-on or meter it comes from, or the event it refunds ("event:req_8f2"); None for a grant
-    somebody made."""
+    """The plan, add-on or meter it comes from, the event it refunds ("event:req_8f2"), or the purchase
+    ("purchase:order_17"); None for a grant somebody made."""
     cost: Cost | None = None
 
     def __post_init__(self) -> None:
@@ -232,7 +232,7 @@ class Holding:
     expired: int = 0
     """Ended unused: at the expiry, or at a refill or reset that did not keep them."""
     voided: int = 0
-    """Taken back: a void, a lower quota, a plan that was left."""
+    """Taken back: a void, a lower quota, a plan that was left, a refund, a payment that was taken back."""
     parked: int | None = None
     """The part of `voided` that comes back when the customer returns to the plan; None = not parked."""
     refilled_at: int = 0
@@ -276,6 +276,14 @@ class MovementKind(str, Enum):
     VOID = "void"
     UNVOID = "unvoid"
     """A parked grant comes back."""
+    REFUND = "refund"
+    """Taken back, and so is what was paid for it."""
+    CHARGE_BACK = "charge_back"
+    """Taken back because the payment was."""
+    OWE = "owe"
+    """What a grant paid is owed again, because its own payment was taken back."""
+    UNEXPIRE = "unexpire"
+    """What ended unused comes back for the same reason."""
     OVERAGE = "overage"
     """Used without a grant; negative: units given back lower what is owed."""
     PAY_OVERAGE = "pay_overage"

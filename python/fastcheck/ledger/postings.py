@@ -24,6 +24,10 @@ class LedgerAccount(str, Enum):
     """Net usage."""
     EXPIRED = "expired"
     VOIDED = "voided"
+    REFUNDED = "refunded"
+    """Taken back with its payment."""
+    CHARGED_BACK = "charged_back"
+    """Taken back because the payment was."""
     OVERAGE = "overage"
     """Minus what is owed."""
     WRITTEN_OFF = "written_off"
@@ -45,6 +49,8 @@ class Posting(NamedTuple):
 _ISSUED, _GRANT, _USED = LedgerAccount.ISSUED, LedgerAccount.GRANT, LedgerAccount.USED
 _OVERAGE, _WRITTEN_OFF = LedgerAccount.OVERAGE, LedgerAccount.WRITTEN_OFF
 
+TAKEN = (LedgerAccount.VOIDED, LedgerAccount.REFUNDED, LedgerAccount.CHARGED_BACK)
+"""Where units are that a grant counts as voided."""
 _WAYS = {
     MovementKind.ISSUE: (_ISSUED, _GRANT),
     MovementKind.BURN: (_GRANT, _USED),
@@ -52,6 +58,10 @@ _WAYS = {
     MovementKind.EXPIRE: (_GRANT, LedgerAccount.EXPIRED),
     MovementKind.VOID: (_GRANT, LedgerAccount.VOIDED),
     MovementKind.UNVOID: (LedgerAccount.VOIDED, _GRANT),
+    MovementKind.REFUND: (_GRANT, LedgerAccount.REFUNDED),
+    MovementKind.CHARGE_BACK: (_GRANT, LedgerAccount.CHARGED_BACK),
+    MovementKind.OWE: (_OVERAGE, _GRANT),
+    MovementKind.UNEXPIRE: (LedgerAccount.EXPIRED, _GRANT),
     MovementKind.OVERAGE: (_OVERAGE, _USED),
     MovementKind.PAY_OVERAGE: (_GRANT, _OVERAGE),
     MovementKind.WRITE_OFF: (_WRITTEN_OFF, _OVERAGE),
@@ -113,7 +123,7 @@ def conserved(account: Account, postings: Iterable[Posting] | None = None) -> li
         _equal(broken, f"grant {id}: granted", -flows[id, _ISSUED], holding.granted)
         _equal(broken, f"grant {id}: burned", flows[id, _USED] + flows[id, _OVERAGE], holding.burned)
         _equal(broken, f"grant {id}: expired", flows[id, LedgerAccount.EXPIRED], holding.expired)
-        _equal(broken, f"grant {id}: voided", flows[id, LedgerAccount.VOIDED], holding.voided)
+        _equal(broken, f"grant {id}: voided", sum(flows[id, one] for one in TAKEN), holding.voided)
     strangers = {str(id) for id, _ in flows} - {one.id for one in account.holdings}
     broken.extend(f"grant {id}: it has postings and is not in the account" for id in sorted(strangers))
     return broken

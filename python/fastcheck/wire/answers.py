@@ -118,8 +118,8 @@ class GrantState:
     kind: str
     reason: str
     source: str | None
-    """The plan, add-on or meter it comes from, or the event it refunds ("event:req_8f2"); None for one made
-    by hand."""
+    """The plan, add-on or meter it comes from, the event it refunds ("event:req_8f2"), or the purchase
+    ("purchase:order_17"); None for one made by hand."""
     created_at: int
     voided_at: int | None
     every: str | None

@@ -44,11 +44,19 @@ class Kind(str, Enum):
     """A grant was made automatically."""
     TOP_UP_CAPPED = "top_up_capped"
     """A balance is low, and the month's cap leaves less than its top-up."""
+    PURCHASE_PAID = "purchase_paid"
+    """An add-on was bought, or one that was ordered was paid."""
+    PURCHASE_REFUNDED = "purchase_refunded"
+    """What was not used of a purchase was taken back and paid back."""
+    PURCHASE_CHARGED_BACK = "purchase_charged_back"
+    """The payment of a purchase was taken back."""
     CUSTOMER_CHANGED = "customer_changed"
     CUSTOMER_DELETED = "customer_deleted"
     CATALOG_CHANGED = "catalog_changed"
 
 
+_PURCHASE = ("purchase", "addon", "quantity", "minor_units", "currency")
+"""The last two: the money that this moved; None where the purchase has no price."""
 FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.LOW_BALANCE: ("pool", "percent", "remaining"),
     Kind.LIMIT_REACHED: ("pool", "percent", "remaining"),
@@ -58,6 +66,9 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.OVERRIDE_ENDING: ("feature", "expires_at"),
     Kind.TOPPED_UP: ("pool", "grant", "amount", "remaining"),
     Kind.TOP_UP_CAPPED: ("pool", "remaining", "retry_at"),
+    Kind.PURCHASE_PAID: _PURCHASE,
+    Kind.PURCHASE_REFUNDED: _PURCHASE,
+    Kind.PURCHASE_CHARGED_BACK: _PURCHASE,
     Kind.CUSTOMER_CHANGED: ("seq",),
     Kind.CUSTOMER_DELETED: ("seq",),
     Kind.CATALOG_CHANGED: ("seq", "digest"),

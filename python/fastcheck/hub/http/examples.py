@@ -26,6 +26,7 @@ from fastcheck.wire.answers import (
     UsageTotal,
 )
 from fastcheck.wire.event_answers import DeliveryState, TopUpState, WebhookState
+from fastcheck.wire.purchase_answers import PoolAmount, PurchaseRefund, PurchaseState
 from fastcheck.wire.shapes import FeatureCheck, LedgerPosition, Quantity, UsageRecord
 
 _AT = 1_767_225_600_000
@@ -35,6 +36,20 @@ _BY = ("as agreed", "console/jo@example.com")
 _OVERRIDE = Override("acme", "seats", 40, None, _LATER, *_BY, _AT)
 _BALANCE = Balance("acme", "ai_credits", Decimal("49987.5"), 0, Decimal("12.5"), _LATER, _AT)
 
+_GRANT = GrantState(
+    "order_17", "acme", "ai_credits", 50_000, Decimal("49987.5"), 100, _AT, None, "paid", "top-up", None, _AT,
+    None, None, (4_900, "EUR"), Decimal("12.5"),
+)  # fmt: skip
+_PURCHASE = PurchaseState(
+    "order_18", "acme", "credit_pack", 2, "refunded", (3_998, "USD"), (499, "USD"), _AT, _AT, None, *_BY,
+    (
+        GrantState(
+            "purchase:order_18/0", "acme", "ai_credits", 4_000, 3_500, 100, _AT, _LATER, "top_up",
+            "as agreed", "purchase:order_18", _AT, None, None, (3_998, "USD"), 0, 0, 500,
+        ),
+    ),
+)  # fmt: skip
+
 _ALL: tuple[Any, ...] = (
     Customer(
         "acme", "pro", 1, _AT, (AddonState("seats_pack", 2, None),), ("stripe:cus_9",),
@@ -43,10 +58,9 @@ _ALL: tuple[Any, ...] = (
     _OVERRIDE,
     Segment("beta", 2, (Override("", "export", True, None, None, *_BY, _AT),), *_BY, _AT),
     Move("m_1c43373e2db67aca", "acme", "free", 1, _LATER, False, *_BY, _AT, None, None, ""),
-    GrantState(
-        "order_17", "acme", "ai_credits", 50_000, Decimal("49987.5"), 100, _AT, None, "paid", "top-up", None,
-        _AT, None, None, (4_900, "EUR"), Decimal("12.5"),
-    ),
+    _GRANT,
+    _PURCHASE,
+    PurchaseRefund(_PURCHASE, (PoolAmount("ai_credits", 500),), (499, "USD")),
     _BALANCE,
     BalanceWindow(_AT, _LATER, 0, 50_000, Decimal("12.5"), 0, 0, Decimal("49987.5"), 0),
     SpendCap("acme", "ai_credits", "day", 100, 12, None, _LATER, *_BY, _AT),

@@ -31,6 +31,7 @@ STATUS: Mapping[type[FastcheckError], int] = {
     errors.UnknownPool: 404,
     errors.UnknownGrant: 404,
     errors.UnknownMove: 404,
+    errors.UnknownPurchase: 404,
     errors.UnknownReservation: 404,
     errors.UnknownWebhook: 404,
     errors.UnknownDelivery: 404,

@@ -17,6 +17,7 @@ from fastcheck.hub.use_cases import (
     grants,
     overrides,
     plan_changes,
+    purchases,
     refunds,
     reservations,
     segments,
@@ -31,6 +32,7 @@ from fastcheck.wire.operation import Request
 
 _ALL: Final[tuple[UseCase[Any], ...]] = (
     *grants.USE_CASES,
+    *purchases.USE_CASES,
     *balances.USE_CASES,
     *top_ups.USE_CASES,
     *features.USE_CASES,

@@ -12,13 +12,14 @@ from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, account, customer
 from fastcheck.ledger import burn
+from fastcheck.ledger.lines import PURCHASE
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding, Rollover
 from fastcheck.ledger.periods import Anchor, Recurrence, Span
 from fastcheck.wire.answers import GrantState, Page
 from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerms, VoidGrant
 
-RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/")
-"""How the ids of grants begin that come from the catalog, and of those that top up."""
+RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/", PURCHASE)
+"""How the ids of grants begin that come from the catalog, of those that top up, and of those bought."""
 
 
 def put(call: Call, request: MakeGrant) -> GrantState:
@@ -124,9 +125,13 @@ def _account_of(call: Call, request: VoidGrant) -> Concerns:
 
 def void(call: Call, request: VoidGrant) -> GrantState:
     """Takes back what is left of a grant. Again: no change. Raises `UnknownGrant`, `Conflict` for one that is
-    used up or over."""
+    used up or over, or was bought."""
     id = request.id
     statements, grant, accounts = call.statements, _stored(call, id), call.accounts()
+    source = grant.holding.grant.source or ""
+    if source.startswith(PURCHASE):
+        bought = source.removeprefix(PURCHASE)
+        raise Conflict(f"grant {id!r:.80} was bought: use refund_purchase or charge_back of {bought!r:.80}")
     statements.lock([grant.customer, *(one.number for one in call.totals)])
     accounts.settle(call.totals)
     pool = accounts.pool(grant.pool)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from fastcheck.hub.store.statements import AccountKey, Lease
 from fastcheck.hub.use_cases.transaction import Call
+from fastcheck.ledger.postings import TAKEN, conserved
 from fastcheck.ledger.postings import LedgerAccount as Ledger
-from fastcheck.ledger.postings import conserved
 from fastcheck.wire.answers import Page, Problem
 from fastcheck.wire.cursor import cursor_of, place_of
 from fastcheck.wire.operations.finance import CheckAccounts, CheckPools
@@ -88,13 +88,16 @@ def pools(call: Call, request: CheckPools) -> Page[Problem]:
 def _expected(moved: Counter[str]) -> dict[str, int]:
     """What grants and accounts must count, by the sums of the postings."""
     grant, used, overage = Ledger.GRANT.value, Ledger.USED.value, Ledger.OVERAGE.value
-    expired, voided, off = Ledger.EXPIRED.value, Ledger.VOIDED.value, Ledger.WRITTEN_OFF.value
+    expired, off = Ledger.EXPIRED.value, Ledger.WRITTEN_OFF.value
     return {
         "granted": moved[f"from {Ledger.ISSUED.value}"],
         "remaining": moved[f"to {grant}"] - moved[f"from {grant}"],
-        "burned": moved[f"{grant} to {used}"] - moved[f"{used} to {grant}"] + moved[f"{grant} to {overage}"],
+        "burned": moved[f"{grant} to {used}"]
+        - moved[f"{used} to {grant}"]
+        + moved[f"{grant} to {overage}"]
+        - moved[f"{overage} to {grant}"],
         "expired": moved[f"to {expired}"] - moved[f"from {expired}"],
-        "voided": moved[f"to {voided}"] - moved[f"from {voided}"],
+        "voided": sum(moved[f"to {one.value}"] - moved[f"from {one.value}"] for one in TAKEN),
         "overage": moved[f"from {overage}"] - moved[f"to {overage}"],
         "written_off": moved[f"from {off}"] - moved[f"to {off}"],
     }

@@ -20,6 +20,7 @@ from fastcheck.wire.operations import (
     grants,
     overrides,
     plan_changes,
+    purchases,
     refunds,
     reservations,
     segments,
@@ -31,8 +32,8 @@ from fastcheck.wire.operations import (
 )
 
 SUBJECTS = (
-    customers, overrides, plan_changes, segments, grants, balances, top_ups, features, caps, refunds,
-    reservations, catalog, usage, usage_records, events, webhooks, audit, finance, epochs,
+    customers, overrides, plan_changes, segments, grants, purchases, balances, top_ups, features, caps,
+    refunds, reservations, catalog, usage, usage_records, events, webhooks, audit, finance, epochs,
     tokens,
 )  # fmt: skip
 """In the order of the API's description."""

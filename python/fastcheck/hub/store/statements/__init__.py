@@ -26,6 +26,7 @@ from fastcheck.hub.store.statements.leases import LEASES_KEPT, Lease, Leases
 from fastcheck.hub.store.statements.metered import Metered
 from fastcheck.hub.store.statements.moves import Moves, StoredMove
 from fastcheck.hub.store.statements.overrides import Overrides, StoredOverride
+from fastcheck.hub.store.statements.purchases import Purchases, StoredPurchase
 from fastcheck.hub.store.statements.reservations import Reservations, StoredReservation
 from fastcheck.hub.store.statements.segments import Segments, StoredSegment
 from fastcheck.hub.store.statements.tokens import StoredToken, Tokens
@@ -57,6 +58,7 @@ class Statements(
     Epochs,
     Caps,
     Reservations,
+    Purchases,
     Metered,
     Tokens,
 ):
@@ -131,6 +133,7 @@ __all__ = [
     "StoredMove",
     "StoredNotice",
     "StoredOverride",
+    "StoredPurchase",
     "StoredReservation",
     "StoredSegment",
     "StoredToken",
