@@ -3,6 +3,7 @@ on a directory with real files. The law is decision 0012."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from fastcheck import Entitlements
 from fastcheck.clock import ManualClock
+from fastcheck.errors import RecordError
 
 DAY_MS = 86_400_000
 
@@ -178,7 +180,40 @@ def test_the_sale_is_in_its_months_export(opened: Opened, clock: ManualClock, tm
     ents.admin.put_customer("D", plan="free", addons={"pack": 1})
     clock.set(instant("2026-02-01"))
     ents.admin.export(tmp_path / "books", since=instant("2026-01-01"), until=instant("2026-02-01"))
-    assert "c,top_up,USD,0,2000,0,0,0,2000" in (tmp_path / "books" / "revenue.csv").read_text()
+    with (tmp_path / "books" / "revenue.csv").open(newline="") as file:
+        [row] = csv.DictReader(file)
+    assert (row["currency"], row["sold"], row["deferred_end"]) == ("USD", "2000", "2000")
+
+
+# What is bought is bought each time.
+
+PACK = """
+plans: {free: {features: {call: true}}}
+addons:
+  pack:
+    sold: once
+    max_quantity: 10
+    grants: {credits: {pool: c, amount: 2000, expires_after: year, cost: {amount: 19.99, currency: USD}}}
+"""
+
+
+def test_a_pack_that_is_bought_again_is_there_again(opened: Opened, clock: ManualClock) -> None:
+    ents = opened(PACK)
+    ents.admin.put_customer("A", plan="free")
+    with pytest.raises(RecordError, match="buy"):
+        ents.admin.put_customer("A", plan="free", addons={"pack": 1})
+    ents.admin.buy("A", "pack", id="order_1")
+    burn(ents, 2_000, customer="A")
+    clock.set(instant("2026-09-01"))
+    ents.admin.buy("A", "pack", id="order_2")
+    ents.admin.buy("A", "pack", id="order_2")
+    assert left(ents, "A") == 2_000
+    clock.set(instant("2027-03-02"))
+    assert left(ents, "A") == 2_000, "each has its own year"
+    clock.set(instant("2027-09-01"))
+    assert left(ents, "A") == 0
+    ents.admin.buy("A", "pack", 2, id="order_3")
+    assert left(ents, "A") == 4_000
 
 
 # Down and up again.
