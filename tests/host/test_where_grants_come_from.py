@@ -324,6 +324,10 @@ def test_a_second_trial_is_full(opened: Opened, clock: ManualClock) -> None:
     clock.set(instant("2026-03-20"))
     ents.admin.put_customer("D", trial_plan="pro", trial_until=instant("2026-03-31"))
     assert left(ents) == 1_000
+    ents.admin.put_customer("D", trial_plan="pro", trial_until=instant("2026-04-15"))
+    trial = ents.admin.get_customer("D").trial
+    assert trial is not None
+    assert trial.number == 2
 
 
 def test_a_meter_of_the_anniversary_starts_anew_where_a_trial_becomes_a_plan(

@@ -124,7 +124,7 @@ def test_an_attempt_that_fails_is_undone_alone_and_the_job_goes_on(any_store: St
 
     assert run(any_store, attempts) == (1, ["before"])
     found = read(any_store, lambda statements: statements.customers_after("", 10))
-    assert [one.id for one in found] == ["after", "before"]
+    assert [one.record.id for one in found] == ["after", "before"]
 
 
 def test_what_was_written_is_read_by_the_same_job_and_the_next(any_store: Store) -> None:
@@ -187,9 +187,9 @@ def test_pages_of_records_are_all_records_in_the_order_of_their_numbers(any_stor
 def test_ids_are_in_the_order_of_their_code_points(any_store: Store) -> None:
     ids = ["b", "B", "a", "ä", "Z", "_", "é", "漢", "\U0001f600", "aa", "A a", "a-b", "ab"]
     run(any_store, lambda statements: put(statements, *ids))
-    found = read(any_store, lambda statements: [one.id for one in statements.customers_after("", 100)])
+    found = read(any_store, lambda statements: [one.record.id for one in statements.customers_after("", 100)])
     assert found == sorted(ids)
-    after = read(any_store, lambda statements: [one.id for one in statements.customers_after("a", 3)])
+    after = read(any_store, lambda statements: [one.record.id for one in statements.customers_after("a", 3)])
     assert after == sorted(one for one in ids if one > "a")[:3]
 
 

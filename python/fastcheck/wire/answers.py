@@ -30,6 +30,8 @@ class TrialState:
     plan: str
     version: int
     until_at: int
+    number: int = 1
+    """2 for the customer's second trial, and so on."""
 
 
 @dataclass(frozen=True)

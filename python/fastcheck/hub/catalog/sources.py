@@ -21,6 +21,8 @@ class Since:
     addons: Mapping[str, int] = field(default_factory=dict)
     restored: bool = False
     """Whether a deletion was undone to this: as if it had not been."""
+    trials: int = 0
+    """Trials that the customer ever had; of records of earlier builds 0, with a trial or without."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fastcheck.errors import Conflict
 from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases import plan_changes
-from fastcheck.hub.use_cases.records import build
+from fastcheck.hub.use_cases.records import build, trials_of
 from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, rewrite, shift, write
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, customer
@@ -121,12 +121,12 @@ def delete(call: Call, request: DeleteCustomer) -> None:
     statements.remove_notices(number)
     statements.remove_top_ups(number, call.now)
     call.note("delete_customer", id, _summary(stored.record), None)
-    rewrite(call, stored, CustomerRecord(number, id, deleted=True), Since())
+    rewrite(call, stored, CustomerRecord(number, id, deleted=True), Since(trials=trials_of(stored)))
 
 
 def get(call: Call, request: GetCustomer) -> Customer:
     """A customer by id or alias. Raises `UnknownCustomer`."""
-    return shown(call.customer(request.customer).record)
+    return shown(call.customer(request.customer))
 
 
 def current(call: Call, request: PutCustomer | DeleteCustomer) -> Customer | None:
@@ -138,14 +138,14 @@ def current(call: Call, request: PutCustomer | DeleteCustomer) -> Customer | Non
             return None
     number = call.held(request.customer).record.number
     plan_changes.catch_up(call, number)
-    return shown(call.statements.customer(number).record)
+    return shown(call.statements.customer(number))
 
 
 def page(call: Call, request: ListCustomers) -> Page[Customer]:
     """Customers in the order of their ids."""
     found = call.statements.customers_after(request.cursor or "", request.limit + 1)
     part = found[: request.limit]
-    return Page(tuple(shown(one) for one in part), part[-1].id if len(found) > request.limit else None)
+    return Page(tuple(shown(one) for one in part), part[-1].record.id if len(found) > request.limit else None)
 
 
 def resolve(call: Call, request: ResolveCustomers) -> Ids:
@@ -153,8 +153,9 @@ def resolve(call: Call, request: ResolveCustomers) -> Ids:
     return Ids(tuple(call.customer(key).record.id for key in request.keys))
 
 
-def shown(record: CustomerRecord) -> Customer:
-    """A record as callers see it."""
+def shown(stored: StoredCustomer) -> Customer:
+    """A customer as callers see them."""
+    record = stored.record
     trial = record.trial
     return Customer(
         record.id,
@@ -163,7 +164,9 @@ def shown(record: CustomerRecord) -> Customer:
         record.since_ms,
         tuple(AddonState(*addon) for addon in record.addons),
         record.aliases,
-        None if trial is None else TrialState(trial.plan, trial.version or 0, trial.until_ms),
+        None
+        if trial is None
+        else TrialState(trial.plan, trial.version or 0, trial.until_ms, max(trials_of(stored), 1)),
     )
 
 

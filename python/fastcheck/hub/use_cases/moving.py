@@ -40,9 +40,10 @@ def after_move(
         since_ms=record.since_ms if keeps else at,
     )
     # Of parts that were never given an instant of their own, it was the plan's.
-    return new, Since(
-        None if record.trial is None else since.trial_ms or record.since_ms,
-        {name: since.addons.get(name, record.since_ms) for name, _, _ in addons},
+    return new, replace(
+        since,
+        trial_ms=None if record.trial is None else since.trial_ms or record.since_ms,
+        addons={name: since.addons.get(name, record.since_ms) for name, _, _ in addons},
     )
 
 

@@ -37,6 +37,7 @@ def build(
         since_ms = old.since_ms if old is not None and same_plan else now
     trial = None
     trial_since = None
+    trials = 0 if stored is None else trials_of(stored)
     if trial_plan is not None:
         had = old.trial if old is not None and old.trial and old.trial.plan == trial_plan else None
         trial_version = version_of(product, trial_plan, trial_version, had.version if had else None)
@@ -46,11 +47,11 @@ def build(
         trial = Trial(trial_plan, trial_version, until_ms)
         goes_on = had is not None and had.until_ms > now
         trial_since = old_since.trial_ms if goes_on else since_ms if old is None else now
+        trials += had is None or (not goes_on and until_ms != had.until_ms)
     started = since_ms if old is None else now
     # What ended by itself is over: put again, it begins anew.
-    ended = (
-        set() if old is None else {one for one, _, until in old.addons if until is not None and until <= now}
-    )
+    before = () if old is None else old.addons
+    ended = {one for one, _, until in before if until is not None and until <= now}
     addons: tuple[tuple[str, int, int | None], ...] = ()
     if terms.addons:
         addons = tuple(sorted((addon, one.quantity, one.until) for addon, one in terms.addons.items()))
@@ -71,6 +72,11 @@ def build(
         {one: started if one in ended else old_since.addons.get(one, started) for one, _, _ in addons},
     )
     return checked(call, record, since)
+
+
+def trials_of(stored: StoredCustomer) -> int:
+    """Trials that a customer ever had, the present one included."""
+    return max(stored.since.trials, int(stored.record.trial is not None))
 
 
 def checked(call: Call, record: CustomerRecord, since: Since) -> StoredCustomer:

@@ -47,7 +47,7 @@ _PAST_ROW = (customers_past.c.record, customers_past.c.since, customers_past.c.f
 """What is read of a customer, in the order that `_stored` expects."""
 _CUSTOMER = select(*_ROW).where(customers.c.number == bindparam("of"))
 _AFTER_ID = (
-    select(customers.c.record)
+    select(*_ROW)
     .where(customers.c.id > bindparam("after"), _here)
     .order_by(customers.c.id)
     .limit(bindparam("count"))
@@ -146,10 +146,9 @@ class Customers(Subject):
         """A customer's row."""
         return _stored(self._db.execute(_CUSTOMER, {"of": number}).one())
 
-    def customers_after(self, id: str, limit: int) -> list[CustomerRecord]:
+    def customers_after(self, id: str, limit: int) -> list[StoredCustomer]:
         """Customers in the order of their ids."""
-        rows = self._db.execute(_AFTER_ID, {"after": id, "count": limit})
-        return [unpack_record(packed) for (packed,) in rows]
+        return [_stored(row) for row in self._db.execute(_AFTER_ID, {"after": id, "count": limit})]
 
     def records_after(self, number: int, limit: int, *, since_seq: int = -1) -> list[tuple[int, bytes]]:
         """(number, packed record) of customers changed after `since_seq`, deleted ones only if it is
@@ -256,4 +255,4 @@ def _since(packed: bytes | None) -> Since:
 def _pack_since(since: Since) -> bytes | None:
     if since == Since():
         return None
-    return pack((since.trial_ms, dict(since.addons), since.restored))
+    return pack((since.trial_ms, dict(since.addons), since.restored, since.trials))
