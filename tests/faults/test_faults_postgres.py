@@ -119,9 +119,8 @@ def test_a_server_killed_under_load_loses_nothing_acknowledged_and_does_nothing_
 
     grants = sum(len(service.list_grants(id, "ai_credits")) for id in ids)
     assert grants == THREADS + sum(one.startswith("grant") for one in done)
-    assert {
-        one.record.id for one in store.read(lambda c: Statements(c).customers_after("", 10_000))
-    } == made | set(ids)
+    known = store.read(lambda c: Statements(c).customers_after("", 10_000))
+    assert {one.record.id for one in known} == made | set(ids)
     for id in ids:
         assert int(service.balance(id, "ai_credits").used * MILLION) == spent[id]
     assert unbalanced(store) == []

@@ -70,6 +70,7 @@ def build(
     since = Since(
         trial_since,
         {one: started if one in ended else old_since.addons.get(one, started) for one, _, _ in addons},
+        trials=trials,
     )
     return checked(call, record, since)
 
