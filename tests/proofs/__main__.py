@@ -43,6 +43,7 @@ CAMPAIGNS = (
     ),
     Campaign("mutants", "the core, broken in named ways", ((PYTHON, "-m", "proofs.mutants"),)),
     Campaign("ledger_mutants", "the ledger, broken", ((PYTHON, "-m", "proofs.ledger_mutants"),)),
+    Campaign("grants_mutants", "where grants come from, broken", ((PYTHON, "-m", "proofs.grants_mutants"),)),
     Campaign("stream_mutants", "hub and host, broken", ((PYTHON, "-m", "proofs.stream_mutants"),)),
     Campaign("kill_sweep", "SIGKILL at every instruction", ((PYTHON, "-m", "proofs.kill_sweep"),)),
     Campaign(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proofs import ledger_mutants, mutants, stream_mutants
+from proofs import grants_mutants, ledger_mutants, mutants, stream_mutants
 
 ROOT = Path(__file__).parents[2]
-IN_PYTHON = [*ledger_mutants.MUTANTS, *stream_mutants.MUTANTS]
+IN_PYTHON = [*ledger_mutants.MUTANTS, *stream_mutants.MUTANTS, *grants_mutants.MUTANTS]
 
 
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda one: one.name)
@@ -37,5 +37,5 @@ def test_a_mutant_of_the_package_has_one_place_and_its_tests(mutant: ledger_muta
 
 
 def test_no_two_have_one_name() -> None:
-    for one in (mutants.MUTANTS, ledger_mutants.MUTANTS, stream_mutants.MUTANTS):
+    for one in (mutants.MUTANTS, ledger_mutants.MUTANTS, stream_mutants.MUTANTS, grants_mutants.MUTANTS):
         assert len({mutant.name for mutant in one}) == len(one)
