@@ -551,7 +551,11 @@ def test_a_catalog_is_refused_with_every_mistake(client: httpx.Client) -> None:
         assert refused(answer, 422, "CatalogError")["problems"]
     checked = client.post("/v1/catalog:check", content=broken).json()
     assert len(checked["problems"]) == 2
-    assert client.post("/v1/catalog:check", content=CATALOG).json() == {"problems": [], "effects": []}
+    assert client.post("/v1/catalog:check", content=CATALOG).json() == {
+        "problems": [],
+        "effects": [],
+        "more": 0,
+    }
     in_use = CATALOG.replace(b"      2: {", b"      3: {").replace(b"      1: {", b"      4: {")
     assert "acme" in str(client.post("/v1/catalog:check", content=in_use).json()["problems"])
     assert "acme" in str(refused(client.put("/v1/catalog", content=in_use), 422, "CatalogError")["problems"])

@@ -55,6 +55,8 @@ def step(method: str, *args: Any, keep: str = "", **options: Any) -> Step:
 TWO = CATALOG.replace(b"seats: 25", b"seats: 30")
 
 SCENARIO = [
+    step("check_catalog", TWO, filename="catalog.yaml"),
+    step("check_catalog", "fastcheck: 2"),
     step("set_catalog", CATALOG, filename="catalog.yaml", reason="first"),
     step("set_catalog", TWO.decode(), filename="catalog.yaml", reason="wider"),
     step("set_catalog", TWO, filename="catalog.yaml"),

@@ -196,3 +196,13 @@ def test_ledgers_of_an_earlier_build_go_on(lines: Service, store: Store) -> None
     assert again.ask(CheckCatalog(text.encode())).effects == ()
     set_catalog(again, with_plan(f"[{MONTHLY}, {WELCOME}, {{pool: d, amount: 1}}]"))
     assert [id for id, _ in ids(again)] == ["1", "0", "2"]
+
+
+def test_a_check_lists_a_thousand_effects_and_counts_the_rest(lines: Service) -> None:
+    def many(amount: int) -> str:
+        named = ", ".join(f"n{n}: {{pool: c, amount: {amount}}}" for n in range(1_010))
+        return with_plan(f"{{{named}}}")
+
+    set_catalog(lines, many(1))
+    checked = lines.ask(CheckCatalog(many(2).encode()))
+    assert (len(checked.effects), checked.more) == (1_000, 10)

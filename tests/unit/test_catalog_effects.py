@@ -69,14 +69,9 @@ def test_amounts() -> None:
 
 def test_other_terms() -> None:
     terms = {"priority": 3, "rollover": Rollover(0, 5, 100, False), "lasts": MONTH, "cost": Cost(1, "USD")}
-    for was, expected in [
-        (ONCE, "line 0 changes its priority, rollover, expires_after, cost: for customers who come later"),
-        (
-            MONTHLY,
-            "! line monthly changes its priority, rollover, expires_after, cost: now, for every customer of it",
-        ),
-    ]:
-        assert change(was, **terms) == [expected]
+    words = "priority, rollover, expires_after, cost"
+    assert change(ONCE, **terms) == [f"line 0 changes its {words}: for customers who come later"]
+    assert change(MONTHLY, **terms) == [f"! line monthly changes its {words}: now, for every customer of it"]
     assert change(MONTHLY, prorated=True) == [
         "! line monthly changes its proration: now, for every customer of it"
     ]

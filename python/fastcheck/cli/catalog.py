@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +74,19 @@ def validate(args: argparse.Namespace) -> int:
             checked = ents.admin.check_catalog(source, filename=str(args.file))
     else:
         checked = _beside(catalog, Catalog.parse(args.against.read_bytes(), str(args.against)))
-    told = () if args.against is None else checked.effects
+    more = {} if args.against is None else {"effects": checked.effects, "more": checked.more}
     if checked.problems:
-        return _invalid(list(checked.problems), args.json, told)
+        code = _invalid(list(checked.problems), args.json, **more)
+        if not args.json:
+            _print_effects(checked)
+        return code
     if args.json:
-        more = {} if args.against is None else {"effects": told}
         print_json({"valid": True, "digest": catalog.digest, "problems": [], **more})
-    else:
-        print(f"{args.file}: valid (digest {catalog.digest})")
-        _print_effects(told)
-        if args.against is not None and not told:
-            print("no grant of a plan or an add-on changes")
+        return 0
+    print(f"{args.file}: valid (digest {catalog.digest})")
+    _print_effects(checked)
+    if args.against is not None and not checked.effects:
+        print("no grant of a plan or an add-on changes")
     return 0
 
 
@@ -115,13 +116,15 @@ def _beside(catalog: CatalogLike, before: CatalogLike) -> CatalogCheck:
     return CatalogCheck((), tuple(told))
 
 
-def _print_effects(effects: Sequence[CatalogEffect]) -> None:
-    for effect in effects:
+def _print_effects(checked: CatalogCheck) -> None:
+    for effect in checked.effects:
         whom = ""
         if effect.example is not None:
             count = f"{effect.customers:,} customer{'s' * (effect.customers != 1)}"
             whom = f" ({count}, such as {effect.example})"
         print(printable(f"{effect.offer}: {effect.what}{whom}"))
+    if checked.more:
+        print(f"and {checked.more:,} more changes of grants")
 
 
 def import_(args: argparse.Namespace) -> int:
@@ -155,13 +158,11 @@ def schema(args: argparse.Namespace) -> int:
     return 0
 
 
-def _invalid(problems: list[Any], as_json: bool, effects: Sequence[CatalogEffect] = ()) -> int:
+def _invalid(problems: list[Any], as_json: bool, **more: object) -> int:
     if as_json:
-        more = {"effects": effects} if effects else {}
         print_json({"valid": False, "problems": plain_data(problems), **more})
     else:
         for problem in problems:
             print(problem)
         print(f"{len(problems)} problem{'s' * (len(problems) != 1)}")
-        _print_effects(effects)
     return 1

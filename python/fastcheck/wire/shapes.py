@@ -116,6 +116,8 @@ class CatalogCheck:
     effects: tuple[CatalogEffect, ...]
     """What it would do to the grants of plans and add-ons; empty where its text cannot be read, or where
     there is no catalog yet."""
+    more: int = 0
+    """How many effects are not listed, of which there are at most 1,000."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def _offer(old: Product, new: Product, before: Offer | None, after: Offer | None
         yield None, "is new", False
         return
     if after is None:
-        yield None, "leaves the catalog", False
+        yield None, "leaves the catalog", True
         return
     if before.sold != after.sold:
         what = "is sold from now on: customers buy it" if after.sold else "is had from now on, and not bought"

@@ -20,6 +20,9 @@ from fastcheck.wire.events import Kind
 from fastcheck.wire.operations.catalog import CheckCatalog, GetCatalog, SetCatalog
 from fastcheck.wire.shapes import CatalogCheck, CatalogEffect, CatalogText, Changed
 
+EFFECTS_MAX = 1_000
+"""Effects that a check lists."""
+
 
 @dataclass(frozen=True)
 class _Next:
@@ -74,15 +77,15 @@ def check(call: Call, request: CheckCatalog) -> CatalogCheck:
     if stored is None or then.new is EMPTY:
         return CatalogCheck(tuple(then.problems), ())
     plans, addons = call.statements.plans_in_use(), call.statements.addons_in_use()
-    found = []
-    for effect in effects(then.old, then.new):
+    found, all = [], effects(then.old, then.new)
+    for effect in all[:EFFECTS_MAX]:
         used: tuple[int, str] | None = None
         if effect.concerns:
             key = (effect.plan or "", effect.version or 0)
             used = plans.get(key) if effect.addon is None else addons.get(effect.addon)
         count, example = used or (0, None)
         found.append(CatalogEffect(effect.offer, effect.line, effect.what, count, example))
-    return CatalogCheck(tuple(then.problems), tuple(found))
+    return CatalogCheck(tuple(then.problems), tuple(found), len(all) - len(found))
 
 
 def _is_in_force(call: Call, stored: StoredCatalog | None, catalog: CatalogLike) -> bool:
