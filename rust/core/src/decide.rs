@@ -2,7 +2,7 @@
 //! with all there is to say. `found` is what [`find`](crate::check::find) found; `None`: there is no such feature.
 
 use crate::amount::{Amount, Refused, cost_of};
-use crate::catalog::Kind;
+use crate::catalog::{Form, Kind};
 use crate::cell::NO_INSTANT;
 use crate::check::{Answer, Cells, Found, Freshness, check_found};
 use crate::entry::{self, Value};
@@ -116,9 +116,9 @@ pub fn value<W: Words>(
     let Some(found) = found else {
         return Ok(Step::Done((Value::None, Answer::UnknownFeature)));
     };
-    let value = match found.entry.kind() {
-        Some(Kind::Switch | Kind::Credit) => Value::Bool(found.entry.flags & entry::ALLOWED != 0),
-        _ => found.entry.value(g.region())?,
+    let value = match found.entry.kind().map(Kind::form) {
+        Some(Form::OnOff) => Value::Bool(found.entry.flags & entry::ALLOWED != 0),
+        Some(Form::Bound | Form::Value) | None => found.entry.value(g.region())?,
     };
     let answer = of_names(found);
     Ok(found.step(answer, (value, answer)))
@@ -134,8 +134,9 @@ pub fn limit<W: Words>(
         return Ok(Step::Done((Some(0), Answer::UnknownFeature)));
     };
     let kind = found.entry.kind();
-    if !matches!(kind, Some(Kind::Limit | Kind::Meter)) {
-        return Err(Refused::NoLimit(kind));
+    match kind.map(Kind::form) {
+        Some(Form::Bound) => {}
+        Some(Form::OnOff | Form::Value) | None => return Err(Refused::NoLimit(kind)),
     }
     let limit = match found.entry.value(g.region())? {
         Value::Unlimited => None,
