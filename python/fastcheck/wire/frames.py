@@ -19,18 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Final,
-    Literal,
-    NoReturn,
-    TypeAlias,
-    get_args,
-    get_type_hints,
-    overload,
-)
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args, get_type_hints, overload
 
 import msgpack
 
@@ -394,11 +383,6 @@ class Goodbye(Body):
 FromHost: TypeAlias = Hello | Ack | Nack | Want
 FromHub: TypeAlias = Intent | CatalogPart | Records | Piece | Commit | Heartbeat | Found | Goodbye
 Frame: TypeAlias = FromHost | FromHub
-
-
-def unhandled(frame: NoReturn) -> NoReturn:
-    """Ends a `match` over all frames of a side: where one is left over, mypy refuses the call."""
-    raise AssertionError(f"nothing takes a {type(frame).__name__}")
 
 
 # What is made from the classes.

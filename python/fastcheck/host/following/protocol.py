@@ -29,6 +29,7 @@ from fastcheck.host.following.events import (
 )
 from fastcheck.wire import frames
 from fastcheck.wire.frames import Have, Refused
+from fastcheck.wire.unhandled import unhandled
 
 INTENT_WAIT_MS: Final = 120_000
 """How long the hub may let a host wait for its intent: a herd stands in line, but not for ever."""
@@ -226,7 +227,7 @@ class Stream:
             case frames.Goodbye():
                 self._goodbye(frame, events)
             case _:
-                frames.unhandled(frame)
+                unhandled(frame)
 
     def _intent(self, intent: frames.Intent, events: list[Event]) -> None:
         if self.state is not State.GREETED:

@@ -78,8 +78,8 @@ from fastcheck.wire.frames import (
     Want,
     decode,
     encode,
-    unhandled,
 )
+from fastcheck.wire.unhandled import unhandled
 
 PIECE_BYTES: Final = 256 << 10
 """Of a snapshot, in one message."""
