@@ -125,7 +125,7 @@ fn number(node: &Node, path: &str, target: Target<'_>, problems: &mut Problems) 
                 node.spot,
                 path,
                 message,
-                &format!("a {} counts whole things; round it", target.kind.as_str()),
+                format!("a {} counts whole things; round it", target.kind.as_str()),
             );
             return None;
         }
