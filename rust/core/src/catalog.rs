@@ -67,6 +67,14 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether a customer has so much of it, and zero is nothing of it.
+    pub fn has_bound(self) -> bool {
+        match self.form() {
+            Form::Bound => true,
+            Form::OnOff | Form::Value => false,
+        }
+    }
+
     /// The number stored in rows.
     pub(crate) fn code(self) -> u64 {
         self as u64

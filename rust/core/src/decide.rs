@@ -118,7 +118,7 @@ pub fn value<W: Words>(
     };
     let value = match found.entry.kind().map(Kind::form) {
         Some(Form::OnOff) => Value::Bool(found.entry.flags & entry::ALLOWED != 0),
-        Some(Form::Bound | Form::Value) | None => found.entry.value(g.region())?,
+        _ => found.entry.value(g.region())?,
     };
     let answer = of_names(found);
     Ok(found.step(answer, (value, answer)))
@@ -134,9 +134,8 @@ pub fn limit<W: Words>(
         return Ok(Step::Done((Some(0), Answer::UnknownFeature)));
     };
     let kind = found.entry.kind();
-    match kind.map(Kind::form) {
-        Some(Form::Bound) => {}
-        Some(Form::OnOff | Form::Value) | None => return Err(Refused::NoLimit(kind)),
+    if !kind.is_some_and(Kind::has_bound) {
+        return Err(Refused::NoLimit(kind));
     }
     let limit = match found.entry.value(g.region())? {
         Value::Unlimited => None,

@@ -147,11 +147,11 @@ proptest! {
             let said = done(value(&world.rows, found.as_ref()).unwrap());
             prop_assert_eq!(said, (shown, Answer::Allowed));
             let bound = limit(&world.rows, found.as_ref());
-            match (kind.form(), expected) {
-                (Form::Bound, Value::Unlimited) => {
+            match (kind.has_bound(), expected) {
+                (true, Value::Unlimited) => {
                     prop_assert_eq!(done(bound.unwrap()).0, None);
                 }
-                (Form::Bound, Value::Number(n)) => {
+                (true, Value::Number(n)) => {
                     prop_assert_eq!(done(bound.unwrap()).0, Some(n));
                 }
                 _ => prop_assert_eq!(bound, Err(Refused::NoLimit(Some(*kind)))),

@@ -135,26 +135,18 @@ impl Entry {
 /// Writes one entry at `words[at..]`; a text is appended to `words`, counted from the start of `words`.
 fn encode(catalog: &Catalog, feature: usize, resolved: &Resolved, words: &mut Vec<u64>, at: usize) {
     let f = &catalog.features[feature];
-    let form = f.kind.form();
+    let free = f.kind.form() == Form::Value; // Any number is one; elsewhere zero is nothing.
     let allowed = match &resolved.setting {
         Setting::Off | Setting::Bool(false) => false,
-        Setting::Number(n) => match form {
-            Form::Value => true,
-            Form::OnOff | Form::Bound => *n > 0,
-        },
+        Setting::Number(n) => free || *n > 0,
         Setting::On | Setting::Unlimited | Setting::Text(_) | Setting::Bool(true) => true,
     };
     let (tag, number, len) = match &resolved.setting {
-        Setting::Off => match form {
-            Form::Bound => (3, 0, 0),
-            Form::OnOff | Form::Value => (0, 0, 0),
-        },
-        Setting::On => (0, 0, 0),
+        Setting::Off if f.kind.has_bound() => (3, 0, 0),
+        Setting::Off | Setting::On => (0, 0, 0),
         Setting::Unlimited => (2, 0, 0),
-        Setting::Number(n) => match form {
-            Form::Value => (3, *n as u64, 0),
-            Form::OnOff | Form::Bound => (3, (*n).max(0) as u64, 0),
-        },
+        Setting::Number(n) if free => (3, *n as u64, 0),
+        Setting::Number(n) => (3, (*n).max(0) as u64, 0),
         Setting::Bool(b) => (5, u64::from(*b), 0),
         Setting::Text(text) => {
             let start = words.len();
