@@ -20,6 +20,7 @@ with atheris.instrument_imports(include=["fastcheck"]):
     from fastcheck.hub.stream.session import Session, Times
     from fastcheck.wire import frames
     from fastcheck.wire.frames import ALL, ON_DEMAND, Commit, Have, Hello, Intent, Refused, encode
+    from rig.frame_samples import FROM_HOST, FROM_HUB
 
 INTENT = encode(Intent(frames.DELTA, 5, 10, 12, 0, 1_000))
 START = Have(5, 10, 77)
@@ -93,12 +94,7 @@ def one(data: bytes) -> None:
     socket(data)
 
 
-SEEDS = (
-    Hello("host", 7, START, ALL, "fastcheck"), frames.Ack(1, 2), frames.Nack(3, frames.REFUSED, "why"),
-    frames.Want(4, ("acme",)), Intent(frames.FULL, 5, 9, 9, 0, 1, 10, 400), frames.Piece(0, b"piece"),
-    frames.CatalogPart("catalog.yaml", 3, 0, b"abc"), frames.Records(b"records"), Commit(5, 12, 79, 0),
-    frames.Heartbeat(0, 5, 11, 78), frames.Found(1, 11, ("nobody",), b""), frames.Goodbye("drain", "", 5),
-)  # fmt: skip
+SEEDS = (*FROM_HOST.values(), *FROM_HUB.values())
 
 
 if __name__ == "__main__":

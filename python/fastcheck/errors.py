@@ -112,7 +112,7 @@ class UnknownToken(FastcheckError, LookupError):
 
 
 class NotCountable(FastcheckError, TypeError):
-    """The feature is a switch, a limit or a value: there is nothing to spend or to count."""
+    """The feature's kind has nothing to spend or to count: a switch, for one."""
 
 
 class WrongType(FastcheckError, TypeError):

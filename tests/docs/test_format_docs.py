@@ -17,6 +17,7 @@ import pytest
 
 from fastcheck import Entitlements, errors
 from fastcheck._fastcheck import Catalog, Checkpoint, SnapshotWriter, digest
+from fastcheck.wire import frames
 from fastcheck.wire.record import ADDONS_MAX, ALIASES_MAX, CustomerRecord, Trial, pack_record
 
 ROOT = Path(__file__).parents[2]
@@ -275,6 +276,28 @@ def test_a_snapshot_and_a_log_are_laid_out_as_stated(tmp_path: Path) -> None:
         (text, msgpack.packb(["other.yaml", b"{}"])),
         (commit, struct.pack("<QQQ", 3, 41, 0)),
     ]
+
+
+def test_the_stream_has_the_frames_and_fields_stated() -> None:
+    [table] = [table for table in tables("stream.md") if table[0][0] == "type"]
+    stated: dict[str, list[tuple[int, str, list[str]]]] = {}
+    for number, name, cell in table[1:]:
+        if not number:
+            side = re.sub(r" \(.*", "", name).strip("*")
+            stated[side] = []
+        else:
+            named = re.sub(r"\(.*?\)|:.*", "", cell).split(",")
+            stated[side].append((int(number), name, [one.strip(" `") for one in named]))
+    made = {
+        side: [(number, row.name, list(row.fields)) for number, row in sorted(rows.items())]
+        for side, rows in (("host → hub", frames.FROM_HOST), ("hub → host", frames.FROM_HUB))
+    }
+    assert stated == made
+
+
+def test_the_stream_ends_with_the_codes_stated() -> None:
+    [said] = re.findall(r"Codes: (.*?)\n\n", (PAGES / "stream.md").read_text(), re.DOTALL)
+    assert set(re.findall("`([a-z_]+)`", said)) == frames.CODES
 
 
 def test_a_record_has_the_positions_stated() -> None:

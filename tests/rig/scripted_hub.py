@@ -14,7 +14,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from fastcheck.wire import frames
-from fastcheck.wire.frames import Frame
+from fastcheck.wire.frames import FromHost, FromHub
 
 Conversation = Callable[["Peer"], Awaitable[None]]
 
@@ -25,18 +25,18 @@ class Peer:
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
 
-    async def send(self, *parts: Frame) -> None:
+    async def send(self, *parts: FromHub) -> None:
         """One message."""
         await self.socket.send(b"".join(map(frames.encode, parts)))
 
-    async def hear(self) -> Frame:
+    async def hear(self) -> FromHost:
         """The next frame of the host's."""
         message = await self.socket.recv()
         assert isinstance(message, bytes)
         [frame] = frames.decode(message, from_hub=False)
         return frame
 
-    async def hear_all(self) -> list[Frame]:
+    async def hear_all(self) -> list[FromHost]:
         """All frames until the host hangs up."""
         heard = []
         with contextlib.suppress(Exception):

@@ -20,7 +20,8 @@ from fastcheck.wire.frames import (
     ALL,
     Ack,
     Commit,
-    Frame,
+    FromHost,
+    FromHub,
     Goodbye,
     Have,
     Heartbeat,
@@ -143,16 +144,16 @@ class Host:
             proxy=None,
             **more,
         ).__enter__()
-        self._frames: list[Frame] = []
+        self._frames: list[FromHub] = []
 
     def hello(self, host: str = "host", have: Have | None = None, mode: int = ALL) -> Host:
         self.say(Hello(host, 1, have, mode, "test"))
         return self
 
-    def say(self, *frames: Frame) -> None:
+    def say(self, *frames: FromHost) -> None:
         self.connection.send(b"".join(map(encode, frames)))
 
-    def next(self) -> Frame:
+    def next(self) -> FromHub:
         """The next frame that is no heartbeat."""
         while True:
             while not self._frames:

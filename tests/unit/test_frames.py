@@ -11,42 +11,30 @@ from hypothesis import strategies as st
 
 from fastcheck.errors import ProtocolError
 from fastcheck.wire import frames
-from fastcheck.wire.frames import (
-    Ack,
-    CatalogPart,
-    Commit,
-    Found,
-    Frame,
-    Goodbye,
-    Have,
-    Heartbeat,
-    Hello,
-    Intent,
-    Nack,
-    Piece,
-    Records,
-    Refused,
-    Want,
-)
+from fastcheck.wire.frames import Commit, Frame, Hello, Refused
+from rig.frame_samples import FROM_HOST, FROM_HUB
 
-HOST: list[Frame] = [
-    Hello("host", 7, None, frames.ALL),
-    Hello("host", (1 << 64) - 1, Have(1 << 61, 9, (1 << 64) - 1), frames.ON_DEMAND, "fastcheck 1"),
-    Ack(1, 2),
-    Nack(3, frames.REFUSED, "customer 7: no such plan"),
-    Want(4, ("acme", "stripe:cus_9")),
-]
-HUB: list[Frame] = [
-    Intent(frames.DELTA, 5, 1, 9, 1_700_000_000_000, 2_000),
-    Intent(frames.FULL, 5, 9, 9, 0, 1, 1_000_000, 40_000_000, 1 << 20),
-    CatalogPart("catalog.yaml", 10, 4, b"sixmor"),
-    Records(b"\x01\x02"),
-    Piece(1 << 40, b"piece"),
-    Commit(5, 10, 11, 12),
-    Heartbeat(1, 5, 10, 11),
-    Found(4, 10, ("nobody",), b"records"),
-    Goodbye(frames.DRAIN, "the hub is being updated", 1_500),
-]
+HOST: list[Frame] = [*FROM_HOST.values()]
+HUB: list[Frame] = [*FROM_HUB.values()]
+
+
+def test_every_frame_is_of_one_side_and_has_a_number_of_its_own_and_a_sample() -> None:
+    written = {
+        one
+        for one in vars(frames).values()
+        if isinstance(one, type) and issubclass(one, frames.Body) and one is not frames.Body
+    }
+    sides = (frames.FROM_HOST, FROM_HOST), (frames.FROM_HUB, FROM_HUB)
+    assert written == {row.frame for rows, _ in sides for row in rows.values()}
+    assert len(written) == sum(len(rows) for rows, _ in sides), "two frames have one number"
+    for rows, samples in sides:
+        assert {type(one) for one in samples.values()} == {row.frame for row in rows.values()}
+        assert all(0 < number < frames.OPTIONAL_FROM for number in rows)
+
+
+@pytest.mark.parametrize(("recorded", "frame"), [*FROM_HOST.items(), *FROM_HUB.items()])
+def test_the_bytes_of_every_frame_are_those_recorded(recorded: str, frame: Frame) -> None:
+    assert frames.encode(frame).hex() == recorded
 
 
 @pytest.mark.parametrize(("sent", "from_hub"), [(HOST, False), (HUB, True)])
@@ -161,6 +149,7 @@ def test_what_a_hub_must_not_send(message: bytes, code: str) -> None:
         (raw(1, 1, "h", 1, [1, 2], 0, ""), frames.MALFORMED),
         (raw(1, 1, "h", 1, 5, 0, ""), frames.MALFORMED),
         (raw(1, 1, "h", 1, None, 2, ""), frames.MALFORMED),
+        (raw(1, 1, "h", 1, None, 1.0, ""), frames.MALFORMED),
         (raw(1, 4, 1, []), frames.MALFORMED),
         (raw(1, 4, 1, [""]), frames.MALFORMED),
         (raw(1, 4, 1, ["a\0b"]), frames.MALFORMED),
@@ -180,7 +169,7 @@ def test_text_that_is_no_unicode_is_refused() -> None:
     packed = msgpack.packb(values, unicode_errors="surrogatepass")
     assert refusal(packed)[0] == frames.MALFORMED
     with pytest.raises(Refused, match="Unicode"):
-        frames._text("\ud800", "detail", 10)
+        frames._text("detail", 10)("\ud800")
 
 
 @given(st.binary(max_size=300))

@@ -17,7 +17,7 @@ from fastcheck.wire.frames import (
     RECORDS_BYTES_MAX,
     CatalogPart,
     Commit,
-    Frame,
+    FromHub,
     Records,
     decode,
 )
@@ -25,7 +25,7 @@ from fastcheck.wire.packing import pack
 from rig.stream_ledger import change, record
 
 
-def frames_of(ready: bytes) -> list[list[Frame]]:
+def frames_of(ready: bytes) -> list[list[FromHub]]:
     """The frames of each message in bytes that are ready for a socket."""
     client = Protocol(CLIENT, max_size=HUB_MESSAGE_BYTES_MAX)
     client.receive_data(ready)

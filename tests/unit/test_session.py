@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as WebSocketFrame
 from websockets.protocol import CLIENT, Protocol
 
+from fastcheck.host.following.protocol import WANTS_ASKED_MAX
 from fastcheck.hub.stream import session as s
 from fastcheck.hub.stream.actions import (
     Actions,
@@ -39,7 +40,8 @@ from fastcheck.wire.frames import (
     CatalogPart,
     Commit,
     Found,
-    Frame,
+    FromHost,
+    FromHub,
     Goodbye,
     Have,
     Heartbeat,
@@ -53,6 +55,7 @@ from fastcheck.wire.frames import (
     encode,
 )
 from fastcheck.wire.packing import pack
+from rig.frame_samples import FROM_HOST
 from rig.stream_ledger import EPOCH, FoundRecords, change, record
 
 Kind = TypeVar("Kind")
@@ -77,7 +80,7 @@ class Talk:
         self.ring = a_ring() if ring is None else ring
         self.session = Session(self.ring, TIMES, lambda most: most, 0)
         self.client = Protocol(CLIENT, max_size=8 << 20)
-        self.sent: list[Frame] = []
+        self.sent: list[FromHub] = []
         self.asked: list[object] = []
         """Everything but `Send`, in order."""
 
@@ -92,7 +95,7 @@ class Talk:
                 self.asked.append(action)
         return self
 
-    def say(self, *said: Frame, now: int = 0) -> Talk:
+    def say(self, *said: FromHost, now: int = 0) -> Talk:
         return self.do(self.session.receive(b"".join(map(encode, said)), now))
 
     def hello(self, have: Have | None = None, mode: int = ALL) -> Talk:
@@ -439,15 +442,20 @@ def test_after_the_end_the_rest_of_a_message_is_not_read() -> None:
     assert not any(isinstance(one, Tell) for one in talk.asked)
 
 
-@pytest.mark.parametrize(
-    "said", [Ack(1, 1), Nack(1, "digest", ""), Want(1, ("a",))], ids=["ack", "nack", "want"]
-)
+@pytest.mark.parametrize("said", [one for one in FROM_HOST.values() if type(one) is not Hello])
 @pytest.mark.parametrize("greeted", [False, True])
-def test_nothing_is_expected_before_the_intent(said: Frame, greeted: bool) -> None:
+def test_nothing_is_expected_before_the_intent(said: FromHost, greeted: bool) -> None:
     talk = Talk()
     if greeted:
         talk.hello()
     talk.say(said).ended(f.UNEXPECTED)
+
+
+@pytest.mark.parametrize("said", FROM_HOST.values())
+@pytest.mark.parametrize("mode", [ALL, ON_DEMAND])
+def test_every_frame_of_a_host_is_taken_or_refused(said: FromHost, mode: int) -> None:
+    talk = live(mode).say(said)
+    assert not talk.session.closed or talk.asked
 
 
 def test_a_second_hello_an_ack_of_the_future_and_a_question_of_a_full_host_are_unexpected() -> None:
@@ -501,10 +509,14 @@ def test_a_question_is_answered_while_the_log_is_read() -> None:
 
 def test_questions_that_are_too_many_or_not_in_order_end_the_stream() -> None:
     talk = live(ON_DEMAND)
-    for id in range(f.WANTS_OPEN_MAX):
+    for id in range(f.WANTS_KEPT_MAX):
         talk.say(Want(id, ("a",)))
     talk.say(Want(999, ("a",))).ended(f.UNEXPECTED)
     live(ON_DEMAND).say(Want(3, ("a",)), Want(3, ("a",))).ended(f.MALFORMED)
+
+
+def test_a_hub_keeps_as_many_questions_as_a_host_asks() -> None:
+    assert WANTS_ASKED_MAX <= f.WANTS_KEPT_MAX
 
 
 def test_an_answer_of_another_epoch_or_too_large_ends_the_stream() -> None:

@@ -3,6 +3,7 @@ docs/format/stream.md, each as what is refused and what comes of what is not."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -31,6 +32,7 @@ from fastcheck.wire.frames import (
     Commit,
     Found,
     Frame,
+    FromHub,
     Goodbye,
     Have,
     Heartbeat,
@@ -39,6 +41,7 @@ from fastcheck.wire.frames import (
     Records,
     Refused,
 )
+from rig.frame_samples import FROM_HUB
 
 AT = Have(3, 10, 77)
 HUB_MS = 1_700_000_000_000
@@ -235,14 +238,20 @@ def test_a_host_that_has_nothing_takes_no_changes() -> None:
     refused(greeted(None), intent(DELTA, 0, 5), code=frames.UNEXPECTED, match="needs a full transfer")
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        Records(b"a"), CatalogPart("c", 1, 0, b"c"), Piece(0, b"p"), commit(11), Found(1, 10, (), b""),
-    ],
-)  # fmt: skip
-def test_before_the_intent_nothing_else_comes(sent: Frame) -> None:
-    refused(greeted(), sent, code=frames.UNEXPECTED)
+TAKEN_BEFORE_THE_INTENT = (Intent, Heartbeat, Goodbye)
+
+
+@pytest.mark.parametrize("sent", [*FROM_HUB.values(), commit(11)])
+def test_before_the_intent_nothing_else_comes(sent: FromHub) -> None:
+    if not isinstance(sent, TAKEN_BEFORE_THE_INTENT):
+        refused(greeted(), sent, code=frames.UNEXPECTED)
+
+
+@pytest.mark.parametrize("sent", FROM_HUB.values())
+def test_every_frame_of_a_hub_is_taken_or_refused(sent: FromHub) -> None:
+    for stream in (greeted(), live(), live(mode=ON_DEMAND)):
+        with contextlib.suppress(Refused):
+            stream.receive(message(sent), 0)
 
 
 def test_a_second_intent_is_refused() -> None:
@@ -401,7 +410,7 @@ def test_an_answer_about_others_is_refused() -> None:
 
 def test_questions_are_bounded_and_asked_only_while_live() -> None:
     stream = live(mode=ON_DEMAND)
-    for _ in range(protocol.WANTS_OPEN_MAX):
+    for _ in range(protocol.WANTS_ASKED_MAX):
         stream.want(("a",))
     assert stream.wants_left == 0
     for other in (stream, greeted(AT, ON_DEMAND), live()):

@@ -25,13 +25,26 @@ from fastcheck.cli.instants import told
 from fastcheck.cli.screen import print_json, print_json_list, print_table, setting_text
 from fastcheck.clock import instant_ms
 from fastcheck.wire.answers import Override
+from fastcheck.wire.kinds import KINDS, FeatureKind, Form, kind_of
+from fastcheck.wire.unhandled import unhandled
 
-PUT_NOTES = """\
-VALUE depends on the kind of the feature:
-  switch, credit  on, off
-  limit           40, unlimited, off
-  meter           100000, unlimited, off
-  value           text, a whole number, true or false; with --text always text"""
+
+def _typed(form: Form) -> str:
+    """What to write for a setting."""
+    match form:
+        case Form.ON_OFF:
+            return "on, off"
+        case Form.BOUND:
+            return "a number such as 40, unlimited, off"
+        case Form.VALUE:
+            return "text, a whole number, true or false; with --text always text"
+        case _:
+            unhandled(form)
+
+
+PUT_NOTES = "VALUE depends on the kind of the feature:\n" + "\n".join(
+    f"  {one.word:15} {_typed(one.form)}" for one in KINDS.values()
+)
 
 SWITCHES = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
@@ -155,25 +168,39 @@ def print_overrides(title: str, overrides: Sequence[Override]) -> None:
 def parsed(
     text: str, kind: str, feature: str, *, text_only: bool = False
 ) -> bool | int | str | Decimal | None:
-    """The value for a feature of this kind; None = unlimited. Raises `UsageError`."""
+    """The value for a feature of this kind; None = unlimited. Raises `UsageError`, `ProtocolError` for a kind
+    that is not known."""
+    of = kind_of(kind)
+    match of.form:
+        case Form.ON_OFF:
+            word = text.lower()
+            if word in SWITCHES:
+                return SWITCHES[word]
+            raise UsageError(f"{feature} is a {kind}: say on or off, not {text!r:.80}")
+        case Form.BOUND:
+            return _bound(text, of, feature)
+        case Form.VALUE:
+            return text if text_only else _value(text)
+        case _:
+            unhandled(of.form)
+
+
+def _bound(text: str, kind: FeatureKind, feature: str) -> bool | int | Decimal | None:
     word = text.lower()
-    if kind in ("switch", "credit"):
-        if word in SWITCHES:
-            return SWITCHES[word]
-        raise UsageError(f"{feature} is a {kind}: say on or off, not {text!r:.80}")
-    if kind in ("limit", "meter"):
-        if word == "unlimited":
-            return None
-        if SWITCHES.get(word) is False:
-            return False
-        try:
-            return credits(text) if kind == "meter" else signed(text)
-        except argparse.ArgumentTypeError:
-            raise UsageError(
-                f"{feature} is a {kind}: say a number, unlimited or off, not {text!r:.80}"
-            ) from None
-    if text_only:
-        return text
+    if word == "unlimited":
+        return None
+    if SWITCHES.get(word) is False:
+        return False
+    try:
+        return credits(text) if kind.countable else signed(text)
+    except argparse.ArgumentTypeError:
+        raise UsageError(
+            f"{feature} is a {kind.word}: say a number, unlimited or off, not {text!r:.80}"
+        ) from None
+
+
+def _value(text: str) -> bool | int | str:
+    word = text.lower()
     if word in ("true", "false"):
         return word == "true"
     try:

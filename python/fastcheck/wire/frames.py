@@ -7,14 +7,19 @@ A message carries one frame or several, one after the other::
 Whoever reads takes nothing on trust: a message is no longer than its bound, a frame has the fields of its
 type with the right kinds and within bounds, or the whole message is refused with a code and what is wrong.
 
+A frame is a class: its `TYPE`, its fields in their order, and the form of each. `FromHost` and `FromHub` say
+who sends which. What is written and read is made from these.
+
 Room for newer peers: fields after the known ones are read over; so are whole frames of a type from
 `OPTIONAL_FROM` on. A frame of an unknown type below that is required, and so refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args, get_type_hints, overload
 
 import msgpack
 
@@ -40,8 +45,8 @@ ENTRIES_MAX: Final = 1_024
 """Entries that an array may declare: memory for them is taken before they come."""
 KEYS_PER_WANT_MAX: Final = 256
 """Customers asked for at once; the core's bound of a name applies to each."""
-WANTS_OPEN_MAX: Final = 64
-"""Questions of one host that wait for their answer."""
+WANTS_KEPT_MAX: Final = 64
+"""Questions of one host that a hub keeps until it answers. A host asks fewer at once."""
 DETAIL_BYTES_MAX: Final = 1_024
 """Bytes of a text that says what is wrong."""
 NAME_MAX: Final = NAME_BYTES_MAX
@@ -97,182 +102,385 @@ class Have:
     digest: int
 
 
+# The forms of fields. The text says what a value must be.
+
+Take: TypeAlias = Callable[[Any], Any]
+"""Gives a value that came as the field's. Raises `Refused`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """What a field may hold."""
+
+    take: Callable[[str], Take]
+    """Makes the field's `Take`, which calls it by this name in what it says."""
+    called: str = ""
+    """How messages call the field; default: its name."""
+    plain: Callable[[Any], object] | None = None
+    """Gives what msgpack writes; None: the value itself."""
+
+
+def _natural(what: str, most: int = I63_MAX) -> Take:
+    def take(value: Any) -> int:
+        if type(value) is int and 0 <= value <= most:
+            return value
+        raise Refused(MALFORMED, f"{what} must be a whole number from 0 to {most}, not {_shown(value)}")
+
+    return take
+
+
+def _text(what: str, most: int, *, empty: bool = True) -> Take:
+    def take(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Refused(MALFORMED, f"{what} must be text, not {_shown(value)}")
+        if not value and not empty:
+            raise Refused(MALFORMED, f"{what} is empty")
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise Refused(MALFORMED, f"{what} is not Unicode text") from None
+        if size > most or "\0" in value:
+            raise Refused(MALFORMED, f"{what} has more than {most} bytes, or a NUL")
+        return value
+
+    return take
+
+
+def _bytes(what: str, most: int) -> Take:
+    def take(value: Any) -> bytes:
+        if not isinstance(value, bytes):
+            raise Refused(MALFORMED, f"{what} must be bytes, not {_shown(value)}")
+        if len(value) > most:
+            raise Refused(TOO_LARGE, f"{what} has {len(value)} bytes, at most {most} are taken")
+        return value
+
+    return take
+
+
+def _keys(what: str) -> Take:
+    key = _text("a key", NAME_MAX, empty=False)
+
+    def take(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, tuple):
+            raise Refused(MALFORMED, f"{what} must be a list, not {_shown(value)}")
+        if len(value) > KEYS_PER_WANT_MAX:
+            raise Refused(TOO_LARGE, f"{len(value)} {what}, at most {KEYS_PER_WANT_MAX} at once")
+        return tuple([key(one) for one in value])
+
+    return take
+
+
+def _have(what: str) -> Take:
+    epoch, seq, digest = _natural("epoch"), _natural("seq"), _natural("digest", U64_MAX)
+
+    def take(value: Any) -> Have | None:
+        if value is None:
+            return None
+        if not isinstance(value, tuple) or len(value) < 3:
+            raise Refused(MALFORMED, f"{what} is nothing, or epoch, seq and digest")
+        return Have(epoch(value[0]), seq(value[1]), digest(value[2]))
+
+    return take
+
+
+def _plain_have(have: Have | None) -> tuple[int, int, int] | None:
+    return None if have is None else (have.epoch, have.seq, have.digest)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {value!r:.40}"
+
+
+Natural = Annotated[int, Form(_natural)]
+Digest = Annotated[int, Form(partial(_natural, most=U64_MAX))]
+Detail = Annotated[str, Form(partial(_text, most=DETAIL_BYTES_MAX))]
+Code = Annotated[str, Form(partial(_text, most=64, empty=False), "a code")]
+"""One of `CODES`; one of a newer peer is taken as it is."""
+RecordBytes = Annotated[bytes, Form(partial(_bytes, most=RECORDS_BYTES_MAX), "records")]
+
+
+class Body:
+    """What all frames have."""
+
+    __slots__ = ()
+    TYPE: ClassVar[int]
+
+    def agree(self) -> None:
+        """Raises `Refused` where fields that came contradict each other."""
+
+
 @dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(Body):
     """host → hub, first: who it is and what it has."""
 
-    host: str
+    TYPE = 1
+
+    host: Annotated[str, Form(partial(_text, most=128, empty=False), "a host's id")]
     """The directory's own id, the same for every process of the host and after every restart."""
-    arena: int
-    have: Have | None
+    arena: Annotated[int, Form(partial(_natural, most=U64_MAX))]
+    have: Annotated[Have | None, Form(_have, "what a host has", _plain_have)]
     """None: nothing that could be continued."""
-    mode: int
+    mode: Annotated[int, Form(partial(_natural, most=ON_DEMAND), "a host's mode")]
     """`ALL` customers, or those asked for (`ON_DEMAND`)."""
-    software: str = ""
+    software: Annotated[str, Form(partial(_text, most=128))] = ""
     """Name and version of what connects, for the hub's lists."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Body):
     """host → hub: everything up to `seq` is visible to checks, and comes to this digest."""
 
-    seq: int
-    digest: int
+    TYPE = 2
+
+    seq: Natural
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class Nack:
+class Nack(Body):
     """host → hub: what came is refused; the last good state stays in force."""
 
-    seq: int
+    TYPE = 3
+
+    seq: Natural
     """Of the commit that was refused; the host's own where it was no commit."""
-    code: str
-    detail: str
+    code: Code
+    detail: Detail
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class Want(Body):
     """host → hub, on demand: customers by id or alias."""
 
-    id: int
+    TYPE = 4
+
+    id: Natural
     """Counts up; the answer has the same."""
-    keys: tuple[str, ...]
+    keys: Annotated[tuple[str, ...], Form(_keys)]
+
+    def agree(self) -> None:
+        if not self.keys:
+            raise Refused(MALFORMED, "no keys are wanted")
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Body):
     """hub → host: what follows until the next commit of `to`, and the bounds that hold from here on."""
 
-    kind: int
+    TYPE = 16
+
+    kind: Annotated[int, Form(partial(_natural, most=FULL))]
     """`NONE`: nothing is missing. `DELTA`: the changes after `seq_from`. `FULL`: a snapshot as of `seq_from`,
     in pieces; what the host has is dropped at its commit."""
-    epoch: int
-    seq_from: int
-    seq_to: int
-    hub_at_ms: int
-    heartbeat_ms: int
+    epoch: Natural
+    seq_from: Natural
+    seq_to: Natural
+    hub_at_ms: Natural
+    heartbeat_ms: Natural
     """How often the hub shows life; a host that hears nothing for three times as long hangs up."""
-    customers: int = 0
+    customers: Natural = 0
     """At most so many of a snapshot; 0 where it is none."""
-    snapshot_bytes: int = 0
+    snapshot_bytes: Natural = 0
     """Of the snapshot's file."""
-    message_bytes_max: int = HUB_MESSAGE_BYTES_MAX
+    message_bytes_max: Natural = HUB_MESSAGE_BYTES_MAX
+
+    def agree(self) -> None:
+        if self.heartbeat_ms == 0:
+            raise Refused(MALFORMED, "heartbeat_ms must be at least 1")
+        if self.seq_from > self.seq_to:
+            raise Refused(GAP, f"changes from {self.seq_from} to {self.seq_to}: backwards")
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogPart:
+class CatalogPart(Body):
     """hub → host: a part of a catalog's text, before the commit that puts it in force."""
 
-    filename: str
-    size: int
+    TYPE = 17
+
+    filename: Annotated[str, Form(partial(_text, most=4_096))]
+    size: Natural
     """Bytes of the whole text."""
-    offset: int
-    data: bytes
+    offset: Natural
+    data: Annotated[bytes, Form(partial(_bytes, most=PIECE_BYTES_MAX), "a part of a catalog")]
+
+    def agree(self) -> None:
+        if self.size > CATALOG_BYTES_MAX:
+            raise Refused(TOO_LARGE, f"a catalog of {self.size} bytes, at most {CATALOG_BYTES_MAX} are taken")
+        if not self.data or self.offset + len(self.data) > self.size:
+            raise Refused(MALFORMED, "a part of a catalog that is empty, or goes beyond its size")
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class Records(Body):
     """hub → host: customer records one after the other, before the commit that makes them visible."""
 
-    data: bytes
+    TYPE = 18
+
+    data: RecordBytes
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Body):
     """hub → host: a part of a snapshot's file."""
 
-    offset: int
-    data: bytes
+    TYPE = 19
+
+    offset: Natural
+    data: Annotated[bytes, Form(partial(_bytes, most=PIECE_BYTES_MAX), "a piece of a snapshot")]
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Body):
     """hub → host: what came since the last commit is one change, and counts from here on."""
 
-    epoch: int
-    seq: int
-    digest: int
-    at_ms: int
+    TYPE = 20
+
+    epoch: Natural
+    seq: Natural
+    digest: Digest
+    at_ms: Natural
     """When the ledger stored it, by the hub's clock."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Body):
     """hub → host: the hub lives, and this is where the stream stands at this point."""
 
-    hub_at_ms: int
-    epoch: int
-    seq: int
-    digest: int
+    TYPE = 21
+
+    hub_at_ms: Natural
+    epoch: Natural
+    seq: Natural
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Body):
     """hub → host, on demand: the answer to `Want`, as of change `seq`."""
 
-    id: int
-    seq: int
-    missing: tuple[str, ...]
+    TYPE = 22
+
+    id: Natural
+    seq: Natural
+    missing: Annotated[tuple[str, ...], Form(_keys, "missing keys")]
     """Keys that are nobody's."""
-    data: bytes
+    data: RecordBytes
     """The records of the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Goodbye:
+class Goodbye(Body):
     """hub → host, last."""
 
-    code: str
-    detail: str
-    retry_after_ms: int
+    TYPE = 23
+
+    code: Code
+    detail: Detail
+    retry_after_ms: Natural
     """The host waits at least so long before it connects again."""
 
 
-Frame: TypeAlias = (
-    Hello | Ack | Nack | Want | Intent | CatalogPart | Records | Piece | Commit | Heartbeat | Found | Goodbye
-)
+FromHost: TypeAlias = Hello | Ack | Nack | Want
+FromHub: TypeAlias = Intent | CatalogPart | Records | Piece | Commit | Heartbeat | Found | Goodbye
+Frame: TypeAlias = FromHost | FromHub
+
+
+# What is made from the classes.
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """How a frame is written and read."""
+
+    frame: type[Body]
+    name: str
+    """In words, as the page of the format has it."""
+    fields: tuple[str, ...]
+    values: Callable[[Any], Sequence[object]]
+    """Version, type and fields of a frame, as msgpack writes them."""
+    read: Callable[[Sequence[Any]], Any]
+    """The frame of such values; what follows them is a newer peer's. Raises `Refused`."""
+    length: int
+    """At least so many values come."""
+
+
+def _row(frame: type[Any]) -> Row:
+    names = tuple(one.name for one in fields(frame))
+    hints = get_type_hints(frame, include_extras=True)
+    forms: list[Form] = [hints[one].__metadata__[0] for one in names]
+    read = _read(frame, [form.take(form.called or name) for name, form in zip(names, forms, strict=True)])
+    return Row(
+        frame,
+        re.sub("(?<=[a-z])(?=[A-Z])", " ", frame.__name__).lower(),
+        names,
+        _values(frame, names, [form.plain for form in forms]),
+        read if frame.agree is Body.agree else _agreed(read),
+        2 + len(names),
+    )
+
+
+# As text first, as the standard library makes a dataclass: a loop over the fields takes half as long again.
+
+
+def _values(
+    frame: type[Any], names: Sequence[str], plain: Sequence[Any]
+) -> Callable[[Any], Sequence[object]]:
+    parts = [
+        f"frame.{one}" if plain[n] is None else f"plain[{n}](frame.{one})" for n, one in enumerate(names)
+    ]
+    text = f"lambda frame: ({VERSION}, {frame.TYPE}, {', '.join(parts)})"
+    return eval(text, {"plain": plain})  # type: ignore[no-any-return]
+
+
+def _read(frame: type[Any], takes: list[Take]) -> Callable[[Sequence[Any]], Any]:
+    parts = [f"take{n}(values[{2 + n}])" for n in range(len(takes))]
+    known = {"frame": frame, **{f"take{n}": take for n, take in enumerate(takes)}}
+    return eval(f"lambda values: frame({', '.join(parts)})", known)  # type: ignore[no-any-return]
+
+
+def _agreed(read: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
+    def read_agreed(values: Sequence[Any]) -> Any:
+        found = read(values)
+        found.agree()
+        return found
+
+    return read_agreed
+
+
+def _rows(frames: Iterable[type[Any]]) -> dict[int, Row]:
+    return {one.TYPE: _row(one) for one in frames}
+
+
+FROM_HOST: Final = _rows(get_args(FromHost))
+FROM_HUB: Final = _rows(get_args(FromHub))
+_VALUES: Final = {row.frame: row.values for rows in (FROM_HOST, FROM_HUB) for row in rows.values()}
 
 _packb = msgpack.Packer(autoreset=True).pack
 
 
 def encode(frame: Frame) -> bytes:
     """A frame as bytes."""
-    packed: bytes = _packb(_FIELDS[type(frame)](frame))
+    packed: bytes = _packb(_VALUES[type(frame)](frame))
     return packed
 
 
-def _have(have: Have | None) -> tuple[int, int, int] | None:
-    return None if have is None else (have.epoch, have.seq, have.digest)
+@overload
+def decode(message: bytes, *, from_hub: Literal[True]) -> list[FromHub]: ...
+@overload
+def decode(message: bytes, *, from_hub: Literal[False]) -> list[FromHost]: ...
+@overload
+def decode(message: bytes, *, from_hub: bool) -> list[Frame]: ...
 
 
-_FIELDS: dict[type[Any], Callable[[Any], Sequence[object]]] = {
-    Hello: lambda f: (VERSION, 1, f.host, f.arena, _have(f.have), f.mode, f.software),
-    Ack: lambda f: (VERSION, 2, f.seq, f.digest),
-    Nack: lambda f: (VERSION, 3, f.seq, f.code, f.detail),
-    Want: lambda f: (VERSION, 4, f.id, f.keys),
-    Intent: lambda f: (
-        VERSION, 16, f.kind, f.epoch, f.seq_from, f.seq_to, f.hub_at_ms, f.heartbeat_ms, f.customers,
-        f.snapshot_bytes, f.message_bytes_max,
-    ),
-    CatalogPart: lambda f: (VERSION, 17, f.filename, f.size, f.offset, f.data),
-    Records: lambda f: (VERSION, 18, f.data),
-    Piece: lambda f: (VERSION, 19, f.offset, f.data),
-    Commit: lambda f: (VERSION, 20, f.epoch, f.seq, f.digest, f.at_ms),
-    Heartbeat: lambda f: (VERSION, 21, f.hub_at_ms, f.epoch, f.seq, f.digest),
-    Found: lambda f: (VERSION, 22, f.id, f.seq, f.missing, f.data),
-    Goodbye: lambda f: (VERSION, 23, f.code, f.detail, f.retry_after_ms),
-}  # fmt: skip
-
-
-def decode(message: bytes, *, from_hub: bool) -> list[Frame]:
+def decode(message: bytes, *, from_hub: bool) -> list[Any]:
     """The frames of a message, in order. Raises `Refused`; nothing of a refused message counts."""
     bound = HUB_MESSAGE_BYTES_MAX if from_hub else HOST_MESSAGE_BYTES_MAX
     if len(message) > bound:
         raise Refused(TOO_LARGE, f"a message of {len(message)} bytes, at most {bound} are taken")
-    readers = _FROM_HUB if from_hub else _FROM_HOST
-    found: list[Frame] = []
+    rows = FROM_HUB if from_hub else FROM_HOST
+    found: list[Any] = []
     for values in _arrays(message):
-        frame = _frame(values, readers)
+        frame = _frame(values, rows)
         if frame is not None:
             found.append(frame)
     return found
@@ -303,187 +511,18 @@ def _arrays(message: bytes) -> Iterator[tuple[Any, ...]]:
         yield values
 
 
-def _frame(values: tuple[Any, ...], readers: dict[int, tuple[int, Callable[..., Frame]]]) -> Frame | None:
+def _frame(values: tuple[Any, ...], rows: dict[int, Row]) -> Any:
     version, kind = values[0], values[1]
     if type(version) is not int or type(kind) is not int or kind < 0:
         raise Refused(MALFORMED, "a frame begins with two numbers, its version and its type")
     if version != VERSION:
         raise Refused(VERSION_UNKNOWN, f"frames of version {version}, this side knows {VERSION}")
-    reader = readers.get(kind)
-    if reader is None:
+    row = rows.get(kind)
+    if row is None:
         if kind >= OPTIONAL_FROM:
             return None
         raise Refused(UNKNOWN_FRAME, f"a frame of type {kind}, which is required and not known here")
-    fields, read = reader
-    if len(values) - 2 < fields:
-        raise Refused(
-            MALFORMED, f"a frame of type {kind} has {len(values) - 2} fields, {fields} are required"
-        )
-    return read(*values[2 : 2 + fields])
-
-
-# Each kind of field, checked. The text says what it must be.
-
-
-def _natural(value: Any, what: str, most: int = I63_MAX) -> int:
-    if type(value) is int and 0 <= value <= most:
-        return value
-    raise Refused(MALFORMED, f"{what} must be a whole number from 0 to {most}, not {_shown(value)}")
-
-
-def _text(value: Any, what: str, most: int, *, empty: bool = True) -> str:
-    if not isinstance(value, str):
-        raise Refused(MALFORMED, f"{what} must be text, not {_shown(value)}")
-    if not value and not empty:
-        raise Refused(MALFORMED, f"{what} is empty")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise Refused(MALFORMED, f"{what} is not Unicode text") from None
-    if size > most or "\0" in value:
-        raise Refused(MALFORMED, f"{what} has more than {most} bytes, or a NUL")
-    return value
-
-
-def _bytes(value: Any, what: str, most: int) -> bytes:
-    if not isinstance(value, bytes):
-        raise Refused(MALFORMED, f"{what} must be bytes, not {_shown(value)}")
-    if len(value) > most:
-        raise Refused(TOO_LARGE, f"{what} has {len(value)} bytes, at most {most} are taken")
-    return value
-
-
-def _keys(value: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(value, tuple):
-        raise Refused(MALFORMED, f"{what} must be a list, not {_shown(value)}")
-    if len(value) > KEYS_PER_WANT_MAX:
-        raise Refused(TOO_LARGE, f"{len(value)} {what}, at most {KEYS_PER_WANT_MAX} at once")
-    return tuple(_text(key, "a key", NAME_MAX, empty=False) for key in value)
-
-
-def _code(value: Any) -> str:
-    """A code; one of a newer peer is taken as it is."""
-    return _text(value, "a code", 64, empty=False)
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {value!r:.40}"
-
-
-def _read_hello(host: Any, arena: Any, have: Any, mode: Any, software: Any) -> Hello:
-    if have is not None:
-        if not isinstance(have, tuple) or len(have) < 3:
-            raise Refused(MALFORMED, "what a host has is nothing, or epoch, seq and digest")
-        have = Have(
-            _natural(have[0], "epoch"), _natural(have[1], "seq"), _natural(have[2], "digest", U64_MAX)
-        )
-    if mode not in (ALL, ON_DEMAND) or isinstance(mode, bool):
-        raise Refused(MALFORMED, f"a host's mode must be {ALL} or {ON_DEMAND}, not {_shown(mode)}")
-    return Hello(
-        _text(host, "a host's id", 128, empty=False),
-        _natural(arena, "arena", U64_MAX),
-        have,
-        mode,
-        _text(software, "software", 128),
-    )
-
-
-def _read_want(id: Any, keys: Any) -> Want:
-    wanted = _keys(keys, "keys")
-    if not wanted:
-        raise Refused(MALFORMED, "no keys are wanted")
-    return Want(_natural(id, "id"), wanted)
-
-
-def _read_intent(
-    kind: Any,
-    epoch: Any,
-    seq_from: Any,
-    seq_to: Any,
-    hub_at_ms: Any,
-    heartbeat_ms: Any,
-    customers: Any,
-    snapshot_bytes: Any,
-    message_bytes_max: Any,
-) -> Intent:
-    intent = Intent(
-        _natural(kind, "kind", FULL),
-        _natural(epoch, "epoch"),
-        _natural(seq_from, "seq_from"),
-        _natural(seq_to, "seq_to"),
-        _natural(hub_at_ms, "hub_at_ms"),
-        _natural(heartbeat_ms, "heartbeat_ms"),
-        _natural(customers, "customers"),
-        _natural(snapshot_bytes, "snapshot_bytes"),
-        _natural(message_bytes_max, "message_bytes_max"),
-    )
-    if intent.heartbeat_ms == 0:
-        raise Refused(MALFORMED, "heartbeat_ms must be at least 1")
-    if intent.seq_from > intent.seq_to:
-        raise Refused(GAP, f"changes from {intent.seq_from} to {intent.seq_to}: backwards")
-    return intent
-
-
-def _read_catalog(filename: Any, size: Any, offset: Any, data: Any) -> CatalogPart:
-    part = CatalogPart(
-        _text(filename, "filename", 4_096),
-        _natural(size, "size"),
-        _natural(offset, "offset"),
-        _bytes(data, "a part of a catalog", PIECE_BYTES_MAX),
-    )
-    if part.size > CATALOG_BYTES_MAX:
-        raise Refused(TOO_LARGE, f"a catalog of {part.size} bytes, at most {CATALOG_BYTES_MAX} are taken")
-    if not part.data or part.offset + len(part.data) > part.size:
-        raise Refused(MALFORMED, "a part of a catalog that is empty, or goes beyond its size")
-    return part
-
-
-_FROM_HOST: dict[int, tuple[int, Callable[..., Frame]]] = {
-    1: (5, _read_hello),
-    2: (2, lambda seq, digest: Ack(_natural(seq, "seq"), _natural(digest, "digest", U64_MAX))),
-    3: (
-        3,
-        lambda seq, code, detail: Nack(
-            _natural(seq, "seq"), _code(code), _text(detail, "detail", DETAIL_BYTES_MAX)
-        ),
-    ),
-    4: (2, _read_want),
-}
-_FROM_HUB: dict[int, tuple[int, Callable[..., Frame]]] = {
-    16: (9, _read_intent),
-    17: (4, _read_catalog),
-    18: (1, lambda data: Records(_bytes(data, "records", RECORDS_BYTES_MAX))),
-    19: (
-        2,
-        lambda offset, data: Piece(
-            _natural(offset, "offset"), _bytes(data, "a piece of a snapshot", PIECE_BYTES_MAX)
-        ),
-    ),
-    20: (
-        4,
-        lambda epoch, seq, digest, at_ms: Commit(
-            _natural(epoch, "epoch"), _natural(seq, "seq"), _natural(digest, "digest", U64_MAX),
-            _natural(at_ms, "at_ms"),
-        ),
-    ),
-    21: (
-        4,
-        lambda hub_at_ms, epoch, seq, digest: Heartbeat(
-            _natural(hub_at_ms, "hub_at_ms"), _natural(epoch, "epoch"), _natural(seq, "seq"),
-            _natural(digest, "digest", U64_MAX),
-        ),
-    ),
-    22: (
-        4,
-        lambda id, seq, missing, data: Found(
-            _natural(id, "id"), _natural(seq, "seq"), _keys(missing, "missing keys"),
-            _bytes(data, "records", RECORDS_BYTES_MAX),
-        ),
-    ),
-    23: (
-        3,
-        lambda code, detail, retry_after_ms: Goodbye(
-            _code(code), _text(detail, "detail", DETAIL_BYTES_MAX), _natural(retry_after_ms, "retry_after_ms")
-        ),
-    ),
-}  # fmt: skip
+    if len(values) < row.length:
+        came, least = len(values) - 2, row.length - 2
+        raise Refused(MALFORMED, f"a frame of type {kind} has {came} fields, {least} are required")
+    return row.read(values)

@@ -21,8 +21,10 @@ from typing import Any
 import msgpack
 
 from fastcheck.errors import ProtocolError, RecordError, WrongType
+from fastcheck.wire.kinds import Form, kind_of
 from fastcheck.wire.names import INTEGER_MAX, TEXT_BYTES_MAX, text_within
 from fastcheck.wire.packing import unpack
+from fastcheck.wire.unhandled import unhandled
 
 ADDONS_MAX = 1_024
 """Add-ons of one customer. The core has the same bound; so the next."""
@@ -42,26 +44,38 @@ UNLIMITED: Setting = (2,)
 
 
 def setting(value: SettingValue | Setting, kind: str, feature: str) -> Setting:
-    """A caller's value of an override as a setting of a feature of this kind.
+    """A caller's value of an override as a setting of a feature of this kind: by the kind's form bool, int or
+    None (unlimited) or False (none), or text, int or bool. Raises `WrongType`, `RecordError`, `NameInvalid`,
+    `ProtocolError` for a kind that is not known."""
+    form = kind_of(kind).form
+    match form:
+        case Form.ON_OFF:
+            if isinstance(value, bool):
+                return ON if value else OFF
+            raise WrongType(f"{feature} is a {kind}: an override is True or False, not {value!r:.80}")
+        case Form.BOUND:
+            return _bound(value, kind, feature)
+        case Form.VALUE:
+            return _value(value, kind, feature)
+        case _:
+            unhandled(form)
 
-    switch and credit: bool. limit: int or None (unlimited). meter: int, None, or False (none).
-    value: text, int or bool. Raises `WrongType`, `RecordError`, `NameInvalid`."""
-    if kind in ("switch", "credit"):
-        if isinstance(value, bool):
-            return ON if value else OFF
-        raise WrongType(f"{feature} is a {kind}: an override is True or False, not {value!r:.80}")
-    if kind in ("limit", "meter"):
-        if value is None:
-            return UNLIMITED
-        if value is False:
-            return OFF
-        if isinstance(value, int) and not isinstance(value, bool):
-            if not 0 <= value <= INTEGER_MAX:
-                raise RecordError(f"{feature} is a {kind}: an override lies between 0 and {INTEGER_MAX}")
-            return (3, value)
-        raise WrongType(
-            f"{feature} is a {kind}: an override is an int, or None for unlimited, not {type(value).__name__}"
-        )
+
+def _bound(value: SettingValue | Setting, kind: str, feature: str) -> Setting:
+    if value is None:
+        return UNLIMITED
+    if value is False:
+        return OFF
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value <= INTEGER_MAX:
+            raise RecordError(f"{feature} is a {kind}: an override lies between 0 and {INTEGER_MAX}")
+        return (3, value)
+    raise WrongType(
+        f"{feature} is a {kind}: an override is an int, or None for unlimited, not {type(value).__name__}"
+    )
+
+
+def _value(value: SettingValue | Setting, kind: str, feature: str) -> Setting:
     if isinstance(value, bool):
         return (5, value)
     if isinstance(value, int):
@@ -70,7 +84,7 @@ def setting(value: SettingValue | Setting, kind: str, feature: str) -> Setting:
         return (3, value)
     if isinstance(value, str):
         return (4, text_within(value, f"the value of {feature}", TEXT_BYTES_MAX, empty=True))
-    raise WrongType(f"{feature} is a value: an override is a str, int or bool, not {type(value).__name__}")
+    raise WrongType(f"{feature} is a {kind}: an override is a str, int or bool, not {type(value).__name__}")
 
 
 def setting_value(stored: Setting) -> SettingValue:

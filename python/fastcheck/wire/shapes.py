@@ -68,7 +68,7 @@ class FeatureCheck:
     customer: str
     feature: str
     kind: str
-    """switch, limit, value, meter or credit."""
+    """Of the feature, as in the catalog: switch, for one."""
     at: int
     value: SettingValue | Decimal
     """What the customer has of it; None = unlimited."""

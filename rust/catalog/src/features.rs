@@ -8,17 +8,9 @@ use crate::fields::{Fields, check_name, entries, unknown};
 use crate::length::recurrence;
 use crate::pools;
 use crate::problem::{Problems, join, shown};
-use crate::scalar::{description, text, units, word};
+use crate::scalar::{description, one_of, text, units, word};
 use crate::settings::{Target, setting};
 use crate::tree::{Entry, Node};
-
-pub(crate) const KINDS: [(&str, Kind); 5] = [
-    ("switch", Kind::Switch),
-    ("limit", Kind::Limit),
-    ("value", Kind::Value),
-    ("meter", Kind::Meter),
-    ("credit", Kind::Credit),
-];
 
 /// Keys of every kind.
 const COMMON: [&str; 5] = [
@@ -84,11 +76,11 @@ fn feature(
 ) -> Option<Feature> {
     let every_key: Vec<&str> = [&COMMON[..], &CREDIT_ONLY, &COUNTABLE_ONLY, &METER_ONLY].concat();
     let fields = Fields::open(&entry.value, path, &every_key, problems)?;
-    let kinds = "one of switch, limit, value, meter, credit";
+    let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
     let kind = word(
-        fields.need("kind", kinds, problems)?,
+        fields.need("kind", &one_of(&kinds), problems)?,
         &fields.at("kind"),
-        &KINDS,
+        &kinds,
         problems,
     )?;
     check_keys(&fields, kind, problems);
@@ -264,7 +256,7 @@ fn rates(fields: &Fields<'_>, scale: u8, problems: &mut Problems) -> Vec<Rate> {
 mod tests {
     use super::*;
     use crate::catalog::{Anchor, Span, Unit};
-    use crate::testing::{assert_mistake, good};
+    use crate::testing::{assert_mistake, good, listed_kinds};
 
     const HEAD: &str = "fastcheck: 1\npools: {ai_credits: {scale: 6}}\nfeatures:\n";
 
@@ -329,11 +321,9 @@ mod tests {
 
     #[test]
     fn each_mistake_has_its_line_and_hint() {
+        let no_kind = format!(": `kind` is missing ({})", listed_kinds());
         for (feature, expected) in [
-            (
-                "{}",
-                ": `kind` is missing (one of switch, limit, value, meter, credit)",
-            ),
+            ("{}", no_kind.as_str()),
             (
                 "{kind: swich}",
                 ".kind: `swich` is not known here (did you mean `switch`?)",

@@ -130,7 +130,11 @@ mod tests {
             .split("```")
             .find_map(|part| part.strip_prefix("yaml\n"));
         let catalog = good(example.expect("an example"));
-        assert_eq!((catalog.features.len(), catalog.pools.len()), (6, 3));
+        for kind in Kind::ALL {
+            let shown = catalog.features.iter().any(|one| one.kind == kind);
+            assert!(shown, "the example has no {}", kind.as_str());
+        }
+        assert_eq!(catalog.pools.len(), 3);
         assert_eq!((catalog.plans.len(), catalog.addons.len()), (1, 2));
     }
 

@@ -200,7 +200,7 @@ pub(crate) fn known<'n>(
 #[cfg(test)]
 mod tests {
     use crate::catalog::Setting;
-    use crate::testing::{assert_mistake, good};
+    use crate::testing::{assert_mistake, good, listed_kinds};
 
     const HEAD: &str =
         "fastcheck: 1\nfeatures: {export: {kind: switch}, seats: {kind: limit}}\nplans:\n";
@@ -275,7 +275,10 @@ mod tests {
     fn a_feature_with_a_mistake_is_not_also_unknown() {
         assert_mistake(
             "fastcheck: 1\nfeatures: {x: {kind: what}}\nplans: {p: {features: {x: 1}}}\n",
-            "2: features.x.kind: `what` is not known here (one of switch, limit, value, meter, credit)",
+            &format!(
+                "2: features.x.kind: `what` is not known here ({})",
+                listed_kinds()
+            ),
         );
     }
 }

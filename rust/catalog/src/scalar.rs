@@ -13,23 +13,16 @@ pub(crate) fn word<T: Copy>(
     words: &[(&str, T)],
     problems: &mut Problems,
 ) -> Option<T> {
-    let listed = || {
-        words
-            .iter()
-            .map(|(word, _)| *word)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let Value::Scalar { text, .. } = &node.value else {
         let message = format!("{} where a word is expected", node.describe());
-        problems.add(node.spot, path, message, format!("one of {}", listed()));
+        problems.add(node.spot, path, message, one_of(words));
         return None;
     };
     let found = words.iter().find(|(word, _)| *word == text.as_ref());
     if found.is_none() {
         let mut hint = did_you_mean(text, words.iter().map(|(word, _)| *word));
         if hint.is_empty() {
-            hint = format!("one of {}", listed());
+            hint = one_of(words);
         }
         problems.add(
             node.spot,
@@ -39,6 +32,12 @@ pub(crate) fn word<T: Copy>(
         );
     }
     found.map(|(_, value)| *value)
+}
+
+/// What to write where one of some words is expected.
+pub(crate) fn one_of<T>(words: &[(&str, T)]) -> String {
+    let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    format!("one of {}", words.join(", "))
 }
 
 /// Text of any kind: a name, a description.

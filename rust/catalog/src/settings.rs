@@ -1,7 +1,7 @@
 //! What a file says a customer has of a feature: `true`, `25`, `unlimited`, `"text"`.
 
 use crate::catalog::bounds::AMOUNT_MAX;
-use crate::catalog::{AddonSetting, Feature, Kind, Pool, Setting};
+use crate::catalog::{AddonSetting, Feature, Form, Kind, Pool, Setting};
 use crate::decimal::Decimal;
 use crate::fields::Fields;
 use crate::problem::Problems;
@@ -15,23 +15,17 @@ const UNLIMITED: &str = "unlimited";
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'c> {
     kind: Kind,
-    /// Of the private pool of a meter; zero for a limit.
+    /// Of the pool it spends from; zero where there is none.
     scale: u8,
     name: &'c str,
 }
 
 impl<'c> Target<'c> {
     pub fn of(feature: &'c Feature, pools: &[Pool]) -> Self {
-        let scale = match feature.kind {
-            Kind::Meter => feature
-                .pool
-                .and_then(|pool| pools.get(pool))
-                .map_or(0, |pool| pool.scale),
-            _ => 0,
-        };
+        let pool = feature.pool.and_then(|pool| pools.get(pool));
         Self {
             kind: feature.kind,
-            scale,
+            scale: pool.map_or(0, |pool| pool.scale),
             name: &feature.name,
         }
     }
@@ -44,13 +38,13 @@ pub(crate) fn setting(
     target: Target<'_>,
     problems: &mut Problems,
 ) -> Option<Setting> {
-    match target.kind {
-        Kind::Switch | Kind::Credit => match node.bool() {
+    match target.kind.form() {
+        Form::OnOff => match node.bool() {
             Some(true) => Some(Setting::On),
             Some(false) => Some(Setting::Off),
             None => mismatch(node, path, target, "write `true` or `false`", problems),
         },
-        Kind::Limit | Kind::Meter => {
+        Form::Bound => {
             if node.bool() == Some(false) {
                 return Some(Setting::Off);
             }
@@ -68,7 +62,7 @@ pub(crate) fn setting(
             }
             number(node, path, target, problems).map(Setting::Number)
         }
-        Kind::Value => value(node, path, target, problems),
+        Form::Value => value(node, path, target, problems),
     }
 }
 
@@ -123,7 +117,7 @@ fn value(node: &Node, path: &str, target: Target<'_>, problems: &mut Problems) -
 
 /// A bound in units: of a limit as it stands, of a meter at its pool's scale.
 fn number(node: &Node, path: &str, target: Target<'_>, problems: &mut Problems) -> Option<i64> {
-    if target.kind == Kind::Limit {
+    if !target.kind.is_countable() {
         let decimal = node.plain().and_then(|text| Decimal::parse(text).ok());
         if decimal.is_some_and(|decimal| decimal.scale_needed() > 0) {
             let message = format!("{} is not a whole number", node.describe());
@@ -131,7 +125,7 @@ fn number(node: &Node, path: &str, target: Target<'_>, problems: &mut Problems) 
                 node.spot,
                 path,
                 message,
-                "a limit counts whole things; round it",
+                format!("a {} counts whole things; round it", target.kind.as_str()),
             );
             return None;
         }

@@ -1,7 +1,7 @@
 //! What the unit tests of this crate share.
 
 use crate::Problem;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Kind};
 
 /// Parses a catalog that must be right.
 pub fn good(text: &str) -> Catalog {
@@ -28,6 +28,11 @@ pub fn assert_mistake(text: &str, expected: &str) {
         format!("f.yaml:{expected}"),
         "in\n{text}"
     );
+}
+
+/// The hint where a kind is expected.
+pub fn listed_kinds() -> String {
+    format!("one of {}", Kind::ALL.map(Kind::as_str).join(", "))
 }
 
 fn lines(problems: &[Problem]) -> String {

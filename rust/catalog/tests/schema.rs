@@ -1,6 +1,7 @@
 //! The JSON Schema against the reader: what the reader takes the schema takes, and what the schema refuses the
 //! reader refuses. The validator below knows the keywords the schema uses, and fails on any other.
 
+use fastcheck_catalog::catalog::Kind;
 use fastcheck_catalog::{parse, schema};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
@@ -170,6 +171,34 @@ fn the_schema_takes_what_the_reader_takes() {
             "the reader refuses\n{text}"
         );
         assert!(valid(text), "the schema refuses\n{text}");
+    }
+}
+
+#[test]
+fn the_schema_and_the_largest_example_have_every_kind() {
+    let schema = Yaml::load_from_str(schema()).expect("the schema is JSON");
+    let schema = Schema(&schema[0]);
+    let listed: Vec<_> = schema
+        .reference("#/$defs/feature/anyOf")
+        .as_sequence()
+        .expect("a list")
+        .iter()
+        .map(|one| {
+            let pointer = one.as_mapping_get("$ref").and_then(|to| to.as_str());
+            pointer.expect("a pointer").to_owned()
+        })
+        .collect();
+    let wanted = Kind::ALL.map(|kind| format!("#/$defs/{}", kind.as_str()));
+    assert_eq!(listed, wanted);
+    let example = parse(EVERYTHING.as_bytes(), "f").expect("the example is right");
+    for kind in Kind::ALL {
+        let word = kind.as_str();
+        let said = schema.reference(&format!("#/$defs/{word}/properties/kind/const"));
+        assert_eq!(said.as_str(), Some(word));
+        assert!(
+            example.features.iter().any(|one| one.kind == kind),
+            "fuzz/corpus/catalog/everything has no {word}"
+        );
     }
 }
 

@@ -4,36 +4,84 @@
 //! position. Here names are strings, amounts are integer units of the pool's scale, and references
 //! between parts are indexes, so nothing below has to look a name up or round a number.
 
-/// What kind of thing a feature is. It never changes while a customer uses the feature.
+/// What a customer may have of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// On or off.
-    Switch,
-    /// A static number, such as seats. Never spent.
-    Limit,
-    /// A configuration value: text, an integer or a boolean.
+pub enum Form {
+    /// It, or nothing of it.
+    OnOff,
+    /// So much of it: a number of zero or more, or no bound.
+    Bound,
+    /// A text, an integer or a boolean.
     Value,
+}
+
+/// Makes `Kind` and all that is said of each kind by itself, so that none is left out.
+macro_rules! kinds {
+    ($($(#[$about:meta])* $kind:ident $code:literal $word:literal $form:ident $countable:literal;)*) => {
+        /// What kind of thing a feature is. It never changes while a customer uses the feature.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $($(#[$about])* $kind = $code,)*
+        }
+
+        impl Kind {
+            /// Every kind, in the order in which messages list them.
+            pub const ALL: [Kind; [$($code),*].len()] = [$(Kind::$kind),*];
+
+            /// The word used in catalog files, logs and answers.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $word,)*
+                }
+            }
+
+            /// What a customer may have of such a feature.
+            pub fn form(self) -> Form {
+                match self {
+                    $(Kind::$kind => Form::$form,)*
+                }
+            }
+
+            /// Whether using the feature spends from a pool.
+            pub fn is_countable(self) -> bool {
+                match self {
+                    $(Kind::$kind => $countable,)*
+                }
+            }
+        }
+    };
+}
+
+// Name, number in rows, word, form, whether it is countable.
+kinds! {
+    /// On or off.
+    Switch 1 "switch" OnOff false;
+    /// A static number, such as seats. Never spent.
+    Limit 2 "limit" Bound false;
+    /// A configuration value: text, an integer or a boolean.
+    Value 3 "value" Value false;
     /// A quota that refills each period. Spent from a private pool.
-    Meter,
+    Meter 4 "meter" Bound true;
     /// Each unit burns credits from a named pool at a rate.
-    Credit,
+    Credit 5 "credit" OnOff true;
 }
 
 impl Kind {
-    /// The word used in catalog files, logs and answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Switch => "switch",
-            Kind::Limit => "limit",
-            Kind::Value => "value",
-            Kind::Meter => "meter",
-            Kind::Credit => "credit",
+    /// Whether a customer has so much of it, and zero is nothing of it.
+    pub fn has_bound(self) -> bool {
+        match self.form() {
+            Form::Bound => true,
+            Form::OnOff | Form::Value => false,
         }
     }
 
-    /// Whether using the feature spends from a pool.
-    pub fn is_countable(self) -> bool {
-        matches!(self, Kind::Meter | Kind::Credit)
+    /// The number stored in rows.
+    pub(crate) fn code(self) -> u64 {
+        self as u64
+    }
+
+    pub(crate) fn from_code(code: u64) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -358,4 +406,27 @@ pub mod bounds {
     pub const AMOUNT_MAX: u64 = i64::MAX as u64;
     /// One burn, and one rate, in units: what a cell's 48-bit total holds.
     pub const BURN_MAX: u64 = (1 << 48) - 1;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_rows_has_every_kind_by_its_number() {
+        let listed: Vec<_> = Kind::ALL
+            .iter()
+            .map(|kind| format!("{} {}", kind.code(), kind.as_str()))
+            .collect();
+        let page = include_str!("../../../docs/format/rows.md")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let said = format!("kind ({})", listed.join(", "));
+        assert!(
+            page.contains(&said),
+            "docs/format/rows.md does not say {said}"
+        );
+        assert_eq!(Kind::from_code(0), None);
+    }
 }

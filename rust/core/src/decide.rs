@@ -2,7 +2,7 @@
 //! with all there is to say. `found` is what [`find`](crate::check::find) found; `None`: there is no such feature.
 
 use crate::amount::{Amount, Refused, cost_of};
-use crate::catalog::Kind;
+use crate::catalog::{Form, Kind};
 use crate::cell::NO_INSTANT;
 use crate::check::{Answer, Cells, Found, Freshness, check_found};
 use crate::entry::{self, Value};
@@ -116,8 +116,8 @@ pub fn value<W: Words>(
     let Some(found) = found else {
         return Ok(Step::Done((Value::None, Answer::UnknownFeature)));
     };
-    let value = match found.entry.kind() {
-        Some(Kind::Switch | Kind::Credit) => Value::Bool(found.entry.flags & entry::ALLOWED != 0),
+    let value = match found.entry.kind().map(Kind::form) {
+        Some(Form::OnOff) => Value::Bool(found.entry.flags & entry::ALLOWED != 0),
         _ => found.entry.value(g.region())?,
     };
     let answer = of_names(found);
@@ -134,7 +134,7 @@ pub fn limit<W: Words>(
         return Ok(Step::Done((Some(0), Answer::UnknownFeature)));
     };
     let kind = found.entry.kind();
-    if !matches!(kind, Some(Kind::Limit | Kind::Meter)) {
+    if !kind.is_some_and(Kind::has_bound) {
         return Err(Refused::NoLimit(kind));
     }
     let limit = match found.entry.value(g.region())? {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::amount::{Amount, Refused, cost_of};
 use crate::batch::{burn_numbers, check_numbers};
-use crate::catalog::{Catalog, Kind, Rate, Setting, Staleness, WhenStale};
+use crate::catalog::{Catalog, Form, Kind, Rate, Setting, Staleness, WhenStale};
 use crate::cell::{Lease, NO_INSTANT, TOTAL_MAX, Totals};
 use crate::check::{self, Answer, Cells, Clock, Found, Freshness};
 use crate::decide::{burn, check, decide, limit, value};
@@ -140,18 +140,18 @@ proptest! {
             let found = world.find(&record.id, name);
             let resolved = sources.resolve(&catalog, feature, NOW_MS);
             let (allowed, expected) = testing::expected(*kind, &resolved);
-            let shown = match kind {
-                Kind::Switch | Kind::Credit => Value::Bool(allowed),
+            let shown = match kind.form() {
+                Form::OnOff => Value::Bool(allowed),
                 _ => expected.clone(),
             };
             let said = done(value(&world.rows, found.as_ref()).unwrap());
             prop_assert_eq!(said, (shown, Answer::Allowed));
             let bound = limit(&world.rows, found.as_ref());
-            match (kind, expected) {
-                (Kind::Limit | Kind::Meter, Value::Unlimited) => {
+            match (kind.has_bound(), expected) {
+                (true, Value::Unlimited) => {
                     prop_assert_eq!(done(bound.unwrap()).0, None);
                 }
-                (Kind::Limit | Kind::Meter, Value::Number(n)) => {
+                (true, Value::Number(n)) => {
                     prop_assert_eq!(done(bound.unwrap()).0, Some(n));
                 }
                 _ => prop_assert_eq!(bound, Err(Refused::NoLimit(Some(*kind)))),

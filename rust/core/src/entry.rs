@@ -13,7 +13,7 @@
 //! *overlay* holds the entries in which one customer differs: a 16-bit index for each feature, then the entries. So
 //! finding an entry is one or two loads, whatever the size of the catalog or the number of overrides.
 
-use crate::catalog::{Catalog, Kind, Setting, bounds};
+use crate::catalog::{Catalog, Form, Kind, Setting, bounds};
 use crate::error::{Corrupt, Error};
 use crate::key::hash_words;
 use crate::region::Words;
@@ -30,6 +30,17 @@ pub(crate) const UNLIMITED: u64 = 1 << 2;
 /// The feature has a bound on how old the answer may be: it takes a clock, so no fast path answers it.
 pub(crate) const GUARDED: u64 = 1 << 3;
 const KIND_SHIFT: u32 = 4;
+const KIND_MASK: u64 = 0xf;
+const _: () = {
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        assert!(
+            Kind::ALL[at] as u64 <= KIND_MASK,
+            "a kind's number has four bits"
+        );
+        at += 1;
+    }
+};
 const SOURCE_SHIFT: u32 = 8;
 const VALUE_SHIFT: u32 = 12;
 const POOL_SHIFT: u32 = 16;
@@ -74,7 +85,7 @@ impl Entry {
     }
 
     pub(crate) fn kind(self) -> Option<Kind> {
-        kind_from((self.flags >> KIND_SHIFT) & 0xf)
+        Kind::from_code((self.flags >> KIND_SHIFT) & KIND_MASK)
     }
 
     pub(crate) fn source(self) -> Option<Source> {
@@ -121,41 +132,20 @@ impl Entry {
     }
 }
 
-pub(crate) fn kind_code(kind: Kind) -> u64 {
-    match kind {
-        Kind::Switch => 1,
-        Kind::Limit => 2,
-        Kind::Value => 3,
-        Kind::Meter => 4,
-        Kind::Credit => 5,
-    }
-}
-
-pub(crate) fn kind_from(code: u64) -> Option<Kind> {
-    [
-        Kind::Switch,
-        Kind::Limit,
-        Kind::Value,
-        Kind::Meter,
-        Kind::Credit,
-    ]
-    .into_iter()
-    .find(|k| kind_code(*k) == code)
-}
-
 /// Writes one entry at `words[at..]`; a text is appended to `words`, counted from the start of `words`.
 fn encode(catalog: &Catalog, feature: usize, resolved: &Resolved, words: &mut Vec<u64>, at: usize) {
     let f = &catalog.features[feature];
+    let free = f.kind.form() == Form::Value; // Any number is one; elsewhere zero is nothing.
     let allowed = match &resolved.setting {
         Setting::Off | Setting::Bool(false) => false,
-        Setting::Number(n) => f.kind == Kind::Value || *n > 0,
+        Setting::Number(n) => free || *n > 0,
         Setting::On | Setting::Unlimited | Setting::Text(_) | Setting::Bool(true) => true,
     };
     let (tag, number, len) = match &resolved.setting {
-        Setting::Off if matches!(f.kind, Kind::Limit | Kind::Meter) => (3, 0, 0),
+        Setting::Off if f.kind.has_bound() => (3, 0, 0),
         Setting::Off | Setting::On => (0, 0, 0),
         Setting::Unlimited => (2, 0, 0),
-        Setting::Number(n) if f.kind == Kind::Value => (3, *n as u64, 0),
+        Setting::Number(n) if free => (3, *n as u64, 0),
         Setting::Number(n) => (3, (*n).max(0) as u64, 0),
         Setting::Bool(b) => (5, u64::from(*b), 0),
         Setting::Text(text) => {
@@ -169,7 +159,7 @@ fn encode(catalog: &Catalog, feature: usize, resolved: &Resolved, words: &mut Ve
         }
     };
     let mut flags = (u64::from(allowed) * ALLOWED)
-        | (kind_code(f.kind) << KIND_SHIFT)
+        | (f.kind.code() << KIND_SHIFT)
         | ((resolved.source as u64) << SOURCE_SHIFT)
         | (tag << VALUE_SHIFT);
     let mut cost = 0;

@@ -11,7 +11,7 @@
 //!
 //! Rows are made from this and `explain` shows it, so they can't disagree.
 
-use crate::catalog::{AddonSetting, Catalog, Feature, Kind, Setting};
+use crate::catalog::{AddonSetting, Catalog, Feature, Form, Kind, Setting};
 use crate::customer::Customer;
 use crate::error::{Error, Result};
 
@@ -276,13 +276,13 @@ fn mark_winners(kind: Kind, all: &mut [Considered]) {
             c.source == Source::Default
         }
     };
-    let winner = match kind {
-        Kind::Switch | Kind::Credit => all
+    let winner = match kind.form() {
+        Form::OnOff => all
             .iter()
             .position(|c| counts(c) && c.setting == Setting::On)
             .or_else(|| all.iter().position(counts)),
-        Kind::Limit | Kind::Meter => most_generous(all, counts),
-        Kind::Value => {
+        Form::Bound => most_generous(all, counts),
+        Form::Value => {
             let numbers = all
                 .iter()
                 .filter(|c| counts(c))
@@ -354,14 +354,14 @@ fn settle(feature: &Feature, all: &[Considered]) -> Resolved {
 
 /// Whether a feature of that kind can have that setting.
 pub(crate) fn fits(kind: Kind, setting: &Setting) -> bool {
-    match kind {
-        Kind::Switch | Kind::Credit => matches!(setting, Setting::On | Setting::Off),
-        Kind::Limit | Kind::Meter => match setting {
+    match kind.form() {
+        Form::OnOff => matches!(setting, Setting::On | Setting::Off),
+        Form::Bound => match setting {
             Setting::Number(n) => *n >= 0,
             Setting::Unlimited | Setting::Off => true,
             _ => false,
         },
-        Kind::Value => matches!(
+        Form::Value => matches!(
             setting,
             Setting::Number(_) | Setting::Text(_) | Setting::Bool(_) | Setting::Off
         ),

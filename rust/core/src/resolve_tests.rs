@@ -66,13 +66,13 @@ proptest! {
             }
             let a = without.sources(&catalog).resolve(&catalog, feature, at).setting;
             let b = with.sources(&catalog).resolve(&catalog, feature, at).setting;
-            match kind {
-                Kind::Switch | Kind::Credit => prop_assert!(a != Setting::On || b == Setting::On),
-                Kind::Limit | Kind::Meter => prop_assert!(
+            match kind.form() {
+                Form::OnOff => prop_assert!(a != Setting::On || b == Setting::On),
+                Form::Bound => prop_assert!(
                     b == Setting::Unlimited || (a != Setting::Unlimited && number(&b) >= number(&a)),
                     "{:?} became {:?}", a, b
                 ),
-                Kind::Value => {}
+                Form::Value => {}
             }
         }
     }

@@ -4,7 +4,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::catalog::{
-    Addon, AddonSetting, Catalog, Feature, Kind, OrderKey, Plan, Policy, Pool, Rate, Setting,
+    Addon, AddonSetting, Catalog, Feature, Form, Kind, OrderKey, Plan, Policy, Pool, Rate, Setting,
     Staleness,
 };
 use crate::check::{Clock, Freshness};
@@ -24,6 +24,14 @@ pub(crate) const FEATURES: [(&str, Kind); 6] = [
     ("api_calls", Kind::Meter),
     ("model", Kind::Credit),
 ];
+
+#[test]
+fn the_test_catalog_has_every_kind() {
+    for kind in Kind::ALL {
+        assert!(FEATURES.iter().any(|(_, one)| *one == kind), "no {kind:?}");
+    }
+}
+
 pub(crate) const PLANS: [(&str, u32); 3] = [("free", 1), ("pro", 1), ("pro", 2)];
 pub(crate) const ADDONS: [&str; 2] = ["pack", "boost"];
 pub(crate) const POOLS: [&str; 2] = ["api_calls", "credits"];
@@ -47,15 +55,15 @@ impl Freshness for At {
 
 /// A setting that a feature of the kind may have.
 pub(crate) fn setting(kind: Kind) -> BoxedStrategy<Setting> {
-    match kind {
-        Kind::Switch | Kind::Credit => prop_oneof![Just(Setting::Off), Just(Setting::On)].boxed(),
-        Kind::Limit | Kind::Meter => prop_oneof![
+    match kind.form() {
+        Form::OnOff => prop_oneof![Just(Setting::Off), Just(Setting::On)].boxed(),
+        Form::Bound => prop_oneof![
             1 => Just(Setting::Off),
             1 => Just(Setting::Unlimited),
             4 => (0i64..40).prop_map(Setting::Number),
         ]
         .boxed(),
-        Kind::Value => prop_oneof![
+        Form::Value => prop_oneof![
             1 => Just(Setting::Off),
             3 => (-5i64..40).prop_map(Setting::Number),
             1 => "[a-zé]{0,20}".prop_map(Setting::Text),
@@ -81,11 +89,11 @@ fn addon_entitlements() -> impl Strategy<Value = Vec<(usize, AddonSetting)>> {
         .iter()
         .map(|(_, kind)| {
             let set = setting(*kind).prop_map(AddonSetting::Set);
-            option::of(match kind {
-                Kind::Limit | Kind::Meter | Kind::Value => {
+            option::of(match kind.form() {
+                Form::Bound | Form::Value => {
                     prop_oneof![set, (-3i64..9).prop_map(AddonSetting::Add)].boxed()
                 }
-                _ => set.boxed(),
+                Form::OnOff => set.boxed(),
             })
         })
         .collect::<Vec<_>>()
@@ -307,16 +315,16 @@ pub(crate) fn record(number: u32) -> impl Strategy<Value = Record> {
 
 /// What an entry must hold, said the obvious way.
 pub(crate) fn expected(kind: Kind, resolved: &Resolved) -> (bool, Value) {
-    match (kind, &resolved.setting) {
-        (Kind::Switch | Kind::Credit, Setting::On) => (true, Value::None),
-        (Kind::Switch | Kind::Credit, Setting::Off) => (false, Value::None),
-        (Kind::Limit | Kind::Meter, Setting::Off) => (false, Value::Number(0)),
-        (Kind::Limit | Kind::Meter, Setting::Unlimited) => (true, Value::Unlimited),
-        (Kind::Limit | Kind::Meter, Setting::Number(n)) => (*n > 0, Value::Number((*n).max(0))),
-        (Kind::Value, Setting::Off) => (false, Value::None),
-        (Kind::Value, Setting::Number(n)) => (true, Value::Number(*n)),
-        (Kind::Value, Setting::Text(t)) => (true, Value::Text(t.clone())),
-        (Kind::Value, Setting::Bool(b)) => (*b, Value::Bool(*b)),
-        (kind, setting) => panic!("a {} can't be {setting:?}", kind.as_str()),
+    match (kind.form(), &resolved.setting) {
+        (Form::OnOff, Setting::On) => (true, Value::None),
+        (Form::OnOff, Setting::Off) => (false, Value::None),
+        (Form::Bound, Setting::Off) => (false, Value::Number(0)),
+        (Form::Bound, Setting::Unlimited) => (true, Value::Unlimited),
+        (Form::Bound, Setting::Number(n)) => (*n > 0, Value::Number((*n).max(0))),
+        (Form::Value, Setting::Off) => (false, Value::None),
+        (Form::Value, Setting::Number(n)) => (true, Value::Number(*n)),
+        (Form::Value, Setting::Text(t)) => (true, Value::Text(t.clone())),
+        (Form::Value, Setting::Bool(b)) => (*b, Value::Bool(*b)),
+        (_, setting) => panic!("a {} can't be {setting:?}", kind.as_str()),
     }
 }

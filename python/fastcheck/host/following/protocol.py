@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from fastcheck.host.following.events import (
     Apply,
@@ -30,6 +29,7 @@ from fastcheck.host.following.events import (
 )
 from fastcheck.wire import frames
 from fastcheck.wire.frames import Have, Refused
+from fastcheck.wire.unhandled import unhandled
 
 INTENT_WAIT_MS: Final = 120_000
 """How long the hub may let a host wait for its intent: a herd stands in line, but not for ever."""
@@ -43,8 +43,9 @@ JOIN_BYTES_MAX: Final = 4 << 20
 """Changes are joined up to so many bytes of records: one step into the arena, not too long a one."""
 SNAPSHOT_BYTES_MAX: Final = 64 << 30
 """Bytes of a snapshot's file."""
-WANTS_OPEN_MAX: Final = 8
-"""Questions at once. Each answer may have `RECORDS_BYTES_MAX` and may have to wait for the stream."""
+WANTS_ASKED_MAX: Final = 8
+"""Questions at once, fewer than a hub keeps. Each answer may have `RECORDS_BYTES_MAX`, and may have to wait
+for the stream."""
 
 
 class State(enum.Enum):
@@ -152,7 +153,7 @@ class Stream:
         """How many questions may be asked now."""
         if self._whole or self.state is not State.LIVE:
             return 0
-        return WANTS_OPEN_MAX - len(self._wants)
+        return WANTS_ASKED_MAX - len(self._wants)
 
     def want(self, keys: tuple[str, ...]) -> tuple[int, bytes]:
         """Asks for customers: the question's id, and the message. Only while `wants_left`."""
@@ -197,7 +198,7 @@ class Stream:
             for frame in frames.decode(message, from_hub=True):
                 if events and isinstance(events[-1], Ended):
                     raise Refused(frames.UNEXPECTED, "a frame after goodbye")
-                _TAKE[type(frame)](self, frame, events)
+                self._take(frame, events)
         except Refused:
             self.state = State.ENDED
             raise
@@ -206,6 +207,27 @@ class Stream:
         if self._fresh_told:
             events.append(Fresh(self._fresh_at_ms))
         return events
+
+    def _take(self, frame: frames.FromHub, events: list[Event]) -> None:
+        match frame:  # What comes most, first.
+            case frames.Records():
+                self._more(frame)
+            case frames.Commit():
+                self._commit(frame, events)
+            case frames.Heartbeat():
+                self._heartbeat(frame)
+            case frames.Found():
+                self._found(frame, events)
+            case frames.Piece():
+                self._piece(frame, events)
+            case frames.CatalogPart():
+                self._part(frame)
+            case frames.Intent():
+                self._intent(frame, events)
+            case frames.Goodbye():
+                self._goodbye(frame, events)
+            case _:
+                unhandled(frame)
 
     def _intent(self, intent: frames.Intent, events: list[Event]) -> None:
         if self.state is not State.GREETED:
@@ -256,7 +278,7 @@ class Stream:
         self.state = State.LIVE
         self._fresh_told = have.seq >= self._to
 
-    def _part(self, part: frames.CatalogPart, events: list[Event]) -> None:
+    def _part(self, part: frames.CatalogPart) -> None:
         self._changing("a catalog")
         if part.offset == 0:
             if self._catalog is not None:
@@ -266,7 +288,7 @@ class Stream:
             raise Refused(frames.UNEXPECTED, f"a catalog that begins at offset {part.offset}")
         self._catalog.add(part)
 
-    def _more(self, records: frames.Records, events: list[Event]) -> None:
+    def _more(self, records: frames.Records) -> None:
         self._changing("records")
         if self.state is State.RECEIVING:
             raise Refused(frames.UNEXPECTED, "records before the snapshot is complete")
@@ -360,7 +382,7 @@ class Stream:
             events.append(Apply(tuple(self._run), None, self._run_at_ms))
             self._run, self._run_bytes = [], 0
 
-    def _heartbeat(self, beat: frames.Heartbeat, events: list[Event]) -> None:
+    def _heartbeat(self, beat: frames.Heartbeat) -> None:
         if self.state is not State.LIVE or self._at is None:
             return  # A sign of life while the host waits in line or receives a snapshot.
         if beat.epoch != self._at.epoch:
@@ -421,15 +443,3 @@ class _Catalog:
 
 def _place(have: Have) -> str:
     return f"change {have.seq} of epoch {have.epoch}"
-
-
-_TAKE: dict[type[Any], Callable[[Stream, Any, list[Event]], None]] = {
-    frames.Intent: Stream._intent,
-    frames.CatalogPart: Stream._part,
-    frames.Records: Stream._more,
-    frames.Piece: Stream._piece,
-    frames.Commit: Stream._commit,
-    frames.Heartbeat: Stream._heartbeat,
-    frames.Found: Stream._found,
-    frames.Goodbye: Stream._goodbye,
-}

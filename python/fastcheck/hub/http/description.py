@@ -34,6 +34,7 @@ from fastcheck.wire.json import (
     shape,
     write,
 )
+from fastcheck.wire.kinds import KINDS, Form
 from fastcheck.wire.names import INTEGER_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX
 from fastcheck.wire.operation import Operation
 from fastcheck.wire.scopes import scopes_of
@@ -102,10 +103,12 @@ _COST: Final[Schema] = {
         "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]},
     },
 }
+_SETTINGS: Final = [
+    f"For {' and '.join(one.word for one in KINDS.values() if one.form is form)}: {form.value}."
+    for form in Form
+]
 _SETTING: Final[Schema] = {
-    "description": "true or false for a switch or a credit feature; a whole number, or null for unlimited, "
-    "for a limit or a meter; for a value whatever it is. A meter's quota that is not whole: "
-    '{"decimal": "12.5"}.',
+    "description": f'{" ".join(_SETTINGS)} A meter\'s quota that is not whole: {{"decimal": "12.5"}}.',
     "anyOf": [
         {"type": "boolean"},
         {"type": "integer", "minimum": -INTEGER_MAX - 1, "maximum": INTEGER_MAX},

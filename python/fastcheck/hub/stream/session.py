@@ -62,11 +62,11 @@ from fastcheck.wire.frames import (
     TOO_LARGE,
     TOO_SLOW,
     UNEXPECTED,
-    WANTS_OPEN_MAX,
+    WANTS_KEPT_MAX,
     Ack,
     Commit,
     Found,
-    Frame,
+    FromHost,
     Goodbye,
     Have,
     Heartbeat,
@@ -79,6 +79,7 @@ from fastcheck.wire.frames import (
     decode,
     encode,
 )
+from fastcheck.wire.unhandled import unhandled
 
 PIECE_BYTES: Final = 256 << 10
 """Of a snapshot, in one message."""
@@ -191,18 +192,21 @@ class Session:
                 break
         return actions
 
-    def _frame(self, frame: Frame, now_ms: int) -> Actions:
-        if type(frame) is Hello:
-            return self._hello(frame, now_ms)
-        if not self._intended:
+    def _frame(self, frame: FromHost, now_ms: int) -> Actions:
+        if not self._intended and not isinstance(frame, Hello):
             return self._unexpected(f"a {type(frame).__name__.lower()} before the hub said what follows")
-        if type(frame) is Ack:
-            return self._ack(frame)
-        if type(frame) is Nack:
-            self.state = State.CLOSED
-            return (Tell("nack", f"{frame.code} at {frame.seq}: {frame.detail}"), Leave(), End(""))
-        assert type(frame) is Want  # Of what a host may send, nothing else is left.
-        return self._want(frame)
+        match frame:
+            case Ack():
+                return self._ack(frame)
+            case Want():
+                return self._want(frame)
+            case Nack():
+                self.state = State.CLOSED
+                return (Tell("nack", f"{frame.code} at {frame.seq}: {frame.detail}"), Leave(), End(""))
+            case Hello():
+                return self._hello(frame, now_ms)
+            case _:
+                unhandled(frame)
 
     def _hello(self, hello: Hello, now_ms: int) -> Actions:
         if self.state is not State.HELLO:
@@ -231,8 +235,8 @@ class Session:
             return self.end(MALFORMED, f"ids count up, and {want.id} follows {self._asked}", RETRY_MS)
         if self._wants is None:
             self._wants = deque()
-        if len(self._wants) >= WANTS_OPEN_MAX:
-            return self._unexpected(f"more than {WANTS_OPEN_MAX} questions are open")
+        if len(self._wants) >= WANTS_KEPT_MAX:
+            return self._unexpected(f"more than {WANTS_KEPT_MAX} questions are open")
         self._asked = want.id
         self._wants.append(want)
         return _NOTHING

@@ -16,6 +16,7 @@ from fastcheck.hub.use_cases.use_case import UseCase, customer
 from fastcheck.ledger.lend import spendable
 from fastcheck.ledger.model import Account
 from fastcheck.wire.answers import Consideration, Explanation
+from fastcheck.wire.kinds import kind_of
 from fastcheck.wire.operations.features import CheckFeature, Explain
 from fastcheck.wire.shapes import FeatureCheck
 
@@ -32,7 +33,7 @@ def explain(call: Call, request: Explain) -> Explanation:
     considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, call.now))
     pool = None if feature.pool is None else call.product.pools.get(feature.pool)
     reason, balance = "allowed", None
-    if value is False or (value == 0 and feature.kind in ("limit", "meter")):
+    if value is False or (value == 0 and kind_of(feature.kind).bounded):
         reason = "not_entitled"
     if pool is not None:
         account = accounts.current(stored, pool)[1]

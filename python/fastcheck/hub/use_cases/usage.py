@@ -9,6 +9,7 @@ from fastcheck.hub.use_cases.use_case import UseCase
 from fastcheck.ledger.meters import SKEW_MS
 from fastcheck.wire.answers import Page
 from fastcheck.wire.cursor import cursor_of, place_of
+from fastcheck.wire.kinds import kind_of
 from fastcheck.wire.operations.usage import CorrectUsage, ListUsageEvents, MeterUsage, UsageEvent
 from fastcheck.wire.shapes import Count, MeteredEvent, UsageCorrection
 
@@ -51,7 +52,8 @@ def _check(call: Call, one: UsageEvent) -> None:
     feature = call.product.features.get(one.feature)
     if feature is None:
         raise UnknownFeature(f"the catalog has no feature {one.feature!r:.80}: see the catalog")
-    if feature.kind in ("switch", "value"):
+    kind = kind_of(feature.kind)
+    if not (kind.countable or kind.bounded):
         raise NotCountable(f"{one.feature} is a {feature.kind}: there is nothing to count")
     if one.at > call.now + SKEW_MS:
         ahead_ms = one.at - call.now

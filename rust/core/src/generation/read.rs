@@ -187,7 +187,7 @@ impl<R: Words> Generation<R> {
             return Err(Corrupt);
         }
         Ok(FeatureInfo {
-            kind: entry::kind_from(get(2)?).ok_or(Corrupt)?,
+            kind: Kind::from_code(get(2)?).ok_or(Corrupt)?,
             pool: pool.checked_sub(1),
             staleness: Staleness {
                 when_stale: match get(6)? {

@@ -1,7 +1,6 @@
 //! The owner's side of a generation file: its constant parts, blocks appended, places published.
 
 use crate::catalog::{Catalog, WhenStale};
-use crate::entry;
 use crate::error::{Corrupt, Error, Result};
 use crate::key::{Key, hash_bytes, hash_words};
 use crate::region::Region;
@@ -56,7 +55,7 @@ fn catalog_part(catalog: &Catalog, seed: u64) -> Result<CatalogPart> {
         words[at..at + FEATURE_WORDS].copy_from_slice(&[
             name_at as u64,
             f.name.len() as u64,
-            entry::kind_code(f.kind),
+            f.kind.code(),
             f.pool.map_or(0, |p| p as u64 + 1),
             rates_at as u64,
             f.rates.len() as u64,
