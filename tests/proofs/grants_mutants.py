@@ -14,16 +14,17 @@ from proofs.ledger_mutants import Mutant, main
 LINES, TIMELINE = "ledger/lines.py", "hub/use_cases/timeline.py"
 ACCOUNTS, RECORDS = "hub/use_cases/accounts.py", "hub/use_cases/records.py"
 CASES = "tests/host/test_where_grants_come_from.py"
+BEHIND = "tests/hub/test_accounts_behind.py"
 
 MUTANTS = [
     # As if booked when it takes effect.
-    Mutant("accounts are worked from now on alone", TIMELINE, "if stored.changed_at > after:", "if False:", CASES + " -k 'keep_their_amount or leaves_what_it_gave or stays_when'"),
+    Mutant("accounts are worked from now on alone", TIMELINE, "if stored.changed_at > after:", "if False:", BEHIND + " -k every_plan"),
     Mutant("the catalog has no past", TIMELINE, "known = [first, *(one for one in later if one[0] <= until)]", "known = [[first, *later][-1]]", CASES + " -k 'keep_their_amount or rollover_rises'"),
     Mutant("what one instant saw leaves no trace", "hub/use_cases/rewriting.py", "if old.changed_at >= accounts.now:", "if False:", CASES + " -k 'leaves_what_it_gave or stays_when'"),
     Mutant("an export books nothing", "hub/use_cases/finance.py", "booking.book(call, UPDATES_PER_TRANSACTION)", "False", CASES + " -k its_months_export"),
     Mutant("lent accounts are booked", "hub/use_cases/booking.py", " and (lease is None or not lease.open)", "", "tests/hub/test_hub_turn.py -k left_to_the_lease"),
     Mutant("the future knows no moves", TIMELINE, "for move in statements.moves_ahead(last.stored.record.number):", "for move in ():", CASES + " -k knows_moves"),
-    Mutant("a move that was late is written in the past", ACCOUNTS, "self.statements.put_accounts(written, self.author, self.written_at)", "self.statements.put_accounts(written, self.author, self.now)", CASES + " -k just_come_due"),
+    Mutant("a move that was late is written in the past", ACCOUNTS, "self.statements.put_accounts(written, self.author, self.written_at)", "self.statements.put_accounts(written, self.author, self.now)", BEHIND + " -k written_now"),
     # Identities.
     Mutant("lines added later are given to all", "hub/catalog/sources.py", "if grant.every is None and starts_at > stay.starts_at and not grant.existing:", "if False:", CASES + " -k known_by"),
     Mutant("a line that left ends at once", LINES, "if self._change.why is Why.CATALOG:\n                self._holdings[place] = _ending", "if False:\n                self._holdings[place] = _ending", "tests/unit/test_ledger_lines.py"),
