@@ -133,6 +133,7 @@ def test_an_instant_ahead_of_the_clock_turns_nothing_early(
 
 def test_meters_are_left_to_who_looks(service: Service, store: Store, clock: ManualClock) -> None:
     put(service, plan="pro")
+    clock.advance(1)
     service.put_override(put_override("acme", "api_calls", 5))
     assert service.lend("acme", "api_calls").lent == 5
     service.settle([Totals(1, "api_calls", 1, 0, 0, True)])
