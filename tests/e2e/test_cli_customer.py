@@ -102,7 +102,8 @@ def test_with_keep_a_trial_is_moved_and_a_plan_is_never_turned_into_one(service:
 def test_a_trial_without_a_plan_of_its_own_is_the_plan_with_an_end(service: Service) -> None:
     put = service.json("customer put", "acme", "--plan", "pro", "--trial-until", "2100-01-01")
     assert put["customer"]["plan"] is None
-    assert put["customer"]["trial"] == {"plan": "pro", "version": 2, "until_at": "2100-01-01T00:00:00.000Z"}
+    until = "2100-01-01T00:00:00.000Z"
+    assert put["customer"]["trial"] == {"plan": "pro", "version": 2, "until_at": until, "number": 1}
 
 
 def test_the_list_goes_on_past_a_page(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
