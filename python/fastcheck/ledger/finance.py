@@ -38,6 +38,9 @@ _KINDS = {
     (_GRANT, _OVERAGE): (MovementKind.PAY_OVERAGE, 1),
     (_WRITTEN_OFF, _OVERAGE): (MovementKind.WRITE_OFF, 1),
     (_USED, _WRITTEN_OFF): (MovementKind.WRITE_OFF, -1),
+    # What a repair undoes.
+    (LedgerAccount.EXPIRED, _GRANT): (MovementKind.EXPIRE, -1),
+    (_GRANT, _ISSUED): (MovementKind.ISSUE, -1),
 }
 
 
@@ -136,7 +139,13 @@ class GrantBooks:
 
     def take(self, kind: MovementKind, units: int, price: Price) -> int:
         """Applies a movement of this grant; what it is worth. `price`: of the grant when it was booked, and
-        only looked at where units are put in."""
+        only looked at where units are put in. Negative units undo: those put in last are taken out again."""
+        if kind is MovementKind.ISSUE and units < 0:
+            before = self._worth(self.issued)
+            self.issued += units
+            while len(self._stretches) > 1 and self._stretches[-1].first >= self.issued:
+                self._stretches.pop()
+            return self._worth(self.issued) - before
         if kind is MovementKind.ISSUE:
             if not self._stretches or self._stretches[-1].price != price:
                 self._stretches.append(_Stretch(price, self.issued, self._worth(self.issued)))
