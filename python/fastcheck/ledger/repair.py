@@ -26,7 +26,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import NamedTuple
 
-from fastcheck.ledger import burn
+from fastcheck.ledger import burn, periods
 from fastcheck.ledger.model import Account, Grant, Holding, Movement, MovementKind, Rules
 from fastcheck.ledger.postings import LedgerAccount, Posting, postings
 
@@ -49,9 +49,11 @@ class Booked(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A grant as it was written at an instant."""
+    """A grant as it was written."""
 
     from_at: int
+    until_at: int | None
+    """Exclusive; None: it is so now."""
     holding: Holding
 
 
@@ -80,31 +82,44 @@ class Done(NamedTuple):
 # what it was
 
 
-def before(
-    flows: Sequence[Posting], versions: Mapping[str, Sequence[Version]], as_of: int, at: int
-) -> Account:
-    """The account before it was moved beyond `at`. `flows`: all its postings until then; `versions`: of each
-    grant, all that are known; `as_of`: until when it had been worked through."""
-    units: Counter[tuple[str | None, LedgerAccount]] = Counter()
-    for one in flows:
-        units[one.grant, one.source] -= one.units
-        units[one.grant, one.target] += one.units
+Was = dict[str, Version]
+"""Of each grant, the version that it was of; with what the postings say of it."""
+
+
+def before(flows: Sequence[Posting], versions: Mapping[str, Sequence[Version]], at: int) -> Was:
+    """The grants before an account was moved beyond `at`. `flows`: all its postings until then; `versions`:
+    all that are known of each grant."""
+    units = _sums(flows)
     posted = {id for id, _ in units}
-    holdings = [
-        _was(units, id, known, at)
+    return {
+        id: _was(units, id, known, at)
         for id, known in versions.items()
         # A line of nothing has no postings.
         if id in posted or any(not one.holding.granted and _knows_nothing(one, at) for one in known)
-    ]
-    holdings.sort(key=lambda one: (one.grant.created_at, one.id))
+    }
+
+
+def account_of(was: Was, flows: Sequence[Posting], as_of: int) -> Account:
+    """The account of these grants; `as_of`: until when it had been worked through."""
+    units = _sums(flows)
+    holdings = sorted((one.holding for one in was.values()), key=lambda one: (one.grant.created_at, one.id))
     overage = -sum(moved for (_, where), moved in units.items() if where is _OVERAGE)
     written_off = -sum(moved for (_, where), moved in units.items() if where is _WRITTEN_OFF)
     return Account(tuple(holdings), overage, written_off, as_of)
 
 
-def _was(
-    units: Mapping[tuple[str | None, LedgerAccount], int], id: str, versions: Sequence[Version], at: int
-) -> Holding:
+_Sums = Counter[tuple[str | None, LedgerAccount]]
+
+
+def _sums(flows: Sequence[Posting]) -> _Sums:
+    units: _Sums = Counter()
+    for one in flows:
+        units[one.grant, one.source] -= one.units
+        units[one.grant, one.target] += one.units
+    return units
+
+
+def _was(units: _Sums, id: str, versions: Sequence[Version], at: int) -> Version:
     """A grant with what the postings say of it, under the last terms that know nothing of the future."""
     counters = {
         "remaining": units[id, _GRANT],
@@ -114,11 +129,28 @@ def _was(
         "voided": units[id, _VOIDED],
     }
     same = [one for one in versions if all(getattr(one.holding, name) == n for name, n in counters.items())]
-    known = [one for one in same if _knows_nothing(one, at)] or same or list(versions)
-    found = max(known, key=lambda one: one.from_at).holding
-    rolled = min(found.rolled, counters["remaining"])
-    parked = None if found.parked is None else min(found.parked, counters["voided"])
-    return replace(found, **counters, rolled=rolled, parked=parked)  # type: ignore[arg-type]
+    known = [one for one in same if _knows_nothing(one, at)]
+    found = max(known or same or versions, key=lambda one: one.from_at)
+    holding = replace(found.holding, **counters)  # type: ignore[arg-type]
+    if not known:
+        holding = _unknowing(holding, at)  # It was written over within the same millisecond.
+    parked = None if holding.parked is None else min(holding.parked, holding.voided)
+    return found._replace(
+        holding=replace(holding, rolled=min(holding.rolled, holding.remaining), parked=parked)
+    )
+
+
+def _unknowing(holding: Holding, at: int) -> Holding:
+    """A grant without what it knows of the time after an instant."""
+    grant = holding.grant
+    if grant.voided_at is not None and grant.voided_at > at:
+        holding = replace(holding, grant=replace(grant, voided_at=None), parked=None)
+    if holding.refilled_at > at:
+        starts, recurrence = grant.effective_at, grant.recurrence
+        if recurrence is not None:
+            starts = max(starts, periods.start(recurrence, periods.index(recurrence, at)))
+        holding = replace(holding, refilled_at=starts)
+    return holding
 
 
 def _knows_nothing(one: Version, at: int) -> bool:
@@ -149,7 +181,7 @@ def done_since(was: Account, now: Account, since: Sequence[Booked], at: int) -> 
     found: list[Done] = []
     for place, (one, instant) in enumerate(zip(since, instants, strict=True)):
         posting = one.posting
-        id, label = posting.grant, posting.at if posting.at <= at else instant
+        id, label = posting.grant, posting.at if max(posting.at, one.booked_at) <= at else instant
         if _USED in (posting.source, posting.target):
             used = posting.units if posting.target is _USED else -posting.units
             if found and found[-1].what is What.USE and found[-1][1:3] == (instant, label):
@@ -175,8 +207,8 @@ def _instants(since: Sequence[Booked], least: int, at: int) -> list[int]:
     found: list[int] = []
     next_known = at
     for one in reversed(since):
-        known = one.posting.at if one.posting.at <= at else one.booked_at
-        next_known = known if known <= at else next_known
+        if one.booked_at <= at:  # Else the clock was wrong, whatever the movement itself says.
+            next_known = one.posting.at if one.posting.at <= at else one.booked_at
         found.append(next_known)
     found.reverse()
     for place, instant in enumerate(found):

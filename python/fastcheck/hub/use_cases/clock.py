@@ -17,7 +17,15 @@ from fastcheck.hub.use_cases.use_case import Concerns, UseCase
 from fastcheck.ledger import burn, periods
 from fastcheck.ledger.model import Account, Rules
 from fastcheck.ledger.periods import DAY_MS, Anchor, Recurrence, Span, Unit
-from fastcheck.ledger.repair import Bring, before, corrections, done_since, replayed, with_all_grants
+from fastcheck.ledger.repair import (
+    Bring,
+    account_of,
+    before,
+    corrections,
+    done_since,
+    replayed,
+    with_all_grants,
+)
 from fastcheck.wire.clock_answers import ClockState, PartOfRepair
 from fastcheck.wire.cursor import cursor_of, place_of
 from fastcheck.wire.operations.clock import ConfirmClock, GetClock, RepairClock
@@ -99,19 +107,15 @@ def _repaired(call: Call, key: AccountKey, request: RepairClock) -> bool:
     stored, pool = statements.customer(number), call.product.pools.get(name)
     flows, since = statements.posted_around(key, at)
     versions, stood_at = statements.versions(key), statements.stood_at(key, at)
-    was = before(flows, versions, stood_at or 0, at)
+    grants = before(flows, versions, at)
+    was = account_of(grants, flows, stood_at or 0)
     rules = Rules() if pool is None else pool.rules
     bring = _bring(call, stored, pool, known=stood_at is not None)
     account = replayed(was, done_since(was, now, since, at), rules, bring, at)
     after = with_all_grants(account, now)
     accounts.save(number, name, now, after)
     statements.put_corrections(key, corrections(since, account.moved), call.now)
-    good = {
-        one.id: max(v.from_at for v in versions[one.id] if v.from_at <= at)
-        for one in was.holdings
-        if any(v.from_at <= at for v in versions[one.id])
-    }
-    statements.forget_past_beyond(key, at, call.now, good, (one.id for one in after.holdings))
+    statements.forget_past_beyond(key, at, call.now, grants, [one.id for one in after.holdings])
     statements.bring_back_reservations(key, at)
     statements.bring_back_top_up(key, at, periods.start(_MONTH, periods.index(_MONTH, at)))
     _count_anew(call, key, at)
@@ -128,9 +132,17 @@ class _AtSomeInstant(Accounts):
 
 
 def _bring(call: Call, stored: StoredCustomer, pool: Pool | None, *, known: bool) -> Bring:
-    """How time and the customer's record bring an account along."""
+    """How time and the customer's record bring an account along, at every instant at which the record
+    changed."""
+    changes = call.statements.record_changes(stored.record.number)
 
     def bring(account: Account, at: int) -> Account:
+        for instant in changes:
+            if account.as_of < instant < at:
+                account = one_step(account, instant)
+        return one_step(account, at)
+
+    def one_step(account: Account, at: int) -> Account:
         if pool is None:
             return burn.advance(account, Rules(), at)
         then = call.statements.customer_at(stored.record.number, at)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    null,
     or_,
     select,
     tuple_,
@@ -101,28 +102,36 @@ _SINCE = (
 _STOOD = select(func.max(accounts_past.c.as_of)).where(
     _is(accounts_past), accounts_past.c.as_of <= bindparam("at")
 )
+_RECORD_CHANGES = union_all(
+    select(customers_past.c.from_at.label("at")).where(customers_past.c.number == bindparam("of")),
+    select(customers.c.changed_at).where(customers.c.number == bindparam("of")),
+).order_by("at")
 _VERSIONS = union_all(
-    select(*COLUMNS, grants.c.changed_at).where(_is(grants)),
-    select(*(grants_past.c[one.name] for one in COLUMNS), grants_past.c.from_at).where(_is(grants_past)),
+    select(*COLUMNS, grants.c.changed_at, null()).where(_is(grants)),
+    select(
+        *(grants_past.c[one.name] for one in COLUMNS), grants_past.c.from_at, grants_past.c.until_at
+    ).where(_is(grants_past)),
 )
 _PUT_POSTINGS = insert(postings)
 
 # The past, as if the clock had never been wrong: nothing is known of between.
-_FORGET_ACCOUNTS = delete(accounts_past).where(_is(accounts_past), accounts_past.c.as_of > bindparam("at"))
+_FORGET_ACCOUNTS = delete(accounts_past).where(
+    _is(accounts_past),
+    or_(accounts_past.c.as_of > bindparam("at"), accounts_past.c.from_at >= bindparam("now")),
+)
 _LAST_GOOD = select(func.max(accounts_past.c.until_at)).where(_is(accounts_past))
 _LENGTHEN_ACCOUNT = (
     update(accounts_past)
     .where(_is(accounts_past), accounts_past.c.until_at == bindparam("until"))
     .values(until_at=bindparam("now"))
 )
-_FORGET_GRANTS = delete(grants_past).where(
-    _is(grants_past), grants_past.c.id == bindparam("grant"), grants_past.c.from_at > bindparam("since")
+_of_grant = and_(_is(grants_past), grants_past.c.id == bindparam("grant"))
+_FORGET_GRANT = delete(grants_past).where(
+    _of_grant, grants_past.c.from_at >= bindparam("since"), grants_past.c.until_at != bindparam("until")
 )
 _LENGTHEN_GRANT = (
     update(grants_past)
-    .where(
-        _is(grants_past), grants_past.c.id == bindparam("grant"), grants_past.c.from_at == bindparam("since")
-    )
+    .where(_of_grant, grants_past.c.until_at == bindparam("until"))
     .values(until_at=bindparam("now"))
 )
 _CHANGED_NOW = [
@@ -202,6 +211,10 @@ class ClockRows(Subject):
         ]
         return flows, since
 
+    def record_changes(self, number: int) -> list[int]:
+        """The instants at which a customer's record was changed."""
+        return list(self._db.execute(_RECORD_CHANGES, {"of": number}).scalars())
+
     def stood_at(self, key: AccountKey, at: int) -> int | None:
         """The last instant until `at` at which an account was known to stand; None: it was first written
         beyond."""
@@ -213,7 +226,8 @@ class ClockRows(Subject):
         found: dict[str, list[Version]] = {}
         for row in self._db.execute(_VERSIONS, {"of": key[0], "name": key[1]}):
             holding = stored_grant(row).holding
-            found.setdefault(holding.id, []).append(Version(row[len(COLUMNS)], holding))
+            from_at, until_at = row[len(COLUMNS) :]
+            found.setdefault(holding.id, []).append(Version(from_at, until_at, holding))
         return found
 
     def put_corrections(self, key: AccountKey, corrections: Iterable[Posting], now: int) -> None:
@@ -238,19 +252,22 @@ class ClockRows(Subject):
         self._db.execute(_PUT_MARK.on(self._db), {"key": _marked(key), "value": place})
 
     def forget_past_beyond(
-        self, key: AccountKey, at: int, now: int, good: Mapping[str, int], all: Iterable[str]
+        self, key: AccountKey, at: int, now: int, was: Mapping[str, Version], all: Iterable[str]
     ) -> None:
-        """Lets the past say that an account stood as it was until now. `good`: since when each grant was as
-        it was; `all`: every grant."""
+        """Lets the past say that an account, which was written now, stood as it `was` until now. `all`: every
+        grant that it has."""
         account = {"of": key[0], "name": key[1]}
-        self._db.execute(_FORGET_ACCOUNTS, {**account, "at": at})
+        self._db.execute(_FORGET_ACCOUNTS, {**account, "at": at, "now": now})
         until = self._db.execute(_LAST_GOOD, account).scalar()
         if until is not None and until != now:
             self._db.execute(_LENGTHEN_ACCOUNT, {**account, "until": until, "now": now})
         for id in all:
-            since = good.get(id, -1)
-            self._db.execute(_FORGET_GRANTS, {**account, "grant": id, "since": since})
-            self._db.execute(_LENGTHEN_GRANT, {**account, "grant": id, "since": since, "now": now})
+            asked = {**account, "grant": id, "since": -1 if id not in was else now, "until": -1}
+            if id in was and was[id].from_at < now:
+                ends = was[id].until_at
+                asked |= {"since": was[id].from_at, "until": now if ends is None else ends}
+            self._db.execute(_FORGET_GRANT, asked)
+            self._db.execute(_LENGTHEN_GRANT, {**asked, "now": now})
         for statement in _CHANGED_NOW:
             self._db.execute(statement, {**account, "now": now})
 
