@@ -132,13 +132,13 @@ class _AtSomeInstant(Accounts):
 
 
 def _bring(call: Call, stored: StoredCustomer, pool: Pool | None, *, known: bool) -> Bring:
-    """How time and the customer's record bring an account along, at every instant at which the record
-    changed."""
+    """How time and the customer's record bring an account along, at every instant at which the record changed
+    since it was begun."""
     changes = call.statements.record_changes(stored.record.number)
 
     def bring(account: Account, at: int) -> Account:
         for instant in changes:
-            if account.as_of < instant < at:
+            if 0 < account.as_of < instant < at:
                 account = one_step(account, instant)
         return one_step(account, at)
 
