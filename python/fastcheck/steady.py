@@ -49,8 +49,9 @@ class Seen:
     doubt: Doubt | None = None
 
     def misses(self, kept: Seen) -> bool:
-        """Whether what was kept would mislead a successor."""
-        return (self.boot, self.offset, self.doubt) != (kept.boot, kept.offset, kept.doubt)
+        """Whether what was kept would mislead a successor. Readings of both clocks differ by a ms."""
+        moved = abs(self.offset - kept.offset) > SLACK_MS
+        return moved or (self.boot, self.doubt) != (kept.boot, kept.doubt)
 
 
 class Word(str, Enum):

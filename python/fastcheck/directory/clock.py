@@ -19,6 +19,8 @@ from fastcheck.steady import LASTS_MS, SLACK_MS, Doubt, Seen, SteadyTime, Told, 
 FILE: Final = "clock"
 KEEP_MS: Final = 10_000
 """Between two writes of the file while nothing happens."""
+AT_ONCE_MS: Final = 100
+"""Readings of both clocks that are further apart are of no one moment."""
 TOLD_MAX: Final = 32
 """What waits to be told while nobody listens."""
 GRAVE: Final = frozenset({Word.STEPPED, Word.LASTED, Word.CONFIRMED, Word.WENT_BACK, Word.BEHIND})
@@ -50,7 +52,7 @@ class SteadyClock:
         self._listener: Callable[[Told, str], None] | None = None
         self._untold: list[Told] = []
         self._kept: Seen | None = _read(path)
-        self._time: Final = SteadyTime(self._kept, pair.boot_id(), pair.now_ms(), pair.boot_ms(), self._tell)
+        self._time: Final = SteadyTime(self._kept, pair.boot_id(), *self._both(), self._tell)
         self.keep(always=True)
 
     def now_ms(self) -> int:
@@ -60,8 +62,7 @@ class SteadyClock:
         if steady.doubt is None and -SLACK_MS <= wall - self._pair.boot_ms() - steady.offset <= SLACK_MS:
             return wall
         with self._lock:
-            # Read anew: the machine may have slept between the two readings.
-            found = steady.read(self._pair.now_ms(), self._pair.boot_ms())
+            found = steady.read(*self._both())
         self._tell_on()
         return found
 
@@ -76,7 +77,7 @@ class SteadyClock:
     def confirm(self) -> bool:
         """Believes the wall clock as it is; whether it was doubted."""
         with self._lock:
-            doubted = self._time.confirm(self._pair.now_ms(), self._pair.boot_ms())
+            doubted = self._time.confirm(*self._both())
         self.keep(always=True)
         self._tell_on()
         return doubted
@@ -96,14 +97,22 @@ class SteadyClock:
     def keep(self, *, always: bool = False) -> None:
         """Writes what was seen, where a successor would miss it. A disk that takes nothing is no reason to
         stop."""
-        self.now_ms()
         with self._lock:
-            self._time.read(self._pair.now_ms(), self._pair.boot_ms())
+            self._time.read(*self._both())
             seen, kept = self._time.seen(), self._kept
             if always or kept is None or seen.misses(kept) or seen.newest - kept.newest >= KEEP_MS:
                 with contextlib.suppress(OSError):
                     _write(self._path, seen)
                     self._kept = seen
+        self._tell_on()
+
+    def _both(self) -> tuple[int, int]:
+        """Both clocks at one moment: the machine may sleep between two readings."""
+        while True:
+            boot = self._pair.boot_ms()
+            wall = self._pair.now_ms()
+            if self._pair.boot_ms() - boot <= AT_ONCE_MS:
+                return wall, boot
 
     def _tell(self, told: Told) -> None:
         self._untold = [*self._untold[-TOLD_MAX + 1 :], told]
