@@ -90,7 +90,7 @@ MUTANTS = [
     Mutant("the file of the clock is written once", "directory/clock.py", "if always or kept is None or seen.misses(kept) or seen.newest - kept.newest >= KEEP_MS:", "if kept is None:", DIRECTORY_CLOCK),
     Mutant("a repair does not replay use", "ledger/repair.py", "if _USED in (posting.source, posting.target):", "if False:", REPAIR + " -k grants_and_voids"),
     Mutant("a repair forgets when grants were made", "ledger/repair.py", "elif id in made and _goes(posting, _ISSUED, _GRANT):", "elif False:", REPAIR + " -k the_law"),
-    Mutant("a repair forgets when grants were voided", "ledger/repair.py", "if last_void[id] == place:", "if False:", REPAIR + " -k the_law"),
+    Mutant("a repair forgets when grants were voided", "ledger/repair.py", "id in voided and last_void[id] == place:", "False:", REPAIR + " -k the_law"),
     Mutant("a grant of the wrong time begins in the wrong time", "ledger/repair.py", "if made_at > at:", "if False:", REPAIR + " -k grants_and_voids"),
     Mutant("what a wrong clock did is not undone in the books", "ledger/repair.py", "(-1, [one.posting for one in undone])", "(-1, [])", REPAIR + " -k moment_of_another"),
     Mutant("a later repair begins where an earlier one did", "hub/store/statements/clock.py", "self._db.execute(_PUT_MARK.on(self._db), {\"key\": _marked(key), \"value\": place})", "pass", REPAIR + " -k second_wrong"),

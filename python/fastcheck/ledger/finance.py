@@ -38,8 +38,7 @@ _KINDS = {
     (_GRANT, _OVERAGE): (MovementKind.PAY_OVERAGE, 1),
     (_WRITTEN_OFF, _OVERAGE): (MovementKind.WRITE_OFF, 1),
     (_USED, _WRITTEN_OFF): (MovementKind.WRITE_OFF, -1),
-    # What a repair undoes.
-    (LedgerAccount.EXPIRED, _GRANT): (MovementKind.EXPIRE, -1),
+    # What a repair of the clock undoes.
     (_GRANT, _ISSUED): (MovementKind.ISSUE, -1),
 }
 
@@ -101,7 +100,8 @@ CLASSES = {
 """Of movements of grants; overage and what was written off were never paid for."""
 _BACK = (MovementKind.RETURN, MovementKind.UNVOID, MovementKind.OWE, MovementKind.UNEXPIRE)
 _UNDONE = (MovementKind.OWE, MovementKind.UNEXPIRE)
-"""Of a payment that was taken back: all of their class that the grant ever earned is undone."""
+"""Of a payment that was taken back: all of their class that the grant ever earned is undone. A repair of the
+clock undoes a part."""
 
 
 def worth(cost: int, amount: int, out: int, units: int) -> int:
@@ -133,6 +133,8 @@ class GrantBooks:
     issued: int = 0
     out: int = 0
     """Units that left it, net."""
+    _units: Counter[Class] = field(default_factory=Counter)
+    """Units that left it, by what they were."""
     _worths: Counter[Class] = field(default_factory=Counter)
     """What left it is worth, as it was booked."""
     _stretches: list[_Stretch] = field(default_factory=list)
@@ -154,7 +156,8 @@ class GrantBooks:
             return self._worth(self.issued) - before
         before, group = self._worth(self.out), CLASSES[kind]
         self.out += -units if kind in _BACK else units
-        if kind in _UNDONE:
+        self._units[group] += -units if kind in _BACK else units
+        if kind in _UNDONE and not self._units[group]:
             found = -self._worths[group]
         elif kind is MovementKind.CHARGE_BACK:
             found = self.sold - self.recognised

@@ -27,8 +27,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from fastcheck.ledger import burn, periods
-from fastcheck.ledger.model import Account, Grant, Holding, Movement, MovementKind, Rules
-from fastcheck.ledger.postings import LedgerAccount, Posting, postings
+from fastcheck.ledger.model import Account, Grant, Holding, Movement, Rules
+from fastcheck.ledger.postings import TAKEN, LedgerAccount, Posting, postings
 
 Bring = Callable[[Account, int], Account]
 """Brings an account to an instant: time, and what its sources say then."""
@@ -63,8 +63,10 @@ class What(Enum):
     USE = "use"
     PUT = "put"
     VOID = "void"
-    TAKE = "take"
-    """A part of a grant was taken back."""
+    REFUND = "refund"
+    """A part of a grant was taken back, and its payment given back."""
+    CHARGE_BACK = "charge_back"
+    """A grant was taken back with all that was used of it: its payment was."""
 
 
 class Done(NamedTuple):
@@ -126,7 +128,7 @@ def _was(units: _Sums, id: str, versions: Sequence[Version], at: int) -> Version
         "granted": -units[id, _ISSUED],
         "burned": units[id, _USED] + units[id, _OVERAGE],
         "expired": units[id, _EXPIRED],
-        "voided": units[id, _VOIDED],
+        "voided": sum(units[id, where] for where in TAKEN),
     }
     same = [one for one in versions if all(getattr(one.holding, name) == n for name, n in counters.items())]
     known = [one for one in same if _knows_nothing(one, at)]
@@ -190,12 +192,15 @@ def done_since(was: Account, now: Account, since: Sequence[Booked], at: int) -> 
                 found.append(Done(What.USE, instant, label, used))
         elif id in made and _goes(posting, _ISSUED, _GRANT):
             found.append(Done(What.PUT, instant, label, grant=_begun(made.pop(id), instant, at)))
-        elif _goes(posting, _GRANT, _VOIDED) and id is not None:
-            if id in voided:
-                if last_void[id] == place:
-                    found.append(Done(What.VOID, instant, label, grant=voided.pop(id)))
-            elif not _follows(grants[id]):
-                found.append(Done(What.TAKE, instant, label, posting.units, grants[id]))
+        elif _goes(posting, _GRANT, _VOIDED) and id in voided and last_void[id] == place:
+            found.append(Done(What.VOID, instant, label, grant=voided.pop(id)))
+        elif id is not None and _goes(posting, _GRANT, LedgerAccount.REFUNDED):
+            found.append(Done(What.REFUND, instant, label, posting.units, grants[id]))
+        elif id is not None and (
+            _goes(posting, _GRANT, LedgerAccount.CHARGED_BACK) or _goes(posting, _OVERAGE, _GRANT)
+        ):
+            voided.pop(id, None)
+            found.append(Done(What.CHARGE_BACK, instant, label, grant=grants[id]))
     # Of these nothing was posted: there was nothing in them.
     found += [Done(What.PUT, at, at, grant=_begun(one, at, at)) for one in made.values()]
     found += [Done(What.VOID, at, at, grant=one) for one in voided.values()]
@@ -265,24 +270,12 @@ def replayed(was: Account, done: Iterable[Done], rules: Rules, bring: Bring, at:
             account = burn.put(account, rules, one.grant)
         elif one.what is What.VOID:
             account = burn.void(account, one.grant.id)
+        elif one.what is What.REFUND:
+            left = sum(held.remaining for held in account.holdings if held.id == one.grant.id)
+            account = burn.refund(account, one.grant.id, min(one.units, left))
         else:
-            account = _take(account, one)
+            account = burn.charge_back(account, rules, {one.grant.id})
     return bring(account, at)
-
-
-def _take(account: Account, one: Done) -> Account:
-    assert one.grant is not None
-    held = {each.id: each for each in account.holdings}
-    holding = held.get(one.grant.id)
-    units = 0 if holding is None else min(one.units, holding.remaining)
-    if holding is None or not units:
-        return account
-    left = holding.remaining - units
-    held[holding.id] = replace(
-        holding, remaining=left, voided=holding.voided + units, rolled=min(holding.rolled, left)
-    )
-    moved = Movement(one.label, MovementKind.VOID, holding.id, units)
-    return replace(account, holdings=tuple(held.values()), moved=(*account.moved, moved))
 
 
 def with_all_grants(account: Account, now: Account) -> Account:
@@ -290,9 +283,7 @@ def with_all_grants(account: Account, now: Account) -> Account:
     in it, for its postings name it."""
     known = {one.id for one in account.holdings}
     emptied = [
-        replace(one, remaining=0, granted=0, burned=0, expired=0, voided=0, rolled=0, parked=None)
-        for one in now.holdings
-        if one.id not in known
+        Holding(one.grant, 0, 0, refilled_at=one.refilled_at) for one in now.holdings if one.id not in known
     ]
     return replace(account, holdings=(*account.holdings, *emptied), moved=())
 

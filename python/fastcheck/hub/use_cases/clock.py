@@ -126,30 +126,22 @@ def _repaired(call: Call, key: AccountKey, request: RepairClock) -> bool:
 class _AtSomeInstant(Accounts):
     """Accounts as of an instant of the past."""
 
-    def bring(self, customer: StoredCustomer, pool: Pool, account: Account, *, known: bool) -> Account:
-        """Brings an account to the instant."""
-        return self._follow(customer, pool, account, known=known)
+    def bring(self, customer: StoredCustomer, pool: Pool, account: Account | None) -> Account:
+        """Brings an account to the instant, through all that changed until then."""
+        return self._worked(customer, pool, account)
 
 
 def _bring(call: Call, stored: StoredCustomer, pool: Pool | None, *, known: bool) -> Bring:
-    """How time and the customer's record bring an account along, at every instant at which the record changed
-    since it was begun."""
-    changes = call.statements.record_changes(stored.record.number)
+    """How time, the catalogs and the customer's records bring an account along. `known`: whether there was an
+    account; else the customer's first record begins it."""
 
     def bring(account: Account, at: int) -> Account:
-        for instant in changes:
-            if 0 < account.as_of < instant < at:
-                account = one_step(account, instant)
-        return one_step(account, at)
-
-    def one_step(account: Account, at: int) -> Account:
         if pool is None:
             return burn.advance(account, Rules(), at)
         then = call.statements.customer_at(stored.record.number, at)
-        accounts = _AtSomeInstant(
-            call.statements, call.catalog, call.product, at, call.by.author, call.notice_ms
-        )
-        return accounts.bring(stored if then is None else then, pool, account, known=known)
+        accounts = _AtSomeInstant(**{**vars(call.accounts_at(at))})
+        begun = known or account.as_of > 0
+        return accounts.bring(stored if then is None else then, pool, account if begun else None)
 
     return bring
 
