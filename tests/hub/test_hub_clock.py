@@ -26,6 +26,7 @@ from fastcheck.hub.use_cases import clock as clock_cases
 from fastcheck.ledger.model import Account
 from fastcheck.ledger.periods import DAY_MS
 from fastcheck.steady import LASTS_MS
+from hub.test_purchases import buy, open_shop, refund
 from rig.fake_catalog import FakeCatalog, parse
 from rig.instants import MAY_2024_MS
 from rig.postgres_ledgers import PostgresLedgers
@@ -610,3 +611,34 @@ def test_a_second_wrong_clock_is_undone_as_well() -> None:
     found, expected = wrong.now(), right.now()
     for pool in (CREDITS, METER):
         assert shape(found[pool]) == shape(expected[pool])
+
+
+def test_purchases_of_meanwhile_stay_with_what_became_of_them(clock: ManualClock, tmp_path: Path) -> None:
+    store = SqliteStore.in_memory()
+    service = open_shop(store, clock)
+    number = service.customers.number_of("acme")
+    for id in ("kept", "paid_back", "taken_back"):
+        buy(service, id=id)
+    use(service, number, 100 * MILLION)
+    clock.advance(YEARS_MS)
+    turn(service, clock)  # All three ended.
+    buy(service, id="ahead")
+    use(service, number, 50 * MILLION)
+    service.charge_back("taken_back")
+    clock.set(MAY_2024_MS + MINUTE_MS)
+    refund(service, "ahead", 500)
+    clock.advance(MINUTE_MS)
+    assert repaired(service, clock.now_ms()) == 1
+    in_order(service)
+    assert service.balance("acme", CREDITS).remaining == 3 * 2_000 - 150 - 500
+    export(service.ask, tmp_path)
+    refund(service, "kept")
+    service.charge_back("paid_back")
+    in_order(service)
+    clock.advance(YEARS_MS + 400 * DAY_MS)  # "ahead" ends a year after it was bought, by the wrong clock.
+    turn(service, clock)
+    done = export(service.ask, tmp_path, since=MAY_2024_MS)
+    worth = done.sums["worth"]["USD"]
+    assert worth["sold"] == sum(units for what, units in worth.items() if what != "sold")
+    in_order(service)
+    store.close()

@@ -40,6 +40,8 @@ _KINDS = {
     (_USED, _WRITTEN_OFF): (MovementKind.WRITE_OFF, -1),
     # What a repair of the clock undoes.
     (_GRANT, _ISSUED): (MovementKind.ISSUE, -1),
+    (LedgerAccount.REFUNDED, _GRANT): (MovementKind.REFUND, -1),
+    (LedgerAccount.CHARGED_BACK, _GRANT): (MovementKind.CHARGE_BACK, -1),
 }
 
 
@@ -157,7 +159,8 @@ class GrantBooks:
         before, group = self._worth(self.out), CLASSES[kind]
         self.out += -units if kind in _BACK else units
         self._units[group] += -units if kind in _BACK else units
-        if kind in _UNDONE and not self._units[group]:
+        wholly = kind in _UNDONE and not self._units[group]
+        if wholly or (kind is MovementKind.CHARGE_BACK and units < 0):
             found = -self._worths[group]
         elif kind is MovementKind.CHARGE_BACK:
             found = self.sold - self.recognised

@@ -309,10 +309,11 @@ def corrections(undone: Iterable[Booked], moved: Iterable[Movement]) -> list[Pos
 
 _RANKS = {
     (_EXPIRED, _GRANT): -4,
-    (_VOIDED, _GRANT): -4,
+    **{(where, _GRANT): -4 for where in TAKEN},
     (_USED, _GRANT): -4,
     (_GRANT, _ISSUED): -3,
     (_ISSUED, _GRANT): -2,
+    (_GRANT, LedgerAccount.CHARGED_BACK): 1,  # It takes what is left of the worth.
 }
 _OVER = {(_OVERAGE, _GRANT): (_USED,), (_OVERAGE, _WRITTEN_OFF): (_USED,), (_WRITTEN_OFF, _USED): (_OVERAGE,)}
 
