@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
+from functools import cache
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from fastcheck.errors import InstantError, WrongType
 
@@ -21,11 +23,33 @@ class Clock(Protocol):
         """Milliseconds since 1970-01-01 UTC."""
 
 
+@runtime_checkable
+class PairClock(Clock, Protocol):
+    """A clock that may be set, and beside it one that may not: steps of the first are seen by the second."""
+
+    def boot_ms(self) -> int:
+        """Milliseconds since the machine started, suspend included."""
+
+    def boot_id(self) -> str:
+        """Another for each start of each machine."""
+
+
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clocks."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def boot_ms(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+    def boot_id(self) -> str:
+        return _boot_id()
+
+
+@cache
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 class ManualClock:
@@ -48,6 +72,36 @@ class ManualClock:
         """Moves forward by a length."""
         with self._lock:
             self._now_ms += length_ms
+
+
+class ManualPair(ManualClock):
+    """Both clocks of a machine, which stand still until they are told: `advance` is time that passes, `set`
+    is somebody who sets the wall clock, `restart` a machine that starts anew."""
+
+    def __init__(self, now_ms: int = 0) -> None:
+        super().__init__(now_ms)
+        self._boot_ms = 0
+        self._boots = 1
+
+    def boot_ms(self) -> int:
+        with self._lock:
+            return self._boot_ms
+
+    def boot_id(self) -> str:
+        with self._lock:
+            return f"boot {self._boots}"
+
+    def advance(self, length_ms: int) -> None:
+        """Time passes; a machine that is suspended meanwhile says the same."""
+        with self._lock:
+            self._now_ms += length_ms
+            self._boot_ms += length_ms
+
+    def restart(self, now_ms: int) -> None:
+        """The machine starts anew, and its wall clock shows an instant."""
+        with self._lock:
+            self._boots += 1
+            self._now_ms, self._boot_ms = now_ms, 0
 
 
 def instant_ms(at: datetime | int, name: str) -> int:

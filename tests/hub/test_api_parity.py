@@ -254,6 +254,11 @@ SCENARIO = [
     step("check_ledger"),
     step("check_ledger", quick=True),
     step("restored", reason="the disk died"),
+    step("clock"),
+    step("confirm_clock", reason="it is right"),
+    step("repair_clock", MAY_2024_MS, reason="it was not"),
+    step("repair_clock", 5, reason="it was not"),
+    step("repair_clock", MAY_2024_MS, reason=""),
 ]  # fmt: skip
 
 NOT_COMPARED = {"export": "compared file by file, below", "by": "returns itself", "once": "returns itself"}

@@ -15,6 +15,7 @@ from models import http_mistakes as m
 from models.http_mistakes import NOW_MS, Mistakes
 from models.http_routes import (
     CATALOG,
+    CLOCK,
     CUSTOMERS,
     DAY_MS,
     EPOCHS,
@@ -805,6 +806,11 @@ async def epochs(section: Section) -> None:
     await all_of(section, EPOCHS)
 
 
+async def clock(section: Section) -> None:
+    await world(section)
+    await all_of(section, CLOCK)
+
+
 async def tokens(section: Section) -> None:
     ask = section.ask
     await world(section)
@@ -1307,6 +1313,7 @@ SECTIONS: dict[str, Callable[[Section], Awaitable[None]]] = {
     "records": records,
     "finance": finance,
     "epochs": epochs,
+    "clock": clock,
     "tokens": tokens,
     "bodies": bodies,
     "headers": headers,

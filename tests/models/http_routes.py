@@ -522,6 +522,16 @@ EPOCHS = (
     Route("GET /v1/position", token="spend"), Route("POST /v1/epochs", body={"reason": "an older backup"},
     other=Ask("POST /v1/epochs", {"reason": "another"}), fields={"reason": m.NOTE}),
 )  # fmt: skip
+CLOCK = (
+    Route("GET /v1/clock", token="support"),
+    Route("POST /v1/clock/confirmation"),
+    Route(
+        "POST /v1/clock/repair",
+        body={"at": NOW_MS, "reason": "it said 2036"},
+        full={"at": "2024-05-01T00:00:00Z", "reason": "it said 2036", "cursor": None},
+        fields={"at": m.INSTANT, "reason": m.NOTE, "cursor": m.PLACE},
+    ),
+)
 TOKENS = (
     Route(
         "POST /v1/tokens",
@@ -541,5 +551,5 @@ TOKENS = (
 SNAPSHOT = Route("GET /v1/snapshot", token="stream")
 ROUTES = (
     *CUSTOMERS, *PLANS, *SEGMENTS, *MONEY, *SPENDING, *TOP_UPS, *METERING, *EVENTS, *WEBHOOKS, *RECORDS,
-    *FINANCE, *EPOCHS, *TOKENS, SNAPSHOT,
+    *FINANCE, *EPOCHS, *CLOCK, *TOKENS, SNAPSHOT,
 )  # fmt: skip

@@ -42,6 +42,11 @@ SERVICE, HISTORY, ONCE = (
 )
 SUITE = "tests/store/test_store_suite.py"
 ACCOUNTS, CORE = "hub/use_cases/accounts.py", "hub/service/core.py"
+STEADY, DIRECTORY_CLOCK, REPAIR = (
+    "tests/unit/test_steady.py",
+    "tests/unit/test_directory_clock.py",
+    "tests/hub/test_hub_clock.py",
+)
 
 MUTANTS = [
     # The arithmetic.
@@ -76,6 +81,23 @@ MUTANTS = [
     Mutant("what is reserved may be spent", "hub/use_cases/claims.py", "return self.lent + sum(one.units for one in self.held)", "return self.lent", "tests/hub/test_hub_spending.py"),
     Mutant("a cap counts nothing", "hub/use_cases/claims.py", "spent=max(0, before + units)", "spent=0", "tests/hub/test_hub_spending.py"),
     Mutant("what is lent does not count towards a cap", "hub/use_cases/claims.py", "(self.lent if cap.key is None else 0)", "0", "tests/hub/test_hub_spending.py"),
+    # The clock.
+    Mutant("a step ahead is believed at once", "steady.py", "if step > STEP_MS:", "if False:", STEADY),
+    Mutant("a step is first seen at each reading", "steady.py", "abs(offset - self.doubt.offset) > STEP_MS", "True", STEADY),
+    Mutant("another step does not begin anew", "steady.py", "abs(offset - self.doubt.offset) > STEP_MS", "False", STEADY),
+    Mutant("a restart believes the step", "steady.py", "self.offset, self.doubt = seen.offset, seen.doubt", "pass", STEADY),
+    Mutant("a start behind what was seen says nothing", "steady.py", "if now < seen.newest - SLACK_MS:", "if False:", STEADY),
+    Mutant("the file of the clock is written once", "directory/clock.py", "if always or kept is None or seen.misses(kept) or seen.newest - kept.newest >= KEEP_MS:", "if kept is None:", DIRECTORY_CLOCK),
+    Mutant("a repair does not replay use", "ledger/repair.py", "if _USED in (posting.source, posting.target):", "if False:", REPAIR + " -k grants_and_voids"),
+    Mutant("a repair forgets when grants were made", "ledger/repair.py", "elif id in made and _goes(posting, _ISSUED, _GRANT):", "elif False:", REPAIR + " -k the_law"),
+    Mutant("a repair forgets when grants were voided", "ledger/repair.py", "id in voided and last_void[id] == place:", "False:", REPAIR + " -k the_law"),
+    Mutant("a grant of the wrong time begins in the wrong time", "ledger/repair.py", "if made_at > at:", "if False:", REPAIR + " -k grants_and_voids"),
+    Mutant("what a wrong clock did is not undone in the books", "ledger/repair.py", "(-1, [one.posting for one in undone])", "(-1, [])", REPAIR + " -k moment_of_another"),
+    Mutant("a later repair begins where an earlier one did", "hub/store/statements/clock.py", "self._db.execute(_PUT_MARK.on(self._db), {\"key\": _marked(key), \"value\": place})", "pass", REPAIR + " -k second_wrong"),
+    Mutant("the past keeps what the wrong clock wrote", "hub/store/statements/clock.py", "self._db.execute(_FORGET_GRANT, asked)", "pass", REPAIR + " -k past_says"),
+    Mutant("a repair takes a clock that is wrong", "hub/use_cases/clock.py", "if not at <= call.now <= at + RIGHT_MS:", "if False:", REPAIR + " -k right_first"),
+    Mutant("caps wait for the wrong time", "hub/use_cases/clock.py", "if one.window_at > at:", "if False:", REPAIR + " -k caps_count"),
+    Mutant("the service does not confirm", CORE, "self.clock.confirm()", "pass", REPAIR + " -k confirmed_step"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import fastcheck
 PACKAGE = Path(fastcheck.__file__).parent
 
 ORDER = (
-    "errors", "loading", "clock", "amounts", "_fastcheck",
+    "errors", "loading", "clock", "steady", "amounts", "_fastcheck",
     "ledger", "wire", "directory",
     "hub.catalog", "hub.store", "hub.access", "hub.webhooks", "hub.use_cases", "hub.service",
     "hub.logs", "hub.metrics", "hub.stream", "hub.background", "hub.parts", "hub.http", "hub.app",
@@ -33,8 +33,8 @@ NEVER = (
 """Rooms that stand higher, and import nothing of the hub all the same."""
 
 PURE = (
-    "ledger", "wire/frames.py", "wire/names.py", "wire/record.py", "wire/packing.py", "hub/catalog",
-    "host/following/protocol.py", "host/following/demand.py", "host/following/refetch.py",
+    "steady.py", "ledger", "wire/frames.py", "wire/names.py", "wire/record.py", "wire/packing.py",
+    "hub/catalog", "host/following/protocol.py", "host/following/demand.py", "host/following/refetch.py",
     "host/following/backoff.py", "hub/stream/ring.py", "hub/stream/session.py", "hub/stream/admission.py",
     "hub/stream/websocket.py", "hub/access/rate.py",
 )  # fmt: skip

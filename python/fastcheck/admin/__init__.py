@@ -12,6 +12,7 @@ from __future__ import annotations
 from fastcheck.admin.audit import AuditAdmin
 from fastcheck.admin.balances import BalancesAdmin
 from fastcheck.admin.catalog import CatalogAdmin
+from fastcheck.admin.clock import ClockAdmin
 from fastcheck.admin.customers import CustomersAdmin
 from fastcheck.admin.epochs import EpochsAdmin
 from fastcheck.admin.events import EventsAdmin
@@ -45,6 +46,7 @@ class Admin(
     FinanceAdmin,
     UsageAdmin,
     TopUpsAdmin,
+    ClockAdmin,
 ):
     """Administers one directory."""
 

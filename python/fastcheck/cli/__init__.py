@@ -17,6 +17,7 @@ from fastcheck.cli import (
     bench,
     catalog,
     check,
+    clock,
     customer,
     demo,
     explain,
@@ -38,7 +39,7 @@ from fastcheck.errors import CatalogError, Conflict, FastcheckError
 
 COMMANDS = (
     demo, init, check, explain, customer, grant, purchase, override, usage, ledger, replay, catalog, status,
-    hub, token, bench,
+    clock, hub, token, bench,
 )  # fmt: skip
 """In the order of `--help`."""
 

@@ -21,10 +21,12 @@ import uvicorn
 
 from fastcheck._fastcheck import Catalog, SnapshotWriter
 from fastcheck.clock import Clock, SystemClock
+from fastcheck.directory.clock import guarded
 from fastcheck.directory.path import prepare
 from fastcheck.errors import DirectoryError, FastcheckError
 from fastcheck.hub import logs
 from fastcheck.hub.app import make_app
+from fastcheck.hub.background.clock_gauges import gauges
 from fastcheck.hub.background.duties import Duties
 from fastcheck.hub.http import api
 from fastcheck.hub.http.health import not_ready
@@ -83,7 +85,7 @@ def run(options: Options, ready: Callable[[str, str], None]) -> None:
     _refuse_plain(options)
     _allow_files()
     directory = prepare(options.directory, make=True)
-    clock = SystemClock()
+    clock = guarded(SystemClock(), directory)
     listening = _listen(options)
     with contextlib.closing(listening):
         store = _open(options, directory)
@@ -116,6 +118,7 @@ def _serve(
         (Duties(service, store, clock),),
         None if options.database is None else HubNews(options.database),
     )
+    hub.metrics.watch(partial(gauges, clock))
     app = make_app(hub, service)
     config = uvicorn.Config(
         app,

@@ -38,6 +38,10 @@ _KINDS = {
     (_GRANT, _OVERAGE): (MovementKind.PAY_OVERAGE, 1),
     (_WRITTEN_OFF, _OVERAGE): (MovementKind.WRITE_OFF, 1),
     (_USED, _WRITTEN_OFF): (MovementKind.WRITE_OFF, -1),
+    # What a repair of the clock undoes.
+    (_GRANT, _ISSUED): (MovementKind.ISSUE, -1),
+    (LedgerAccount.REFUNDED, _GRANT): (MovementKind.REFUND, -1),
+    (LedgerAccount.CHARGED_BACK, _GRANT): (MovementKind.CHARGE_BACK, -1),
 }
 
 
@@ -98,7 +102,8 @@ CLASSES = {
 """Of movements of grants; overage and what was written off were never paid for."""
 _BACK = (MovementKind.RETURN, MovementKind.UNVOID, MovementKind.OWE, MovementKind.UNEXPIRE)
 _UNDONE = (MovementKind.OWE, MovementKind.UNEXPIRE)
-"""Of a payment that was taken back: all of their class that the grant ever earned is undone."""
+"""Of a payment that was taken back: all of their class that the grant ever earned is undone. A repair of the
+clock undoes a part."""
 
 
 def worth(cost: int, amount: int, out: int, units: int) -> int:
@@ -130,13 +135,21 @@ class GrantBooks:
     issued: int = 0
     out: int = 0
     """Units that left it, net."""
+    _units: Counter[Class] = field(default_factory=Counter)
+    """Units that left it, by what they were."""
     _worths: Counter[Class] = field(default_factory=Counter)
     """What left it is worth, as it was booked."""
     _stretches: list[_Stretch] = field(default_factory=list)
 
     def take(self, kind: MovementKind, units: int, price: Price) -> int:
         """Applies a movement of this grant; what it is worth. `price`: of the grant when it was booked, and
-        only looked at where units are put in."""
+        only looked at where units are put in. Negative units undo: those put in last are taken out again."""
+        if kind is MovementKind.ISSUE and units < 0:
+            before = self._worth(self.issued)
+            self.issued += units
+            while len(self._stretches) > 1 and self._stretches[-1].first >= self.issued:
+                self._stretches.pop()
+            return self._worth(self.issued) - before
         if kind is MovementKind.ISSUE:
             if not self._stretches or self._stretches[-1].price != price:
                 self._stretches.append(_Stretch(price, self.issued, self._worth(self.issued)))
@@ -145,7 +158,9 @@ class GrantBooks:
             return self._worth(self.issued) - before
         before, group = self._worth(self.out), CLASSES[kind]
         self.out += -units if kind in _BACK else units
-        if kind in _UNDONE:
+        self._units[group] += -units if kind in _BACK else units
+        wholly = kind in _UNDONE and not self._units[group]
+        if wholly or (kind is MovementKind.CHARGE_BACK and units < 0):
             found = -self._worths[group]
         elif kind is MovementKind.CHARGE_BACK:
             found = self.sold - self.recognised

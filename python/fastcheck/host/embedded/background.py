@@ -14,6 +14,7 @@ from fastcheck.host.embedded.plan_changes import DueMoves
 from fastcheck.host.embedded.rows import Rows
 from fastcheck.host.embedded.segments import SegmentParts
 from fastcheck.host.embedded.settling import Settling
+from fastcheck.hub.background.clock_watch import ClockWatch
 from fastcheck.hub.background.steps import DUE_MS, Step, Steps, due_steps
 from fastcheck.hub.service import Service
 
@@ -33,6 +34,7 @@ class Background:
         moves: DueMoves,
         parts: SegmentParts,
         notifier: Notifier,
+        watch: ClockWatch,
         *,
         manual_time: bool,
     ) -> None:
@@ -46,6 +48,7 @@ class Background:
         self._steps: Final = Steps(
             (
                 Step("files", self._files),
+                Step("clock", lambda now: watch.look(), DUE_MS),
                 Step("life", self.show_life),
                 Step("settling", lambda now: settling.settle()),
                 Step("moves", lambda now: moves.round()),

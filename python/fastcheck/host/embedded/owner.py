@@ -28,6 +28,7 @@ from fastcheck.host.embedded.leases import SPENT_MAX, Leases
 from fastcheck.host.embedded.notify import LoadCourier, Notifier
 from fastcheck.host.embedded.rows import Rows
 from fastcheck.host.embedded.settling import Settling
+from fastcheck.hub.background.clock_watch import ClockWatch
 from fastcheck.hub.service import Service
 from fastcheck.wire.by import ANYBODY, By
 from fastcheck.wire.catalog import CatalogLike
@@ -68,6 +69,7 @@ class Owner:
         self._asking: Final = Asking(
             service, clock, self.ring, self.leases, self.rows, self.settling, self._notifier, self._note
         )
+        self._watch: Final = ClockWatch(service, clock, self._note)
         self._background: Final = Background(
             service,
             self.mapped,
@@ -79,15 +81,17 @@ class Owner:
             self._asking.moves,
             self._asking.parts,
             self._notifier,
+            self._watch,
             manual_time=manual_time,
         )
 
-    def _note(self, text: str) -> None:
-        log.warning("%s", text)
+    def _note(self, text: str, grave: bool = True) -> None:
+        log.log(logging.WARNING if grave else logging.INFO, "%s", text)
         self.notes = [*self.notes[-NOTES_MAX + 1 :], text]
 
     def start(self, given: Given | None) -> None:
         """Adopts the directory: settles what a predecessor left, takes the catalog, fills the rows."""
+        self._watch.begin()
         catalog = self._service.load_catalog()
         if catalog is None:
             if given is None:

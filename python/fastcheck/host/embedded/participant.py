@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastcheck.clock import Clock, ManualClock
+from fastcheck.directory.clock import guarded
 from fastcheck.host.changes import Ring
 from fastcheck.host.given_catalog import GivenCatalog, Parse
 from fastcheck.host.participant import Participant
@@ -143,10 +145,11 @@ class EmbeddedParticipant(Participant[LedgerPart]):
         store = SqliteStore(self.directory / "ledger.db")
         owner: Owner | None = None
         try:
+            clock = guarded(self._clock, self.directory)
             owner = Owner(
-                Service(store, self._clock, self._parse),
-                self._arena,
-                self._clock,
+                Service(store, clock, self._parse),
+                partial(self._arena, clock),
+                clock,
                 manual_time=isinstance(self._clock, ManualClock),
                 load_courier=_load_courier,
             )
@@ -157,10 +160,10 @@ class EmbeddedParticipant(Participant[LedgerPart]):
                     owner.close()
             store.close()
             raise
-        return LedgerPart(store, owner, self._clock)
+        return LedgerPart(store, owner, clock)
 
-    def _arena(self, catalog: CatalogLike) -> Arena:
-        return self._make_arena(str(self.directory), catalog, self._clock.now_ms())
+    def _arena(self, clock: Clock, catalog: CatalogLike) -> Arena:
+        return self._make_arena(str(self.directory), catalog, clock.now_ms())
 
 
 def _load_hub() -> None:

@@ -3,12 +3,14 @@ wants webhooks."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import Final
 
 from fastcheck.clock import Clock
 from fastcheck.errors import FastcheckError
+from fastcheck.hub.background.clock_watch import ClockWatch
 from fastcheck.hub.background.courier_thread import CourierThread
 from fastcheck.hub.background.rounds import Rounds
 from fastcheck.hub.service import News, Service
@@ -31,6 +33,7 @@ class Duties:
         self._service = service
         self._store = store
         self._clock = clock
+        self._watch = ClockWatch(service, clock, _tell)
         self._woken = threading.Event()
         self._stopping = False
         self._courier: CourierThread | None = None
@@ -39,6 +42,7 @@ class Duties:
 
     def start(self) -> None:
         """Begins."""
+        self._watch.begin()
         self._service.listener = self._hear
         self._thread.start()
 
@@ -62,6 +66,7 @@ class Duties:
             while not self._stopping:
                 self._woken.clear()
                 pause_s = LOOK_S
+                self._look_at_clock()
                 if elected.held():
                     pause_s = self._round(rounds)
                     self._send(rounds.webhooks_wanted)
@@ -86,6 +91,11 @@ class Duties:
             return min(max((due_at - self._clock.now_ms()) / 1_000, WORK_LEFT_S), LOOK_S)
         return LOOK_S
 
+    def _look_at_clock(self) -> None:
+        """Elected or not: each hub has a clock of its own."""
+        with contextlib.suppress(FastcheckError):  # A ledger that cannot be read is told by its round.
+            self._watch.look()
+
     def _failed(self, why: str) -> None:
         if why != self._failing:
             self._failing = why
@@ -97,3 +107,7 @@ class Duties:
         elif not wanted and self._courier is not None:
             courier, self._courier = self._courier, None
             courier.stop(wait=True)
+
+
+def _tell(words: str, grave: bool) -> None:
+    log.log(logging.WARNING if grave else logging.INFO, "%s", words)

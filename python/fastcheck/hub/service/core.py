@@ -11,6 +11,7 @@ from itertools import product as pairs_of
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from fastcheck.clock import Clock, instant_ms
+from fastcheck.directory.clock import SteadyClock
 from fastcheck.errors import CatalogError, Conflict, UnknownCustomer, UnknownPool
 from fastcheck.hub.catalog.product import EMPTY, Product
 from fastcheck.hub.service.catalogs import CatalogsInCall, KnownCatalogs
@@ -154,6 +155,7 @@ class Core:
             by,
             self._notice_ms,
             self._streams,
+            clock=self.clock,
         )
 
     def ask(self, request: Request[Answer], by: By = ANYBODY) -> Answer:
@@ -190,6 +192,11 @@ class Core:
             done = self.write(once, by, exclusive=case.exclusive)
         if done.effects.catalog is not None:
             self.load_catalog()
+        if isinstance(self.clock, SteadyClock):
+            if done.effects.clock_confirmed:
+                self.clock.confirm()
+            if done.effects.clock_repaired is not None:
+                self.clock.forget(done.effects.clock_repaired)
         return done
 
     def known(self, request: Request[Answer], by: By) -> Done[Answer] | None:

@@ -40,6 +40,10 @@ class Due:
 
         return self._core.write(job)
 
+    def newest_instant(self) -> int:
+        """The newest instant that the ledger lately saw; 0 where it saw nothing."""
+        return self._core.read(lambda call: call.statements.newest_instant())
+
     def segments_behind(self) -> list[str]:
         """Segments of which parts are left."""
         return self._core.read(lambda call: call.statements.segments_behind())

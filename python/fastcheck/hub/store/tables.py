@@ -53,7 +53,9 @@ meta = _table("meta", _key("key", _TEXT), _one("value", _INT))
 """seq, the number of the last change; numbers, the last given to a customer; catalog, the number of the one
 in force; events, the place of the last event; epoch, which life of the ledger this is. Of the change log:
 digest, the sum of record hashes after change digest_seq (64 bits, stored as a signed number); changes_from,
-the first change from which on the log is complete; changes_bytes, bytes of all that were ever logged."""
+the first change from which on the log is complete; changes_bytes, bytes of all that were ever logged. Of
+accounts that were brought back by a repair of the clock: repaired/NUMBER/POOL, the place of the last posting
+that it settled."""
 
 catalogs = Table(
     "catalog",

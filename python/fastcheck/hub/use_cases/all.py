@@ -9,6 +9,7 @@ from fastcheck.hub.use_cases import (
     balances,
     caps,
     catalog,
+    clock,
     customers,
     epochs,
     events,
@@ -52,6 +53,7 @@ _ALL: Final[tuple[UseCase[Any], ...]] = (
     *plan_changes.USE_CASES,
     *segments.USE_CASES,
     *finance.USE_CASES,
+    *clock.USE_CASES,
 )
 _BY_REQUEST: Final = {one.request: one for one in _ALL}
 

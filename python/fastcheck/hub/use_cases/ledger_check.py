@@ -90,7 +90,7 @@ def _expected(moved: Counter[str]) -> dict[str, int]:
     grant, used, overage = Ledger.GRANT.value, Ledger.USED.value, Ledger.OVERAGE.value
     expired, off = Ledger.EXPIRED.value, Ledger.WRITTEN_OFF.value
     return {
-        "granted": moved[f"from {Ledger.ISSUED.value}"],
+        "granted": moved[f"from {Ledger.ISSUED.value}"] - moved[f"to {Ledger.ISSUED.value}"],
         "remaining": moved[f"to {grant}"] - moved[f"from {grant}"],
         "burned": moved[f"{grant} to {used}"]
         - moved[f"{used} to {grant}"]

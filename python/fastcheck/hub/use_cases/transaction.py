@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from fastcheck.clock import Clock, SystemClock
 from fastcheck.errors import CatalogError, FastcheckError, UnknownCustomer
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.store import Again
@@ -45,6 +46,10 @@ class Effects:
     """Whether all rows must be loaded anew, whatever changed."""
     refused: tuple[str, ...] = ()
     """Customers who could not take what a segment gives them."""
+    clock_confirmed: bool = False
+    """Whether the clock is right as it is."""
+    clock_repaired: int | None = None
+    """The instant after which nothing was time."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Call:
     change, or totals to this moment of an account that gains."""
     effects: Effects = field(default_factory=Effects)
     """What is done besides the answer."""
+    clock: Clock = field(default_factory=SystemClock)
+    """Where `now` is from."""
 
     def at(self, instant: int) -> Call:
         """The call at another instant: in the past, everything as it was stored then; in the future, as it

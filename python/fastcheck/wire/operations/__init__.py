@@ -12,6 +12,7 @@ from fastcheck.wire.operations import (
     balances,
     caps,
     catalog,
+    clock,
     customers,
     epochs,
     events,
@@ -34,7 +35,7 @@ from fastcheck.wire.operations import (
 SUBJECTS = (
     customers, overrides, plan_changes, segments, grants, purchases, balances, top_ups, features, caps,
     refunds, reservations, catalog, usage, usage_records, events, webhooks, audit, finance, epochs,
-    tokens,
+    clock, tokens,
 )  # fmt: skip
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)

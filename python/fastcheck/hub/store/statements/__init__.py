@@ -16,6 +16,7 @@ from fastcheck.hub.store.statements.caps import Caps, StoredCap
 from fastcheck.hub.store.statements.catalogs import Catalogs, StoredCatalog
 from fastcheck.hub.store.statements.change_log import ChangeLog, LoggedChange, LogState
 from fastcheck.hub.store.statements.checking import Checking
+from fastcheck.hub.store.statements.clock import ClockRows
 from fastcheck.hub.store.statements.customers import Customers, StoredCustomer
 from fastcheck.hub.store.statements.due import Due
 from fastcheck.hub.store.statements.epochs import Epochs
@@ -61,6 +62,7 @@ class Statements(
     Purchases,
     Metered,
     Tokens,
+    ClockRows,
 ):
     """The tables behind one connection, inside one transaction."""
 
