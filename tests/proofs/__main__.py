@@ -52,6 +52,11 @@ CAMPAIGNS = (
         ((PYTHON, "-m", "models.simulate_ledger", "--seeds", SEEDS),),
     ),
     Campaign(
+        "grant_histories",
+        f"{SEEDS} random histories of grants, on the product and on the model of the law",
+        ((PYTHON, "-m", "models.grant_histories", "--histories", SEEDS),),
+    ),
+    Campaign(
         "simulate_stream",
         f"{SEEDS} seeds of hubs and hosts under loss, noise, kills, partitions and backups",
         ((PYTHON, "-m", "proofs.simulate_stream", "--seeds", SEEDS),),
