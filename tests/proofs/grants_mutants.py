@@ -27,10 +27,10 @@ MUTANTS = [
     Mutant("a move that was late is written in the past", ACCOUNTS, "self.statements.put_accounts(written, self.author, self.written_at)", "self.statements.put_accounts(written, self.author, self.now)", BEHIND + " -k written_now"),
     # Identities.
     Mutant("lines added later are given to all", "hub/catalog/sources.py", "if grant.every is None and starts_at > stay.starts_at and not grant.existing:", "if False:", CASES + " -k known_by"),
-    Mutant("a line that left ends at once", LINES, "if self._change.why is Why.CATALOG:\n                self._holdings[place] = _ending", "if False:\n                self._holdings[place] = _ending", "tests/unit/test_ledger_lines.py"),
+    Mutant("a line that left ends at once", LINES, "elif self._change.why is Why.CATALOG or key not in self._before:", "elif False:", "tests/unit/test_ledger_lines.py"),
     Mutant("a lowered line falls at once", LINES, "elif now < was and self._change.why is Why.CUSTOMER and agreed.cost is None:", "elif now < was and agreed.cost is None:", "tests/unit/test_ledger_lines.py"),
     # What was used counts.
-    Mutant("a raised amount is all new", LINES, "own = 0 if lapsed else max(0, allowed - used)", "own = 0 if lapsed else allowed", CASES + " -k 'mints_nothing or mint_nothing'"),
+    Mutant("a raised amount is all new", LINES, "own = max(0, allowed - used)", "own = allowed", CASES + " -k 'mints_nothing or mint_nothing'"),
     Mutant("burning counts nothing", "ledger/burning.py", "slot.used += taken\n", "slot.used += 0\n", CASES + " -k 'mints_nothing or mint_nothing'"),
     Mutant("nothing is carried between plans", LINES, "more = max(left.values(), default=0) - counted", "more = 0", CASES + " -k plans_that_go"),
     Mutant("a paid line falls at once", LINES, " and agreed.cost is None:", ":", "tests/unit/test_ledger_lines.py"),
@@ -40,7 +40,7 @@ MUTANTS = [
     Mutant("an end that is moved moves nothing", LINES, "if before is None or before.ends_at != line.ends_at:", "if False:", CASES + " -k credits_end"),
     Mutant("a second stay is the first", LINES, "return one.parked is None or not _runs(one, self._at)", "return False", CASES + " -k bought_again_is_full"),
     Mutant("what ended goes on", RECORDS, "goes_on = had is not None and had.until_ms > now", "goes_on = had is not None", CASES + " -k second_trial"),
-    Mutant("a bought trial leaves what it gave", LINES, "if line.recurrence is None and line.role is not Role.TRIAL:", "if line.recurrence is None:", CASES + " -k becomes_a_plan_starts"),
+    Mutant("a bought trial leaves what it gave", LINES, "if not once or role is Role.TRIAL:", "if not once:", CASES + " -k becomes_a_plan_starts"),
     Mutant("a bought trial's meter goes on", LINES, "and recurrence.anchor is periods.Anchor.ANNIVERSARY\n", "and False\n", CASES + " -k anniversary_starts"),
     # Deletion.
     Mutant("a deletion takes for good", LINES, "parked=left,\n        rolled=0", "parked=None,\n        rolled=0", CASES + " -k 'again_goes_on or comes_back'"),

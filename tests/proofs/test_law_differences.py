@@ -1,5 +1,5 @@
-"""Histories in which the product does otherwise than the law says, each as small as may be. The change that
-mends one takes its mark away, and with it the gap of `proofs.test_law` that went round it."""
+"""Histories in which the product once did otherwise than the law says, each as small as may be, and those in
+which it still does."""
 
 from __future__ import annotations
 
@@ -151,8 +151,21 @@ DIFFERENCES: dict[str, tuple[Sequence[Catalog], Sequence[Step]]] = {
 }
 
 
-@pytest.mark.xfail(reason="GAP", strict=False)
-@pytest.mark.parametrize("name", DIFFERENCES)
+STILL = (
+    "a plan left and come back to at one instant has a new anniversary",
+    "a trial that becomes a plan at the instant at which it began: its meter does not start anew",
+)
+"""What a customer was for no time at all is not kept: their accounts alone remember it."""
+
+
+@pytest.mark.parametrize("name", [one for one in DIFFERENCES if one not in STILL])
+def test_a_difference_that_was_mended(name: str) -> None:
+    catalogs, steps = DIFFERENCES[name]
+    assert difference(History(tuple(catalogs), tuple(steps))) == ""
+
+
+@pytest.mark.xfail(reason="known", strict=True)
+@pytest.mark.parametrize("name", STILL)
 def test_a_difference_that_is_known(name: str) -> None:
     catalogs, steps = DIFFERENCES[name]
     assert difference(History(tuple(catalogs), tuple(steps))) == ""

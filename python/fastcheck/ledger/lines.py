@@ -101,8 +101,21 @@ class Change:
     after: Sequence[Line]
     kept: frozenset[str] = frozenset()
     """The offers that the customer had before, under the same stay."""
+    has: frozenset[str] | None = None
+    """The offers that the customer has then; None: those of `after`, and where the catalog changes those of
+    `before`."""
+    offers_stay: bool = False
+    """Whether the customer has the same offers as before."""
     converted: bool = False
     """Whether a trial became a plan."""
+
+    def offers(self) -> frozenset[str]:
+        """The offers that the customer has then, meters among them."""
+        has = self.has
+        if has is None:
+            lines = [*self.after, *(self.before if self.why is Why.CATALOG else ())]
+            has = frozenset(line.offer for line in lines)
+        return has | {Role.METER.value}
 
 
 def across(account: Account, rules: Rules, change: Change, customer: int, pool: str) -> Account:
@@ -170,8 +183,6 @@ class _Crossing:
         self._before = {line.key: line for line in change.before}
         self._after = {line.key: line for line in change.after}
         self._newest = {key: place for place, key in self._places()}
-        self._left: set[int] = set()
-        """The places of grants that the customer has no more."""
         self._come: list[int] = []
         """The places of grants that begin or come back."""
 
@@ -192,22 +203,23 @@ class _Crossing:
 
     def leave(self) -> None:
         """Lines that the customer has no more."""
+        has = self._change.offers()
         for key, place in self._newest.items():
-            if key not in self._before or key in self._after:
+            one = self._holdings[place]
+            if key in self._after or one.grant.voided_at is not None or not _lasts_beyond(one, self._at):
                 continue
-            one, line = self._holdings[place], self._before[key]
-            if one.grant.voided_at is not None or not _lasts_beyond(one, self._at):
-                continue
-            if line.recurrence is None and line.role is not Role.TRIAL:
-                continue  # Given once: it stays with the customer.
-            if self._change.why is Why.CATALOG:
+            role, offer = Role(key.partition(":")[0]), key.rpartition(":")[0]
+            once, paid = one.grant.recurrence is None, one.grant.cost is not None
+            if offer not in has:
+                if not once or role is Role.TRIAL:  # What was given once stays with the customer.
+                    self._holdings[place] = _park(one, self._at, self._moved)
+            elif self._change.why is Why.CATALOG or key not in self._before:
+                if not once:
+                    self._holdings[place] = _ending(one, self._at)
+            elif not paid:  # A version that lacks the line says an amount of nothing.
+                self._holdings[place] = _park(one, self._at, self._moved)
+            elif not once:
                 self._holdings[place] = _ending(one, self._at)
-                continue
-            parked = _park(one, self._at, self._moved)
-            if self._change.converted and line.role is Role.TRIAL:
-                parked = replace(parked, parked=None)  # It is over.
-            self._holdings[place] = parked
-            self._left.add(place)
 
     def stay(self) -> None:
         """Lines that have a grant already."""
@@ -221,6 +233,8 @@ class _Crossing:
                     continue
                 one = _return(one, self._at, self._moved)
                 self._come.append(place)
+            elif line.recurrence is None and key not in self._before:
+                continue  # It stayed with the customer while the offer was away, as it was.
             if one.grant.voided_at is None and _lasts_beyond(one, self._at):
                 one = self._agreed(one, self._before.get(key), line)
             self._holdings[place] = self._ended(one)
@@ -293,6 +307,9 @@ class _Crossing:
         expires_at = one.grant.expires_at
         if expires_at is None or expires_at > self._at:
             return False
+        before = self._before.get(line.key)
+        if before is not None:
+            return before.ends_at is not None and before.ends_at <= self._at
         if line.lasts is None or line.recurrence is not None:
             return True
         return periods.add(one.grant.effective_at, line.lasts) > expires_at
@@ -333,7 +350,7 @@ class _Crossing:
             cost=line.cost,
         )
         begun = Account(as_of=min(starts_at, self._at))
-        first = _part(line.amount, line, starts_at) if line.prorated else line.amount
+        first = _part(line.amount, line.recurrence, starts_at) if line.prorated else line.amount
         begun = put(begun, _ALONE, replace(grant, amount=first))
         whole = replace(begun.holdings[0], grant=grant, allowed=first)
         begun = advance(replace(begun, holdings=(whole,)), _ALONE, self._at)
@@ -353,11 +370,12 @@ class _Crossing:
         if line.recurrence is None:
             if before is None or before.ends_at != line.ends_at:
                 one = replace(one, grant=replace(grant, expires_at=expires_at))
-            if self._change.why is Why.CATALOG or line.amount == grant.amount:
+            was = grant.amount if before is None else before.amount
+            if self._change.why is Why.CATALOG or line.amount == was:
                 return one
-            if line.amount < grant.amount and grant.cost is not None:
+            if line.amount < was and grant.cost is not None:
                 return one  # Paid for.
-            return self._amended(one, replace(one.grant, amount=line.amount, cost=line.cost), line)
+            return self._amended(one, replace(one.grant, amount=line.amount, cost=line.cost), before, line)
         agreed = replace(
             grant,
             amount=line.amount,
@@ -371,7 +389,7 @@ class _Crossing:
         )
         if line.role is Role.METER:
             return self._metered(one, agreed)
-        return self._amended(one, agreed, line)
+        return self._amended(one, agreed, before, line)
 
     def _recurrence(self, one: Holding, before: Line | None, line: Line) -> periods.Recurrence | None:
         """A stay keeps its anchor, but where it is moved."""
@@ -381,39 +399,44 @@ class _Crossing:
         moved = before is not None and before.recurrence is not None and before.recurrence != said
         return known if same and not moved and line.role is not Role.METER else said
 
-    def _amended(self, one: Holding, agreed: Grant, line: Line) -> Holding:
+    def _amended(self, one: Holding, agreed: Grant, before: Line | None, line: Line) -> Holding:
         """A grant whose amount may have changed within its period."""
         was, now, allowed = one.grant.amount, agreed.amount, one.allowed
+        if before is not None and agreed.recurrence is None:
+            was = before.amount  # The catalog may have said another since it was given.
         if now > was:
-            more = _part(now - was, line, self._at) if line.prorated else now
+            more = _part(now - was, agreed.recurrence, self._at) if line.prorated else now
             allowed = min(max(allowed, now), allowed + more)
         elif now < was and self._change.why is Why.CUSTOMER and agreed.cost is None:
             least = now if allowed > now else 0
             if line.prorated:
-                allowed = max(least, allowed - _part(was - now, line, self._at, up=True))
+                less = _part(was - now, agreed.recurrence, self._at, up=True)
+                allowed = max(least, allowed - less)
             else:
                 allowed = min(allowed, now)
         return self._fitted(replace(one, grant=agreed), allowed, one.used)
 
     def _fitted(self, one: Holding, allowed: int, used: int) -> Holding:
         """A grant that holds what its period allows, less what is used of that."""
-        lapsed = one.grant.lasts is not None and lapse_at(one.grant, one.refilled_at) <= self._at
-        own = 0 if lapsed else max(0, allowed - used)
-        more = 0 if lapsed else one.rolled + own - one.remaining
+        one = replace(one, allowed=allowed, used=used)
+        if one.grant.lasts is not None and lapse_at(one.grant, one.refilled_at) <= self._at:
+            return self._emptied(one)  # What it held has ended, until the next refill.
+        own = max(0, allowed - used)
+        more = one.rolled + own - one.remaining
         _note(self._moved, self._at, MovementKind.ISSUE if more > 0 else MovementKind.VOID, one, abs(more))
         return replace(
             one,
             remaining=one.remaining + more,
             granted=one.granted + max(0, more),
             voided=one.voided + max(0, -more),
-            allowed=allowed,
-            used=used,
         )
 
     def _ended(self, one: Holding) -> Holding:
         """A grant whose end was moved to before now ends now."""
-        if _lasts_beyond(one, self._at) or not one.remaining:
-            return one
+        return one if _lasts_beyond(one, self._at) else self._emptied(one)
+
+    def _emptied(self, one: Holding) -> Holding:
+        """A grant of which nothing is left: it expired."""
         _note(self._moved, self._at, MovementKind.EXPIRE, one, one.remaining)
         return replace(one, expired=one.expired + one.remaining, remaining=0, rolled=0)
 
@@ -447,12 +470,12 @@ class _Crossing:
         return self._fitted(replace(empty, refilled_at=self._at), agreed.amount, 0)
 
 
-def _part(amount: int, line: Line, at: int, *, up: bool = False) -> int:
+def _part(amount: int, recurrence: periods.Recurrence | None, at: int, *, up: bool = False) -> int:
     """An amount's part for what is left of the period, rounded down; `up`: rounded up."""
-    if line.recurrence is None:
+    if recurrence is None:
         return amount
-    begins = periods.start(line.recurrence, periods.index(line.recurrence, at))
-    ends = periods.next_start(line.recurrence, at)
+    begins = periods.start(recurrence, periods.index(recurrence, at))
+    ends = periods.next_start(recurrence, at)
     if up:
         return -(-amount * (ends - at) // (ends - begins))
     return amount * (ends - at) // (ends - begins)

@@ -142,9 +142,9 @@ class Accounts:
         if record.deleted:
             return taken(account, pool.rules, other.at)
         if one.stored.record.deleted:
-            account = returned(account, pool.rules, one.at, other.at, all=since.restored)
+            account = returned(account, pool.rules, one.stored.changed_at, other.at, all=since.restored)
         change = between(one, other, pool)
-        if change.before == change.after and not change.converted:
+        if change.before == change.after and change.offers_stay and not change.converted:
             return account
         return across(account, pool.rules, change, record.number, pool.name)
 

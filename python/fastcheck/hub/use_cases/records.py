@@ -44,6 +44,8 @@ def build(
         until_ms = terms.trial_until
         if until_ms is None:
             until_ms = had.until_ms if had else _trial_end(product, trial_plan, trial_version, now)
+        if had is None or until_ms != had.until_ms:
+            _check_ahead(until_ms, now, f"the trial of plan {trial_plan!r:.80}")
         trial = Trial(trial_plan, trial_version, until_ms)
         goes_on = had is not None and had.until_ms > now
         trial_since = old_since.trial_ms if goes_on else since_ms if old is None else now
@@ -55,6 +57,10 @@ def build(
     addons: tuple[tuple[str, int, int | None], ...] = ()
     if terms.addons:
         addons = tuple(sorted((addon, one.quantity, one.until) for addon, one in terms.addons.items()))
+        ends = {one: until for one, _, until in before}
+        for addon, _, until in addons:
+            if until is not None and until != ends.get(addon):
+                _check_ahead(until, now, f"add-on {addon!r:.80}")
     record = CustomerRecord(
         number if stored is None else stored.record.number,
         id,
@@ -73,6 +79,13 @@ def build(
         trials=trials,
     )
     return checked(call, record, since)
+
+
+def _check_ahead(until: int, now: int, what: str) -> None:
+    if until <= now:
+        raise InstantError(
+            f"{what} would end at {until} ms, which has passed: give an instant ahead, or leave it out"
+        )
 
 
 def trials_of(stored: StoredCustomer) -> int:

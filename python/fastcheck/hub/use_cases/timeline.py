@@ -12,10 +12,11 @@ from fastcheck.hub.catalog.product import Pool, Product
 from fastcheck.hub.catalog.sources import pool_lines, stays
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases.moving import after_move
-from fastcheck.ledger.lines import Change, Line, Why
+from fastcheck.ledger.lines import Change, Line, Role, Why
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.record import SettingValue, pack_record
 
+PLAN = f"{Role.PLAN.value}:"
 BOUNDARIES_MAX = 1_000
 """Instants at which a customer's quota changed that are worked through one by one; older ones no longer
 matter."""
@@ -121,14 +122,18 @@ def between(one: State, other: State, pool: Pool) -> Change:
     """From one state to the next, in a pool."""
     before, after = one.stored.record, other.stored.record
     had, has = one.stays(), other.stays()
+    same = not before.deleted and before.since_ms == after.since_ms  # A plan that keeps the anniversary.
     return Change(
         other.at,
         Why.CATALOG if one.stored == other.stored else Why.CUSTOMER,
         one.lines(pool, other.at - 1),
         other.lines(pool, other.at),
-        frozenset(key for key, at in has.items() if had.get(key) == at),
+        frozenset(key for key, at in has.items() if had.get(key) == at or (same and key.startswith(PLAN))),
+        frozenset(has),
+        offers_stay=has.keys() == had.keys(),
         converted=before.plan is None
         and before.trial is not None
+        and before.trial.until_ms > other.at
         and after.plan is not None
         and after.trial is None,
     )
