@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant("the future knows no moves", TIMELINE, "for move in statements.moves_ahead(last.stored.record.number):", "for move in ():", CASES + " -k knows_moves"),
     Mutant("a move that was late is written in the past", ACCOUNTS, "self.statements.put_accounts(written, self.author, self.written_at)", "self.statements.put_accounts(written, self.author, self.now)", BEHIND + " -k written_now"),
     # Identities.
-    Mutant("lines added later are given to all", "hub/catalog/sources.py", "if grant.every is None and starts_at > stay.starts_at and not grant.existing:", "if False:", CASES + " -k known_by"),
+    Mutant("lines added later are given to all", "hub/catalog/sources.py", "if grant.every is None and grant.added_at > came_at and not grant.existing:", "if False:", CASES + " -k known_by"),
     Mutant("a line that left ends at once", LINES, "elif self._change.why is Why.CATALOG or key not in self._before:", "elif False:", "tests/unit/test_ledger_lines.py"),
     Mutant("a lowered line falls at once", LINES, "elif now < was and self._change.why is Why.CUSTOMER and agreed.cost is None:", "elif now < was and agreed.cost is None:", "tests/unit/test_ledger_lines.py"),
     # What was used counts.

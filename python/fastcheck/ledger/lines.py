@@ -234,7 +234,10 @@ class _Crossing:
                 one = _return(one, self._at, self._moved)
                 self._come.append(place)
             elif line.recurrence is None and key not in self._before:
-                continue  # It stayed with the customer while the offer was away, as it was.
+                # It stayed with the customer while the offer was away, as it was; a stay that had an end goes on.
+                if line.lasts is None and one.grant.expires_at is not None and _lasts_beyond(one, self._at):
+                    self._holdings[place] = replace(one, grant=replace(one.grant, expires_at=line.ends_at))
+                continue
             if one.grant.voided_at is None and _lasts_beyond(one, self._at):
                 one = self._agreed(one, self._before.get(key), line)
             self._holdings[place] = self._ended(one)

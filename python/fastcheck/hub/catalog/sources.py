@@ -23,6 +23,8 @@ class Since:
     """Whether a deletion was undone to this: as if it had not been."""
     trials: int = 0
     """Trials that the customer ever had; of records of earlier builds 0, with a trial or without."""
+    version_ms: int | None = None
+    """When the customer came to the version of the plan; None: when they came to the plan."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Stay:
     ends_at: int | None = None
     """When it ends by itself."""
     quantity: int = 1
+    version_at: int | None = None
+    """When the customer came to this version of the plan; None: with the stay."""
 
     @property
     def key(self) -> str:
@@ -50,7 +54,7 @@ def stays(product: Product, record: CustomerRecord, since: Since) -> Iterator[St
         return
     if record.plan is not None:
         offer = product.plans.get((record.plan, record.version or 0))
-        yield Stay(Role.PLAN, record.plan, offer, record.since_ms)
+        yield Stay(Role.PLAN, record.plan, offer, record.since_ms, version_at=since.version_ms)
     trial = record.trial
     if trial is not None:
         offer = product.plans.get((trial.plan, trial.version or 0))
@@ -81,7 +85,8 @@ def pool_lines(
 def _line(grant: PlanGrant, stay: Stay) -> Line | None:
     """None for what was given once to the customers who came later."""
     starts_at = max(stay.starts_at, grant.added_at)
-    if grant.every is None and starts_at > stay.starts_at and not grant.existing:
+    came_at = stay.starts_at if stay.version_at is None else max(stay.starts_at, stay.version_at)
+    if grant.every is None and grant.added_at > came_at and not grant.existing:
         return None
     return Line(
         f"{stay.key}:{grant.id}",

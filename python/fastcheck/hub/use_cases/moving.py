@@ -44,7 +44,17 @@ def after_move(
         since,
         trial_ms=None if record.trial is None else since.trial_ms or record.since_ms,
         addons={name: since.addons.get(name, record.since_ms) for name, _, _ in addons},
+        version_ms=version_since(record, since, move.plan, move.version, at),
     )
+
+
+def version_since(
+    record: CustomerRecord | None, since: Since, plan: str | None, version: int | None, at: int
+) -> int | None:
+    """When a customer came to the version that they have from an instant on; None: with the plan."""
+    if record is None or record.plan is None or record.plan != plan:
+        return None
+    return since.version_ms if record.version == version else at
 
 
 def check_from(record: CustomerRecord, move: StoredMove) -> None:

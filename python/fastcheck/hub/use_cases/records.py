@@ -6,7 +6,7 @@ from fastcheck.errors import InstantError, RecordError
 from fastcheck.hub.catalog.product import Product
 from fastcheck.hub.catalog.sources import Since
 from fastcheck.hub.store.statements import StoredCustomer
-from fastcheck.hub.use_cases.moving import some, version_of
+from fastcheck.hub.use_cases.moving import some, version_of, version_since
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.ledger import periods
 from fastcheck.wire.operations.customers import CustomerTerms
@@ -77,6 +77,7 @@ def build(
         trial_since,
         {one: started if one in ended else old_since.addons.get(one, started) for one, _, _ in addons},
         trials=trials,
+        version_ms=version_since(old, old_since, plan, version, now),
     )
     return checked(call, record, since)
 

@@ -255,4 +255,4 @@ def _since(packed: bytes | None) -> Since:
 def _pack_since(since: Since) -> bytes | None:
     if since == Since():
         return None
-    return pack((since.trial_ms, dict(since.addons), since.restored, since.trials))
+    return pack((since.trial_ms, dict(since.addons), since.restored, since.trials, since.version_ms))
