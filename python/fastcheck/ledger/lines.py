@@ -6,7 +6,7 @@ used of its own amount in a period: `allowed`, `used`, and what remains, `rolled
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -122,7 +122,7 @@ def taken(account: Account, rules: Rules, at: int) -> Account:
     account = advance(account, rules, at)
     moved = list(account.moved)
     over = account.as_of
-    holdings = tuple(_park(one, over, moved) if _lasts_beyond(one, over) else one for one in account.holdings)
+    holdings = tuple(_park(one, over, moved) if lasts_beyond(one, over) else one for one in account.holdings)
     return replace(account, holdings=holdings, moved=tuple(moved))
 
 
@@ -141,6 +141,24 @@ def returned(account: Account, rules: Rules, taken_at: int, at: int, *, all: boo
     return settle_overage(account, rules)
 
 
+def undone(account: Account, rules: Rules, taken_at: int, but: Collection[str]) -> Account:
+    """The account as of the deletion that took it, as if it had not been: what may still be used is back.
+    `but`: grants that were taken before."""
+    back = [
+        one
+        for one in account.holdings
+        if one.parked is not None and (one.grant.voided_at or 0) >= taken_at and one.id not in but
+    ]
+    at = max((one.grant.voided_at or 0 for one in back), default=taken_at)
+    moved = list(account.moved)
+    for one in back:
+        _note(moved, at, MovementKind.UNVOID, one, one.parked or 0)
+    ids = {one.id for one in back}
+    holdings = tuple(_unparked(one) if one.id in ids else one for one in account.holdings)
+    account = replace(account, holdings=holdings, moved=tuple(moved), as_of=at)
+    return settle_overage(account, rules)
+
+
 def _outlives_deletion(grant: Grant) -> bool:
     source = grant.source or ""
     if not is_line(grant):
@@ -152,6 +170,33 @@ def is_line(grant: Grant) -> bool:
     """Whether a grant comes from a line."""
     role, _, rest = (grant.source or "").partition(":")
     return bool(rest) and role in {one.value for one in Role}
+
+
+def is_plans(grant: Grant) -> bool:
+    """Whether a grant comes from a recurring line of a plan."""
+    return grant.recurrence is not None and (grant.source or "").startswith(f"{Role.PLAN.value}:")
+
+
+def plan_use(holdings: Iterable[Holding], at: int) -> int:
+    """What was used of the lines of plans, had or taken, in periods that still run."""
+    here = (one for one in holdings if one.grant.voided_at is not None or lasts_beyond(one, at))
+    return max(_plan_use(here, at))
+
+
+def _plan_use(holdings: Iterable[Holding], at: int) -> tuple[int, int]:
+    """(used of the lines that a customer has, used of those that were taken in a period that still runs): of
+    several plans the greatest sum, for it contains what was carried before."""
+    counted = 0
+    left: dict[str, int] = {}
+    for one in holdings:
+        if not is_plans(one.grant):
+            continue
+        if one.grant.voided_at is None:
+            counted += one.used
+        elif one.parked is not None and _runs(one, at):
+            offer = (one.grant.source or "").rpartition(":")[0]
+            left[offer] = left.get(offer, 0) + one.used
+    return counted, max(left.values(), default=0)
 
 
 class _Crossing:
@@ -196,7 +241,7 @@ class _Crossing:
             if key not in self._before or key in self._after:
                 continue
             one, line = self._holdings[place], self._before[key]
-            if one.grant.voided_at is not None or not _lasts_beyond(one, self._at):
+            if one.grant.voided_at is not None or not lasts_beyond(one, self._at):
                 continue
             if line.recurrence is None and line.role is not Role.TRIAL:
                 continue  # Given once: it stays with the customer.
@@ -221,7 +266,7 @@ class _Crossing:
                     continue
                 one = _return(one, self._at, self._moved)
                 self._come.append(place)
-            if one.grant.voided_at is None and _lasts_beyond(one, self._at):
+            if one.grant.voided_at is None and lasts_beyond(one, self._at):
                 one = self._agreed(one, self._before.get(key), line)
             self._holdings[place] = self._ended(one)
 
@@ -239,18 +284,9 @@ class _Crossing:
         come = [place for place in self._come if self._is_plans(place)]
         if not come or self._change.converted:
             return
-        counted = 0
-        left: dict[str, int] = {}
-        for place in {*self._newest.values(), *come}:
-            one = self._holdings[place]
-            if not self._is_plans(place):
-                continue
-            if one.grant.voided_at is None:
-                counted += one.used
-            elif one.parked is not None and _runs(one, self._at):
-                offer = (one.grant.source or "").rpartition(":")[0]
-                left[offer] = left.get(offer, 0) + one.used
-        more = max(left.values(), default=0) - counted
+        places = {*self._newest.values(), *come}
+        counted, left = _plan_use([self._holdings[place] for place in places], self._at)
+        more = left - counted
         order = [
             one.id for one in burn_order(replace(self._was, holdings=tuple(self._holdings)), self._rules)
         ]
@@ -275,8 +311,7 @@ class _Crossing:
         return settle_overage(account, self._rules)
 
     def _is_plans(self, place: int) -> bool:
-        grant = self._holdings[place].grant
-        return grant.recurrence is not None and (grant.source or "").startswith(f"{Role.PLAN.value}:")
+        return is_plans(self._holdings[place].grant)
 
     # stays
 
@@ -396,23 +431,11 @@ class _Crossing:
         return self._fitted(replace(one, grant=agreed), allowed, one.used)
 
     def _fitted(self, one: Holding, allowed: int, used: int) -> Holding:
-        """A grant that holds what its period allows, less what is used of that."""
-        lapsed = one.grant.lasts is not None and lapse_at(one.grant, one.refilled_at) <= self._at
-        own = 0 if lapsed else max(0, allowed - used)
-        more = 0 if lapsed else one.rolled + own - one.remaining
-        _note(self._moved, self._at, MovementKind.ISSUE if more > 0 else MovementKind.VOID, one, abs(more))
-        return replace(
-            one,
-            remaining=one.remaining + more,
-            granted=one.granted + max(0, more),
-            voided=one.voided + max(0, -more),
-            allowed=allowed,
-            used=used,
-        )
+        return fitted(one, allowed, used, self._at, self._moved)
 
     def _ended(self, one: Holding) -> Holding:
         """A grant whose end was moved to before now ends now."""
-        if _lasts_beyond(one, self._at) or not one.remaining:
+        if lasts_beyond(one, self._at) or not one.remaining:
             return one
         _note(self._moved, self._at, MovementKind.EXPIRE, one, one.remaining)
         return replace(one, expired=one.expired + one.remaining, remaining=0, rolled=0)
@@ -447,6 +470,22 @@ class _Crossing:
         return self._fitted(replace(empty, refilled_at=self._at), agreed.amount, 0)
 
 
+def fitted(one: Holding, allowed: int, used: int, at: int, moved: list[Movement]) -> Holding:
+    """A grant that holds what its period allows, less what is used of that; what moves is noted."""
+    lapsed = one.grant.lasts is not None and lapse_at(one.grant, one.refilled_at) <= at
+    own = 0 if lapsed else max(0, allowed - used)
+    more = 0 if lapsed else one.rolled + own - one.remaining
+    _note(moved, at, MovementKind.ISSUE if more > 0 else MovementKind.VOID, one, abs(more))
+    return replace(
+        one,
+        remaining=one.remaining + more,
+        granted=one.granted + max(0, more),
+        voided=one.voided + max(0, -more),
+        allowed=allowed,
+        used=used,
+    )
+
+
 def _part(amount: int, line: Line, at: int, *, up: bool = False) -> int:
     """An amount's part for what is left of the period, rounded down; `up`: rounded up."""
     if line.recurrence is None:
@@ -458,7 +497,7 @@ def _part(amount: int, line: Line, at: int, *, up: bool = False) -> int:
     return amount * (ends - at) // (ends - begins)
 
 
-def _lasts_beyond(one: Holding, at: int) -> bool:
+def lasts_beyond(one: Holding, at: int) -> bool:
     """Whether a grant is not over at an instant; it may still begin."""
     over_at = one.grant.over_at()
     return over_at is None or at < over_at
@@ -511,19 +550,25 @@ def _return(one: Holding, at: int, moved: list[Movement]) -> Holding:
     left_at, parked = one.grant.voided_at, one.parked
     if left_at is None or parked is None:
         return one
-    back = replace(
-        one,
-        grant=replace(one.grant, voided_at=None),
-        remaining=parked,
-        voided=one.voided - parked,
-        parked=None,
-        rolled=max(0, parked - max(0, one.allowed - one.used)),
-    )
+    back = _unparked(one)
     now = advance(Account((back,), as_of=left_at), _ALONE, at).holdings[0]
     _note(moved, at, MovementKind.UNVOID, one, parked)
     _note(moved, at, MovementKind.ISSUE, one, now.granted - back.granted)
     _note(moved, at, MovementKind.EXPIRE, one, now.expired - back.expired)
     return now
+
+
+def _unparked(one: Holding) -> Holding:
+    """A grant as it was before it was taken."""
+    assert one.parked is not None
+    return replace(
+        one,
+        grant=replace(one.grant, voided_at=None),
+        remaining=one.parked,
+        voided=one.voided - one.parked,
+        parked=None,
+        rolled=max(0, one.parked - max(0, one.allowed - one.used)),
+    )
 
 
 def _note(moved: list[Movement], at: int, kind: MovementKind, one: Holding, units: int) -> None:

@@ -13,11 +13,13 @@ from fastcheck.wire.operations import (
     caps,
     catalog,
     customers,
+    deletions,
     epochs,
     events,
     features,
     finance,
     grants,
+    merging,
     overrides,
     plan_changes,
     purchases,
@@ -32,8 +34,9 @@ from fastcheck.wire.operations import (
 )
 
 SUBJECTS = (
-    customers, overrides, plan_changes, segments, grants, purchases, balances, top_ups, features, caps,
-    refunds, reservations, catalog, usage, usage_records, events, webhooks, audit, finance, epochs,
+    customers, deletions, merging, overrides, plan_changes, segments, grants, purchases, balances, top_ups,
+    features, caps, refunds, reservations, catalog, usage, usage_records, events, webhooks, audit, finance,
+    epochs,
     tokens,
 )  # fmt: skip
 """In the order of the API's description."""

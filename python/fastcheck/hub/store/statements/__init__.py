@@ -17,6 +17,7 @@ from fastcheck.hub.store.statements.catalogs import Catalogs, StoredCatalog
 from fastcheck.hub.store.statements.change_log import ChangeLog, LoggedChange, LogState
 from fastcheck.hub.store.statements.checking import Checking
 from fastcheck.hub.store.statements.customers import Customers, StoredCustomer
+from fastcheck.hub.store.statements.deletions import Deletions, Parts, StoredDeletion
 from fastcheck.hub.store.statements.due import Due
 from fastcheck.hub.store.statements.epochs import Epochs
 from fastcheck.hub.store.statements.events import StoredNotice, Told
@@ -43,6 +44,7 @@ class Statements(
     Catalogs,
     ChangeLog,
     Customers,
+    Deletions,
     Overrides,
     Segments,
     Moves,
@@ -123,11 +125,13 @@ __all__ = [
     "Lease",
     "LogState",
     "LoggedChange",
+    "Parts",
     "PastStatements",
     "Statements",
     "StoredCap",
     "StoredCatalog",
     "StoredCustomer",
+    "StoredDeletion",
     "StoredDelivery",
     "StoredGrant",
     "StoredMove",
