@@ -145,7 +145,8 @@ class Accounts:
         """An account from one state of its customer to the next."""
         record, since = other.stored.record, other.stored.since
         if record.deleted:
-            return taken(account, pool.rules, other.at)
+            # The deletion took it; a catalog since then takes nothing more.
+            return account if one.stored.record.deleted else taken(account, pool.rules, other.at)
         if one.stored.record.deleted:
             if since.restored and account.as_of >= other.at:
                 return account  # `undo` brought it across.

@@ -26,8 +26,9 @@ def get(call: Call, request: GetBalance) -> Balance:
     """What a customer has in a pool at the call's instant, by what was settled until then. Raises
     `UnknownCustomer`, `UnknownPool`."""
     accounts = call.accounts()
-    stored, pool = accounts.seen(call.customer(request.customer)), accounts.pool(request.pool)
-    return balance_of(accounts, stored, pool, accounts.current(stored, pool)[1])
+    stored, pool = call.customer(request.customer), accounts.pool(request.pool)
+    account = accounts.current(stored, pool)[1]
+    return balance_of(accounts, accounts.seen(stored), pool, account)
 
 
 def balance_of(accounts: Accounts, stored: StoredCustomer, pool: Pool, account: Account) -> Balance:

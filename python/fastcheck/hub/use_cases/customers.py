@@ -8,7 +8,7 @@ from typing import Any
 from fastcheck.errors import Conflict, NameInvalid
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases import plan_changes
-from fastcheck.hub.use_cases.records import build
+from fastcheck.hub.use_cases.records import build, trials_of
 from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, shift, write
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase

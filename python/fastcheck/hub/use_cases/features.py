@@ -28,7 +28,8 @@ def explain(call: Call, request: Explain) -> Explanation:
     name = request.feature
     feature = feature_of(call.product, name)
     accounts = call.accounts()
-    stored = accounts.seen(call.customer(request.customer))
+    known = call.customer(request.customer)
+    stored = accounts.seen(known)
     value, source = accounts.catalog.resolve(stored.packed, call.now)[name]
     considered = tuple(_considered(one) for one in accounts.catalog.explain(stored.packed, name, call.now))
     pool = None if feature.pool is None else call.product.pools.get(feature.pool)
@@ -36,7 +37,7 @@ def explain(call: Call, request: Explain) -> Explanation:
     if value is False or (value == 0 and kind_of(feature.kind).bounded):
         reason = "not_entitled"
     if pool is not None:
-        account = accounts.current(stored, pool)[1]
+        account = accounts.current(known, pool)[1]
         balance = balance_of(accounts, stored, pool, account)
         affords = _affords(accounts, stored, pool, account, feature.cost, unlimited=value is None)
         reason = "exhausted" if reason == "allowed" and not affords else reason
