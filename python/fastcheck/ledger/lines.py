@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from fastcheck.ledger import periods
-from fastcheck.ledger.burn import advance, burn_order, put, settle_overage
+from fastcheck.ledger.burn import advance, burn_order, put, settle_overage, use
 from fastcheck.ledger.model import (
     BOUGHT,
     NOTHING_KEPT,
@@ -141,9 +141,9 @@ def returned(account: Account, rules: Rules, taken_at: int, at: int, *, all: boo
     return settle_overage(account, rules)
 
 
-def undone(account: Account, rules: Rules, taken_at: int, but: Collection[str]) -> Account:
+def undone(account: Account, rules: Rules, taken_at: int, but: Collection[str], late: int) -> Account:
     """The account as of the deletion that took it, as if it had not been: what may still be used is back.
-    `but`: grants that were taken before."""
+    `but`: grants that were taken before. `late`: use that was given back since and found no grant."""
     back = [
         one
         for one in account.holdings
@@ -155,8 +155,14 @@ def undone(account: Account, rules: Rules, taken_at: int, but: Collection[str]) 
         _note(moved, at, MovementKind.UNVOID, one, one.parked or 0)
     ids = {one.id for one in back}
     holdings = tuple(_unparked(one) if one.id in ids else one for one in account.holdings)
-    account = replace(account, holdings=holdings, moved=tuple(moved), as_of=at)
-    return settle_overage(account, rules)
+    if late:
+        # It counts as used again, and is given back where the grants are.
+        moved.append(Movement(at, MovementKind.OVERAGE, None, late))
+        moved.append(Movement(at, MovementKind.WRITE_OFF, None, late))
+    account = replace(
+        account, holdings=holdings, written_off=account.written_off + late, as_of=at, moved=tuple(moved)
+    )
+    return use(settle_overage(account, rules), rules, -late)
 
 
 def _outlives_deletion(grant: Grant) -> bool:
@@ -452,7 +458,8 @@ class _Crossing:
         ):
             return self._anew(one, agreed)
         less = one.grant.amount - agreed.amount
-        short = min(max(0, less - one.remaining), one.used)
+        # What another customer used who was merged into this one was burned in their account.
+        short = min(max(0, less - one.remaining), one.used, one.burned)
         if short:
             _note(self._moved, self._at, MovementKind.RETURN, one, short)
             self._moved.append(Movement(self._at, MovementKind.OVERAGE, None, short))

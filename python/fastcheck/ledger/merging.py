@@ -11,16 +11,7 @@ from dataclasses import dataclass, replace
 
 from fastcheck.ledger.burn import burn_order, settle_overage
 from fastcheck.ledger.lines import Role, fitted, is_line, is_plans, lasts_beyond, plan_use
-from fastcheck.ledger.model import (
-    BOUGHT,
-    Account,
-    Cost,
-    Grant,
-    Holding,
-    Movement,
-    MovementKind,
-    Rules,
-)
+from fastcheck.ledger.model import BOUGHT, Account, Cost, Grant, Holding, Movement, MovementKind, Rules
 
 _METER, _TRIAL = f"{Role.METER.value}:", f"{Role.TRIAL.value}:"
 
@@ -61,7 +52,9 @@ class _Side:
         )
 
 
-def merged(one: Account, other: Account, rules: Rules, named: Callable[[str], str]) -> tuple[Account, Account]:
+def merged(
+    one: Account, other: Account, rules: Rules, named: Callable[[str], str]
+) -> tuple[Account, Account]:
     """(what is left of an account, the survivor's), both brought to now before. `named`: the id that a grant
     gets in the survivor's account."""
     gone, kept = _side(one), _side(other)

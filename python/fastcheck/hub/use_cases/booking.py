@@ -8,7 +8,7 @@ from typing import TypeVar
 from fastcheck.hub.catalog.product import Offer, Product
 from fastcheck.hub.catalog.sources import stays
 from fastcheck.hub.store.statements import StoredCustomer
-from fastcheck.hub.use_cases.timeline import State, states
+from fastcheck.hub.use_cases.timeline import states
 from fastcheck.hub.use_cases.transaction import Call
 
 Key = TypeVar("Key")

@@ -49,7 +49,9 @@ def delete(call: Call, request: DeleteCustomer) -> None:
     )
     parts = replace(remove_parts(call, number, "the customer was deleted"), taken=taken)
     call.note("delete_customer", stored.record.id, summary(stored.record), None)
-    rewrite(call, stored, CustomerRecord(number, stored.record.id, deleted=True), Since(trials=trials_of(stored)))
+    rewrite(
+        call, stored, CustomerRecord(number, stored.record.id, deleted=True), Since(trials=trials_of(stored))
+    )
     at = statements.customer(number).changed_at
     statements.put_deletion(StoredDeletion(number, at, stored.record, stored.since, parts))
 

@@ -14,7 +14,6 @@ from fastcheck.wire.operations.usage_records import ListUsage
 from fastcheck.wire.packing import unpack
 from fastcheck.wire.shapes import Quantity, UsageRecord
 
-
 Row = tuple[str, int, str, str, str, int, bytes]
 """(position, at, event, customer, feature, units, quantities)."""
 
