@@ -92,8 +92,8 @@ def restore(call: Call, request: RestoreCustomer) -> Customer:
     call.accounts().settle(call.totals)
     aliases = _aliases(call, kept, without=request.without_aliases)
     deleted, parts = statements.customer(number), kept.parts
-    for one in parts.overrides:
-        statements.put_override(number, one)
+    for override in parts.overrides:
+        statements.put_override(number, override)
     for segment in segments:
         if not segment.ending:
             statements.add_members(segment.name, [number])
