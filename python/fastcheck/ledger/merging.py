@@ -1,8 +1,8 @@
 """Two customers become one: what moves from an account to the survivor's. The law is decision 0012.
 
-Units never leave the books: what moves is voided in the one account and issued in the other, at the same worth.
-What was used stays where it was used, but for what is owed, which is moved by giving it back and using it again.
-"""
+Units never leave the books: what moves is voided in the one account and issued in the other, at the same
+worth. What was used stays where it was used, but for what is owed, which is moved by giving it back and using
+it again."""
 
 from __future__ import annotations
 

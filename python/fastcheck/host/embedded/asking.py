@@ -176,8 +176,8 @@ def _ring_courier(owner: Asking, answer: object) -> None:
 
 
 _MOVING = (
-    MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer, RestoreCustomer,
-    MergeCustomers,
+    MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer,
+    RestoreCustomer, MergeCustomers,
 )  # fmt: skip
 """Requests that make, do or cancel moves; also where one fails after its commit."""
 _OWN: dict[type[Request[Any]], Callable[[Asking, Any], Any]] = {

@@ -1,8 +1,8 @@
 """Customers deleted, deletions undone, ids freed.
 
-A deletion keeps what it removes: for 30 days it can be undone as if it had not been. An account is then worked
-through the time since as it would have been; what moved counts as moved at the return, because answers and
-exports have shown until then that the customer was gone."""
+A deletion keeps what it removes: for 30 days it can be undone as if it had not been. An account is then
+worked through the time since as it would have been; what moved counts as moved at the return, because answers
+and exports have shown until then that the customer was gone."""
 
 from __future__ import annotations
 

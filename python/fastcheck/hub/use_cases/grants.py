@@ -21,8 +21,8 @@ from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerm
 MERGED = "merge:"
 """How the id of a grant begins that was another customer's."""
 RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/", PURCHASE, MERGED)
-"""How the ids of grants begin that come from the catalog, of those that top up, of those bought, and of those that
-were another customer's."""
+"""How the ids of grants begin that come from the catalog, of those that top up, of those bought, and of those
+that were another customer's."""
 
 
 def put(call: Call, request: MakeGrant) -> GrantState:

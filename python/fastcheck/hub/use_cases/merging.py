@@ -1,5 +1,5 @@
-"""Two customers who are one: what was bought and granted by hand, the keys, and what was used go to the one who
-stays; the other ends."""
+"""Two customers who are one: what was bought and granted by hand, the keys, and what was used go to the one
+who stays; the other ends."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def _aliases(gone: CustomerRecord, kept: CustomerRecord) -> tuple[str, ...]:
     found = tuple(sorted({*kept.aliases, *gone.aliases, gone.id}))
     if len(found) > ALIASES_MAX:
         raise RecordError(
-            f"customer {kept.id!r:.80} would have {len(found)} aliases, at most {ALIASES_MAX} for one customer: "
-            "remove some first"
+            f"customer {kept.id!r:.80} would have {len(found)} aliases, at most {ALIASES_MAX} for one "
+            "customer: remove some first"
         )
     return found
 
