@@ -316,8 +316,11 @@ DELETIONS = (
         other=Ask("POST /v1/customers/acme/free_id"),
     ),
     Route(
-        "POST /v1/customers/{customer}/merge", {"customer": "gone"}, body={"into": "acme"},
-        before=(Ask("PUT /v1/customers/gone", {"plan": "free"}),), fields={"into": m.NAME},
+        "POST /v1/customers/{customer}/merge", {"customer": "twice"}, body={"into": "acme"},
+        before=(
+            Ask("PUT /v1/customers/acme", {"plan": "pro"}), Ask("PUT /v1/customers/twice", {"plan": "free"}),
+        ),
+        fields={"into": m.NAME},
         other=Ask("POST /v1/customers/tiny/merge", {"into": "acme"}),
     ),
 )  # fmt: skip
