@@ -202,6 +202,15 @@ def test_what_ends_with_the_other(hub: Service, clock: ManualClock) -> None:
     sound(hub)
 
 
+def test_trials_of_both_were_had(hub: Service, clock: ManualClock) -> None:
+    put(hub, "A", plan="free", trial_plan="pro", trial_until=MARCH + DAY_MS)
+    put(hub, "B", plan="free")
+    assert merge(hub)
+    clock.advance(2 * DAY_MS)
+    put(hub, "B", plan="free", trial_plan="pro", trial_until=MARCH + 9 * DAY_MS, aliases=["A"])
+    assert hub.get_customer("B").trial.number == 2
+
+
 def test_merged_once(hub: Service) -> None:
     put(hub, "A", aliases=["a1"])
     put(hub, "B")

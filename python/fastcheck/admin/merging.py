@@ -12,8 +12,8 @@ class MergingAdmin(AdminBase):
     def merge(self, customer: str, *, into: str, reason: str = "") -> bool:
         """Makes one customer of two. False if they are one already.
 
-        Grants made by hand, purchases, top-ups, refunds, and what was paid for of what an offer gave once move
-        to `into`, with what is left of them, their terms and their price, as grants with ids such as
+        Grants made by hand, purchases, top-ups, refunds, and what an offer gave once and was paid for move to
+        `into`, with what is left of them, their terms and their price, as grants with ids such as
         `merge:CUSTOMER/GRANT`. The plan, trial and add-ons of `into` stay; those of `customer` end. What
         `customer` used in periods that run counts against the plan of `into`, and so do meters. What was owed
         is owed by `into`. The id and the aliases of `customer` become aliases of `into`; their overrides,

@@ -232,5 +232,6 @@ USE_CASES = (
     UseCase(DeleteCustomer, delete, customer, current),
     UseCase(RestoreCustomer, restore, _concerned),
     UseCase(ListDeleted, page),
-    UseCase(FreeId, free_id),
+    # Alone, so that no usage record is stored under the id that this does not see.
+    UseCase(FreeId, free_id, exclusive=True),
 )

@@ -14,6 +14,7 @@ from fastcheck.hub.use_cases import plan_changes
 from fastcheck.hub.use_cases.customers import summary
 from fastcheck.hub.use_cases.deletions import free, remove_parts
 from fastcheck.hub.use_cases.grants import MERGED
+from fastcheck.hub.use_cases.records import trials_of
 from fastcheck.hub.use_cases.rewriting import pools_of, rewrite
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase
@@ -49,7 +50,7 @@ def merge(call: Call, request: MergeCustomers) -> Changed:
     call.statements.hand_over_purchases(gone, kept)
     after = {"from": one.record.id, "kept_as": kept_as, "grants": moved}
     call.note("merge_customer", other.record.id, None, after)
-    rewrite(call, other, new, other.since)
+    rewrite(call, other, new, replace(other.since, trials=trials_of(one) + trials_of(other)))
     return Changed(True)
 
 
@@ -95,4 +96,5 @@ def concerned(call: Call, request: MergeCustomers) -> Concerns:
     return Concerns(sorted({*_numbers(call, request)}))
 
 
-USE_CASES = (UseCase(MergeCustomers, merge, concerned),)
+# Alone, so that no usage record is stored under the id that this does not see.
+USE_CASES = (UseCase(MergeCustomers, merge, concerned, exclusive=True),)
