@@ -105,7 +105,7 @@ def test_what_was_used_under_a_freed_id_stays_with_who_used_it(
     assert worker.ask("burn", "a", "call", 1) == ["False"]
     ents.admin.grant("a", "c", 5)
     assert worker.ask("burn", "a", "call", 5) == ["True"]
-    assert [one.customer for one in ents.admin.list_usage(customer="freed:a:1").items] == ["freed:a:1"]
+    assert [one[2] for one in ents.admin.list_usage(customer="freed:a:1").items] == ["freed:a:1"]
     ents.admin.export(tmp_path / "books")
     assert "freed:a:1" in (tmp_path / "books" / "usage.csv").read_text()
     sound(ents)
