@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fastcheck import _fastcheck
 from fastcheck.clock import ManualClock
 from fastcheck.errors import Conflict, NameInvalid, RecordError, UnknownCustomer
+from fastcheck.finance.export import book
 from fastcheck.hub.background.steps import DELETIONS_MS, Steps, due_steps
 from fastcheck.hub.service import Totals
 from fastcheck.hub.store import Store
@@ -280,6 +281,9 @@ def test_restored_is_as_if_never_deleted(
         one.take(during)
         if not during:
             one.wait(away * HOUR_MS)
+    book(life.hub.ask)  # An export is made meanwhile.
+    life.wait(1)
+    twin.wait(1)
     restore(life.hub)
     assert _plainly(life.shown()) == _plainly(twin.shown())
     for one in (life, twin):
