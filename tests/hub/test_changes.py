@@ -26,6 +26,8 @@ from fastcheck.hub.store.sqlite import SqliteStore
 from fastcheck.hub.store.statements import StoredCatalog
 from fastcheck.hub.store.statements import change_log as change_log_module
 from fastcheck.hub.use_cases import rewriting
+from fastcheck.wire.operations.deletions import FreeId, RestoreCustomer
+from fastcheck.wire.operations.merging import MergeCustomers
 from fastcheck.wire.packing import unpack
 from fastcheck.wire.record import pack_record, unpack_record
 from rig.fake_catalog import FakeCatalog, parse
@@ -132,8 +134,14 @@ def test_every_kind_of_change_is_logged_once_and_comes_to_what_is_stored(
     hub.put_members(put_members("beta", add=["c0", "c1"]))
     hub.put_segment_override(put_segment_override("beta", "seats", 9))
     hub.delete_customer("c2")
+    hub.ask(RestoreCustomer("c2"))
+    hub.ask(MergeCustomers("c1", "new"))
+    hub.delete_customer("c0")
+    hub.ask(FreeId("c0"))
+    hub.put_customers([put_customer("c0", plan="free")])
+    hub.delete_customer("c2")
     host = check_whole(hub)
-    assert host.seq == hub.seq() == 9
+    assert host.seq == hub.seq() == 15
     assert [(one, parse(source, one).digest) for one, source in host.catalogs] == [
         ("catalog.json", FakeCatalog().digest)
     ]

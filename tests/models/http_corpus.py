@@ -18,6 +18,7 @@ from models.http_routes import (
     CLOCK,
     CUSTOMERS,
     DAY_MS,
+    DELETIONS,
     EPOCHS,
     EVENT,
     EVENTS,
@@ -516,6 +517,29 @@ async def purchases(section: Section) -> None:
     await ask("a refund of nothing", "POST /v1/purchases/order_1/refunds", {})
     await pages(section, "purchases", "/v1/customers/acme/purchases?limit=1")
     await all_of(section, PURCHASES)
+
+
+async def deletions(section: Section) -> None:
+    ask = section.ask
+    await world(section)
+    restore, merge = "POST /v1/customers/tiny/restore", "POST /v1/customers/tiny/merge"
+    await ask("restored before it is deleted", restore, {})
+    await ask("deleted", "DELETE /v1/customers/tiny")
+    await ask("an alias goes to another", "PUT /v1/customers/thief", {"aliases": ["key:tiny"]})
+    await ask("restored with an alias of another", restore, {})
+    await ask("restored without it", restore, {"without_aliases": True})
+    await ask("an id freed of who is there", "POST /v1/customers/tiny/free_id")
+    await ask("merged into itself", merge, {"into": "tiny"})
+    await ask("merged into nobody", merge, {"into": "nobody"})
+    await ask("merged", merge, {"into": "acme"})
+    await ask("merged again", merge, {"into": "acme"})
+    await ask("restored after that", restore, {})
+    await ask("who stays", "GET /v1/customers/tiny")
+    for name in ("one", "two", "three"):
+        await ask(f"{name} is made", f"PUT /v1/customers/{name}", {"plan": "free"})
+        await ask(f"{name} is deleted", f"DELETE /v1/customers/{name}")
+    await pages(section, "deletions", "/v1/deletions?limit=1")
+    await all_of(section, DELETIONS)
 
 
 async def spending(section: Section) -> None:
@@ -1305,6 +1329,7 @@ SECTIONS: dict[str, Callable[[Section], Awaitable[None]]] = {
     "segments": segments,
     "money": money,
     "purchases": purchases,
+    "deletions": deletions,
     "spending": spending,
     "top-ups": top_ups,
     "metering": metering,

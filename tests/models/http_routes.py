@@ -303,6 +303,27 @@ MONEY = (
     ),
     Route("DELETE /v1/grants/{id}", {"id": "order_1"}, other=Ask("DELETE /v1/grants/order_2")),
 )  # fmt: skip
+GONE = (Ask("PUT /v1/customers/gone", {"plan": "free"}), Ask("DELETE /v1/customers/gone"))
+DELETIONS = (
+    Route("GET /v1/deletions", token="support", by_chance="deleted_at", query=PAGE),
+    Route(
+        "POST /v1/customers/{customer}/restore", {"customer": "gone"}, body={}, before=GONE,
+        full={"without_aliases": True}, fields={"without_aliases": m.BOOLEAN},
+        other=Ask("POST /v1/customers/acme/restore", {}),
+    ),
+    Route(
+        "POST /v1/customers/{customer}/free_id", {"customer": "gone"}, before=GONE,
+        other=Ask("POST /v1/customers/acme/free_id"),
+    ),
+    Route(
+        "POST /v1/customers/{customer}/merge", {"customer": "twice"}, body={"into": "acme"},
+        before=(
+            Ask("PUT /v1/customers/acme", {"plan": "pro"}), Ask("PUT /v1/customers/twice", {"plan": "free"}),
+        ),
+        fields={"into": m.NAME},
+        other=Ask("POST /v1/customers/tiny/merge", {"into": "acme"}),
+    ),
+)  # fmt: skip
 ORDER = Ask("POST /v1/customers/acme/purchases", {"addon": "pack", "id": "ordered", "pending": True})
 BOUGHT = Ask("POST /v1/customers/acme/purchases", {"addon": "pack", "quantity": 9, "id": "bought"})
 PURCHASES = (

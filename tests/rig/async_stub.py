@@ -11,8 +11,9 @@ PACKAGE = Path(fastcheck.__file__).parent
 STUB = PACKAGE / "hub_client" / "async_client.pyi"
 SOURCES = [
     *(PACKAGE / "admin" / f"{name}.py" for name in (
-        "customers", "overrides", "plan_changes", "segments", "grants", "purchases", "balances", "spending",
-        "catalog", "epochs", "audit", "usage_records", "events", "finance", "usage", "top_ups",
+        "customers", "deletions", "merging", "overrides", "plan_changes", "segments", "grants", "purchases",
+        "balances", "spending", "catalog", "epochs", "audit", "usage_records", "events", "finance", "usage",
+        "top_ups",
     )),
     PACKAGE / "hub_client" / "tokens.py",
     PACKAGE / "hub_client" / "methods.py",
@@ -33,6 +34,7 @@ from fastcheck.wire.answers import (
     Balance,
     BalanceWindow,
     Customer,
+    DeletedCustomer,
     EventState,
     Explanation,
     GrantState,

@@ -14,10 +14,12 @@ from fastcheck.admin.balances import BalancesAdmin
 from fastcheck.admin.catalog import CatalogAdmin
 from fastcheck.admin.clock import ClockAdmin
 from fastcheck.admin.customers import CustomersAdmin
+from fastcheck.admin.deletions import DeletionsAdmin
 from fastcheck.admin.epochs import EpochsAdmin
 from fastcheck.admin.events import EventsAdmin
 from fastcheck.admin.finance import FinanceAdmin
 from fastcheck.admin.grants import GrantsAdmin
+from fastcheck.admin.merging import MergingAdmin
 from fastcheck.admin.overrides import OverridesAdmin
 from fastcheck.admin.plan_changes import PlanChangesAdmin
 from fastcheck.admin.purchases import PurchasesAdmin
@@ -31,6 +33,8 @@ from fastcheck.wire.operations.usage import UsageEvent
 
 class Admin(
     CustomersAdmin,
+    DeletionsAdmin,
+    MergingAdmin,
     OverridesAdmin,
     PlanChangesAdmin,
     SegmentsAdmin,

@@ -92,7 +92,8 @@ class CustomersAdmin(AdminBase):
         return sum(self._ask(part, reason, place).count for place, part in enumerate(parts))
 
     def delete_customer(self, customer: str, *, reason: str = "") -> None:
-        """Removes a customer: their aliases are free again, their grants are voided. Raises
+        """Removes a customer: their aliases are free again, what is left of their grants is taken. For 30
+        days `restore` brings everything back; putting the id again brings back what was paid for. Raises
         `UnknownCustomer`.
 
         >>> ents.admin.delete_customer("tiny", reason="left")

@@ -8,7 +8,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fastcheck.cli import audit, state
+from fastcheck.cli import audit, deletion, state
 from fastcheck.cli.arguments import (
     Commands,
     UsageError,
@@ -19,13 +19,11 @@ from fastcheck.cli.arguments import (
     add_group,
     add_instant,
     add_limit,
-    add_yes,
     addon,
     changing,
     positive,
 )
 from fastcheck.cli.balances import pools_of, print_balances
-from fastcheck.cli.confirm import confirm
 from fastcheck.cli.instants import told
 from fastcheck.cli.override import print_overrides
 from fastcheck.cli.pages import walk
@@ -43,7 +41,7 @@ stay. With --keep, fields that you leave out stay, and the add-ons and aliases t
 
 def add(commands: Commands) -> None:
     """The arguments of the subcommands."""
-    parts = add_group(commands, "customer", "list, show, put and delete customers")
+    parts = add_group(commands, "customer", "list, show, put, delete, restore and merge customers")
 
     lister = add_command(parts, "list", "list customers", "fastcheck customer list ./state --plan pro")
     add_directory(lister)
@@ -96,17 +94,7 @@ def add(commands: Commands) -> None:
     add_change(putter)
     putter.set_defaults(run=run_put)
 
-    deleter = add_command(
-        parts,
-        "delete",
-        "delete a customer, void the grants and free the aliases",
-        "fastcheck customer delete ./state acme --reason left",
-    )
-    add_directory(deleter)
-    add_customer(deleter)
-    add_change(deleter)
-    add_yes(deleter)
-    deleter.set_defaults(run=run_delete)
+    deletion.add(parts)
 
     teller = add_command(
         parts,
@@ -185,18 +173,6 @@ def run_put(args: argparse.Namespace) -> int:
         return 0
     print(f"{customer.id}: {'changed' if changed else 'was so already'}")
     print_values({name: value for name, value in _values(customer).items() if value != "-"})
-    return 0
-
-
-def run_delete(args: argparse.Namespace) -> int:
-    """Asks for confirmation, then deletes."""
-    confirm(f"Delete {args.customer}? This voids all grants and frees all aliases.", args.yes)
-    with closing(state.entitlements(args.directory)) as entitlements:
-        changing(entitlements.admin, args).delete_customer(args.customer, reason=args.reason)
-    if args.json:
-        print_json({"deleted": args.customer})
-    else:
-        print(f"{args.customer}: deleted")
     return 0
 
 

@@ -6,12 +6,12 @@ used of its own amount in a period: `allowed`, `used`, and what remains, `rolled
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from fastcheck.ledger import periods
-from fastcheck.ledger.burn import advance, burn_order, put, settle_overage
+from fastcheck.ledger.burn import advance, burn_order, put, settle_overage, use
 from fastcheck.ledger.model import (
     BOUGHT,
     NOTHING_KEPT,
@@ -135,7 +135,7 @@ def taken(account: Account, rules: Rules, at: int) -> Account:
     account = advance(account, rules, at)
     moved = list(account.moved)
     over = account.as_of
-    holdings = tuple(_park(one, over, moved) if _lasts_beyond(one, over) else one for one in account.holdings)
+    holdings = tuple(_park(one, over, moved) if lasts_beyond(one, over) else one for one in account.holdings)
     return replace(account, holdings=holdings, moved=tuple(moved))
 
 
@@ -154,6 +154,30 @@ def returned(account: Account, rules: Rules, taken_at: int, at: int, *, all: boo
     return settle_overage(account, rules)
 
 
+def undone(account: Account, rules: Rules, taken_at: int, but: Collection[str], late: int) -> Account:
+    """The account as of the deletion that took it, as if it had not been: what may still be used is back.
+    `but`: grants that were taken before. `late`: use that was given back since and found no grant."""
+    back = [
+        one
+        for one in account.holdings
+        if one.parked is not None and (one.grant.voided_at or 0) >= taken_at and one.id not in but
+    ]
+    at = max((one.grant.voided_at or 0 for one in back), default=taken_at)
+    moved = list(account.moved)
+    for one in back:
+        _note(moved, at, MovementKind.UNVOID, one, one.parked or 0)
+    ids = {one.id for one in back}
+    holdings = tuple(_unparked(one) if one.id in ids else one for one in account.holdings)
+    if late:
+        # It counts as used again, and is given back where the grants are.
+        moved.append(Movement(at, MovementKind.OVERAGE, None, late))
+        moved.append(Movement(at, MovementKind.WRITE_OFF, None, late))
+    account = replace(
+        account, holdings=holdings, written_off=account.written_off + late, as_of=at, moved=tuple(moved)
+    )
+    return use(settle_overage(account, rules), rules, -late)
+
+
 def _outlives_deletion(grant: Grant) -> bool:
     source = grant.source or ""
     if not is_line(grant):
@@ -165,6 +189,33 @@ def is_line(grant: Grant) -> bool:
     """Whether a grant comes from a line."""
     role, _, rest = (grant.source or "").partition(":")
     return bool(rest) and role in {one.value for one in Role}
+
+
+def is_plans(grant: Grant) -> bool:
+    """Whether a grant comes from a recurring line of a plan."""
+    return grant.recurrence is not None and (grant.source or "").startswith(f"{Role.PLAN.value}:")
+
+
+def plan_use(holdings: Iterable[Holding], at: int) -> int:
+    """What was used of the lines of plans, had or taken, in periods that still run."""
+    here = (one for one in holdings if one.grant.voided_at is not None or lasts_beyond(one, at))
+    return max(_plan_use(here, at))
+
+
+def _plan_use(holdings: Iterable[Holding], at: int) -> tuple[int, int]:
+    """(used of the lines that a customer has, used of those that were taken in a period that still runs): of
+    several plans the greatest sum, for it contains what was carried before."""
+    counted = 0
+    left: dict[str, int] = {}
+    for one in holdings:
+        if not is_plans(one.grant):
+            continue
+        if one.grant.voided_at is None:
+            counted += one.used
+        elif one.parked is not None and _runs(one, at):
+            offer = (one.grant.source or "").rpartition(":")[0]
+            left[offer] = left.get(offer, 0) + one.used
+    return counted, max(left.values(), default=0)
 
 
 class _Crossing:
@@ -206,7 +257,7 @@ class _Crossing:
         has = self._change.offers()
         for key, place in self._newest.items():
             one = self._holdings[place]
-            if key in self._after or one.grant.voided_at is not None or not _lasts_beyond(one, self._at):
+            if key in self._after or one.grant.voided_at is not None or not lasts_beyond(one, self._at):
                 continue
             role, offer = Role(key.partition(":")[0]), key.rpartition(":")[0]
             once, paid = one.grant.recurrence is None, one.grant.cost is not None
@@ -234,11 +285,11 @@ class _Crossing:
                 one = _return(one, self._at, self._moved)
                 self._come.append(place)
             elif line.recurrence is None and key not in self._before:
-                # It stayed with the customer while the offer was away, as it was; a stay that had an end goes on.
-                if line.lasts is None and one.grant.expires_at is not None and _lasts_beyond(one, self._at):
+                # It stayed with the customer while the offer was away; a stay that had an end goes on.
+                if line.lasts is None and one.grant.expires_at is not None and lasts_beyond(one, self._at):
                     self._holdings[place] = replace(one, grant=replace(one.grant, expires_at=line.ends_at))
                 continue
-            if one.grant.voided_at is None and _lasts_beyond(one, self._at):
+            if one.grant.voided_at is None and lasts_beyond(one, self._at):
                 one = self._agreed(one, self._before.get(key), line)
             self._holdings[place] = self._ended(one)
 
@@ -256,18 +307,9 @@ class _Crossing:
         come = [place for place in self._come if self._is_plans(place)]
         if not come or self._change.converted:
             return
-        counted = 0
-        left: dict[str, int] = {}
-        for place in {*self._newest.values(), *come}:
-            one = self._holdings[place]
-            if not self._is_plans(place):
-                continue
-            if one.grant.voided_at is None:
-                counted += one.used
-            elif one.parked is not None and _runs(one, self._at):
-                offer = (one.grant.source or "").rpartition(":")[0]
-                left[offer] = left.get(offer, 0) + one.used
-        more = max(left.values(), default=0) - counted
+        places = {*self._newest.values(), *come}
+        counted, left = _plan_use([self._holdings[place] for place in places], self._at)
+        more = left - counted
         order = [
             one.id for one in burn_order(replace(self._was, holdings=tuple(self._holdings)), self._rules)
         ]
@@ -292,8 +334,7 @@ class _Crossing:
         return settle_overage(account, self._rules)
 
     def _is_plans(self, place: int) -> bool:
-        grant = self._holdings[place].grant
-        return grant.recurrence is not None and (grant.source or "").startswith(f"{Role.PLAN.value}:")
+        return is_plans(self._holdings[place].grant)
 
     # stays
 
@@ -420,28 +461,11 @@ class _Crossing:
         return self._fitted(replace(one, grant=agreed), allowed, one.used)
 
     def _fitted(self, one: Holding, allowed: int, used: int) -> Holding:
-        """A grant that holds what its period allows, less what is used of that."""
-        one = replace(one, allowed=allowed, used=used)
-        if one.grant.lasts is not None and lapse_at(one.grant, one.refilled_at) <= self._at:
-            return self._emptied(one)  # What it held has ended, until the next refill.
-        own = max(0, allowed - used)
-        more = one.rolled + own - one.remaining
-        _note(self._moved, self._at, MovementKind.ISSUE if more > 0 else MovementKind.VOID, one, abs(more))
-        return replace(
-            one,
-            remaining=one.remaining + more,
-            granted=one.granted + max(0, more),
-            voided=one.voided + max(0, -more),
-        )
+        return fitted(one, allowed, used, self._at, self._moved)
 
     def _ended(self, one: Holding) -> Holding:
         """A grant whose end was moved to before now ends now."""
-        return one if _lasts_beyond(one, self._at) else self._emptied(one)
-
-    def _emptied(self, one: Holding) -> Holding:
-        """A grant of which nothing is left: it expired."""
-        _note(self._moved, self._at, MovementKind.EXPIRE, one, one.remaining)
-        return replace(one, expired=one.expired + one.remaining, remaining=0, rolled=0)
+        return one if lasts_beyond(one, self._at) else _emptied(one, self._at, self._moved)
 
     def _metered(self, one: Holding, agreed: Grant) -> Holding:
         """A quota counts what was used in its period, and what is beyond a lowered one is owed. Where a trial
@@ -455,7 +479,8 @@ class _Crossing:
         ):
             return self._anew(one, agreed)
         less = one.grant.amount - agreed.amount
-        short = min(max(0, less - one.remaining), one.used)
+        # What another customer used who was merged into this one was burned in their account.
+        short = min(max(0, less - one.remaining), one.used, one.burned)
         if short:
             _note(self._moved, self._at, MovementKind.RETURN, one, short)
             self._moved.append(Movement(self._at, MovementKind.OVERAGE, None, short))
@@ -473,6 +498,28 @@ class _Crossing:
         return self._fitted(replace(empty, refilled_at=self._at), agreed.amount, 0)
 
 
+def fitted(one: Holding, allowed: int, used: int, at: int, moved: list[Movement]) -> Holding:
+    """A grant that holds what its period allows, less what is used of that; what moves is noted."""
+    one = replace(one, allowed=allowed, used=used)
+    if one.grant.lasts is not None and lapse_at(one.grant, one.refilled_at) <= at:
+        return _emptied(one, at, moved)  # What it held has ended, until the next refill.
+    own = max(0, allowed - used)
+    more = one.rolled + own - one.remaining
+    _note(moved, at, MovementKind.ISSUE if more > 0 else MovementKind.VOID, one, abs(more))
+    return replace(
+        one,
+        remaining=one.remaining + more,
+        granted=one.granted + max(0, more),
+        voided=one.voided + max(0, -more),
+    )
+
+
+def _emptied(one: Holding, at: int, moved: list[Movement]) -> Holding:
+    """A grant of which nothing is left: it expired."""
+    _note(moved, at, MovementKind.EXPIRE, one, one.remaining)
+    return replace(one, expired=one.expired + one.remaining, remaining=0, rolled=0)
+
+
 def _part(amount: int, recurrence: periods.Recurrence | None, at: int, *, up: bool = False) -> int:
     """An amount's part for what is left of the period, rounded down; `up`: rounded up."""
     if recurrence is None:
@@ -484,7 +531,7 @@ def _part(amount: int, recurrence: periods.Recurrence | None, at: int, *, up: bo
     return amount * (ends - at) // (ends - begins)
 
 
-def _lasts_beyond(one: Holding, at: int) -> bool:
+def lasts_beyond(one: Holding, at: int) -> bool:
     """Whether a grant is not over at an instant; it may still begin."""
     over_at = one.grant.over_at()
     return over_at is None or at < over_at
@@ -537,19 +584,25 @@ def _return(one: Holding, at: int, moved: list[Movement]) -> Holding:
     left_at, parked = one.grant.voided_at, one.parked
     if left_at is None or parked is None:
         return one
-    back = replace(
-        one,
-        grant=replace(one.grant, voided_at=None),
-        remaining=parked,
-        voided=one.voided - parked,
-        parked=None,
-        rolled=max(0, parked - max(0, one.allowed - one.used)),
-    )
+    back = _unparked(one)
     now = advance(Account((back,), as_of=left_at), _ALONE, at).holdings[0]
     _note(moved, at, MovementKind.UNVOID, one, parked)
     _note(moved, at, MovementKind.ISSUE, one, now.granted - back.granted)
     _note(moved, at, MovementKind.EXPIRE, one, now.expired - back.expired)
     return now
+
+
+def _unparked(one: Holding) -> Holding:
+    """A grant as it was before it was taken."""
+    assert one.parked is not None
+    return replace(
+        one,
+        grant=replace(one.grant, voided_at=None),
+        remaining=one.parked,
+        voided=one.voided - one.parked,
+        parked=None,
+        rolled=max(0, one.parked - max(0, one.allowed - one.used)),
+    )
 
 
 def _note(moved: list[Movement], at: int, kind: MovementKind, one: Holding, units: int) -> None:

@@ -50,6 +50,20 @@ class Customer:
 
 
 @dataclass(frozen=True)
+class DeletedCustomer:
+    """A deleted customer who can still be restored."""
+
+    id: str
+    plan: str | None
+    """The one they had."""
+    deleted_at: int
+    until_at: int
+    """Until when they can be restored (exclusive)."""
+    reason: str
+    author: str
+
+
+@dataclass(frozen=True)
 class Override:
     """A per-customer exception to one feature."""
 

@@ -24,9 +24,11 @@ from fastcheck.wire.operation import Answer, Request, Touches
 from fastcheck.wire.operations import OPERATIONS
 from fastcheck.wire.operations.catalog import SetCatalog
 from fastcheck.wire.operations.customers import DeleteCustomer, PutCustomer, PutCustomers
+from fastcheck.wire.operations.deletions import FreeId, RestoreCustomer
 from fastcheck.wire.operations.epochs import BeginEpoch
 from fastcheck.wire.operations.finance import SettleHeld
 from fastcheck.wire.operations.grants import MakeGrant, VoidGrant
+from fastcheck.wire.operations.merging import MergeCustomers
 from fastcheck.wire.operations.plan_changes import CancelMove, Migrate, MoveCustomers, MoveSegment
 from fastcheck.wire.operations.refunds import Refund
 from fastcheck.wire.operations.top_ups import PutTopUp
@@ -148,6 +150,10 @@ def _store_records(owner: Asking, request: Refund) -> None:
         owner.settling.store_records()  # Its record may be a moment old.
 
 
+def _store_all_records(owner: Asking, request: FreeId | MergeCustomers) -> None:
+    owner.settling.store_records()  # They name the customer by the id.
+
+
 def _top_up(owner: Asking, answer: TopUpState) -> None:
     owner.notifier.top_up()  # A balance that is low already is not left to the next round.
 
@@ -169,7 +175,10 @@ def _ring_courier(owner: Asking, answer: object) -> None:
     owner.notifier.ring_courier()
 
 
-_MOVING = (MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer)
+_MOVING = (
+    MoveCustomers, MoveSegment, Migrate, CancelMove, PutCustomer, PutCustomers, DeleteCustomer,
+    RestoreCustomer, MergeCustomers,
+)  # fmt: skip
 """Requests that make, do or cancel moves; also where one fails after its commit."""
 _OWN: dict[type[Request[Any]], Callable[[Asking, Any], Any]] = {
     SettleHeld: lambda owner, request: owner.leases.settle_page(request.cursor)
@@ -177,6 +186,8 @@ _OWN: dict[type[Request[Any]], Callable[[Asking, Any], Any]] = {
 """What an owner answers itself."""
 _BEFORE: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {
     Refund: _store_records,
+    FreeId: _store_all_records,
+    MergeCustomers: _store_all_records,
     PutWebhook: _load_courier,
 }
 _AFTER: dict[type[Request[Any]], Callable[[Asking, Any], None]] = {

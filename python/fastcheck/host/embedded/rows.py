@@ -75,8 +75,9 @@ class Rows:
             if change.seq > arena.seq:  # Else a repeated call's answer of then; the rows have moved on.
                 arena.put(change.records, change.seq, now)
         self.behind = False
+        count = sum(len(change.ids) for change in changes)
         for change in changes:
             kind = Kind.CUSTOMER_DELETED if change.deleted else Kind.CUSTOMER_CHANGED
             # A bulk load is not news of each of its customers.
-            for id in change.ids if len(changes) == 1 and len(change.ids) <= STRIPES else ():
+            for id in change.ids if count <= STRIPES else ():
                 self._ring.tell(kind.value, now, id)

@@ -19,6 +19,10 @@ CUSTOMERS_PER_ROUND: Final = 64
 requests come first."""
 
 
+DELETIONS_MS: Final = 3_600_000
+"""Between two looks for deletions that can no longer be undone."""
+
+
 @dataclass(frozen=True)
 class Step:
     """Something that is done again and again."""
@@ -81,12 +85,16 @@ def due_steps(
     def lines(now: int) -> None:
         service.due.book(CUSTOMERS_PER_ROUND)
 
+    def deletions(now: int) -> None:
+        service.due.forget_deletions()
+
     def notices(now: int) -> None:
         service.due.tell_due(now)
 
     return (
         Step("accounts", accounts, every_ms),
         Step("lines", lines, DUE_MS),
+        Step("deletions", deletions, DELETIONS_MS),
         Step("notices", notices, every_ms),
         Step("top-ups", top_ups, every_ms),
         Step("webhooks", webhooks, every_ms),

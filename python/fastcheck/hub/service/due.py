@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fastcheck.hub.service.core import Core, Done
 from fastcheck.hub.store.statements import Told
-from fastcheck.hub.use_cases import booking, due_accounts, end_notices, plan_changes, top_ups
+from fastcheck.hub.use_cases import booking, deletions, due_accounts, end_notices, plan_changes, top_ups
 from fastcheck.hub.use_cases.accounts import Totals
 from fastcheck.hub.use_cases.top_ups import ToppedUp
 from fastcheck.hub.use_cases.transaction import Call
@@ -70,6 +70,10 @@ class Due:
         if not self._core.read(lambda call: call.statements.unbooked(1)):
             return 0
         return self._core.write(lambda call: booking.book(call, limit))
+
+    def forget_deletions(self) -> None:
+        """Forgets deletions that can no longer be undone."""
+        self._core.write(deletions.forget)
 
     def top_ups_due(self, limit: int) -> Sequence[tuple[int, str]]:
         """(customer's number, pool) of the rules to look at now."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fastcheck.hub.service.core import Core
 from fastcheck.hub.store.statements import Lease, Told
-from fastcheck.hub.use_cases import leases
+from fastcheck.hub.use_cases import leases, usage_records
 from fastcheck.hub.use_cases.accounts import Terms, Totals
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.wire.names import name
@@ -28,7 +28,7 @@ class Lending:
         """Stores usage records: (position, at, event, customer, feature, units, [(quantity, n)…]). Those
         whose position is known are skipped."""
         rows = [(*record[:6], pack([tuple(one) for one in record[6]])) for record in records]
-        self._core.write(lambda call: call.statements.put_usage(rows))
+        self._core.write(lambda call: usage_records.store(call, rows))
 
     def lend(self, customer: str, pool: str) -> Terms:
         """The open lease of an account, or a new one. Raises `UnknownCustomer`, `UnknownPool`."""

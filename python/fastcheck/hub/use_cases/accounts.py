@@ -7,7 +7,7 @@ changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from fastcheck.hub.use_cases.upcoming_ends import NOTICE_MS, of_accounts
 from fastcheck.ledger import marks as thresholds
 from fastcheck.ledger.burn import advance, next_change, use
 from fastcheck.ledger.lend import LEASE_UNITS_MAX, Lending, lend
-from fastcheck.ledger.lines import across, returned, taken
+from fastcheck.ledger.lines import across, returned, taken, undone
 from fastcheck.ledger.marks import Marks
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Rules
 from fastcheck.wire.catalog import CatalogLike
@@ -128,6 +128,11 @@ class Accounts:
         if account is None or account.as_of < first.at:
             nothing = replace(first, stored=replace(first.stored, record=_none(number)))
             account = self._cross(account or Account(), pool, nothing, first)
+        return self._through(account, pool, found, after)
+
+    def _through(self, account: Account, pool: Pool, found: Sequence[State], after: int) -> Account:
+        """An account through the states of its customer since `after`, up to now."""
+        number = found[0].stored.record.number
         for place, state in enumerate(found):
             end = found[place + 1].at if place + 1 < len(found) else self.now + 1
             for change in passed(state, pool, max(after, state.at), end):
@@ -140,8 +145,11 @@ class Accounts:
         """An account from one state of its customer to the next."""
         record, since = other.stored.record, other.stored.since
         if record.deleted:
-            return taken(account, pool.rules, other.at)
+            # The deletion took it; a catalog since then takes nothing more.
+            return account if one.stored.record.deleted else taken(account, pool.rules, other.at)
         if one.stored.record.deleted:
+            if since.restored and account.as_of >= other.at:
+                return account  # `undo` brought it across.
             account = returned(account, pool.rules, one.stored.changed_at, other.at, all=since.restored)
         change = between(one, other, pool)
         if change.before == change.after and change.offers_stay and not change.converted:
@@ -158,6 +166,22 @@ class Accounts:
         was = State(old.changed_at, old, self.catalog, self.product)
         account = self._cross(account, pool, was, State(self.now, new, self.catalog, self.product))
         self.save(number, pool.name, stored, account)
+
+    def undo(self, deleted: StoredCustomer, found: Sequence[State], but: Collection[str], pool: Pool) -> None:
+        """Brings an account to now as if its customer, whose record is that of a deletion, had not been
+        deleted. `found`: what they would have been since, up to now. What moved counts as moved now. `but`:
+        grants that were taken before the deletion."""
+        number = deleted.record.number
+        self.fold(self.statements.last_lease(number, pool.name))
+        stored = self.statements.account(number, pool.name)
+        account = self._worked(deleted, pool, stored)
+        noted = len(account.moved)
+        then = self.statements.account_at(number, pool.name, deleted.changed_at)
+        late = 0 if then is None else max(0, then.written_off - account.written_off)
+        account = undone(account, pool.rules, deleted.changed_at, but, late)
+        account = self._through(account, pool, found, deleted.changed_at)
+        moved = (one._replace(at=account.as_of) for one in account.moved[noted:])
+        self.save(number, pool.name, stored, replace(account, moved=(*account.moved[:noted], *moved)))
 
     def update(self, customer: StoredCustomer, pool: Pool) -> Account:
         """Brings an account to now and writes it."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastcheck.errors import Conflict
-from fastcheck.hub.catalog.sources import Since
+from fastcheck.errors import Conflict, NameInvalid
 from fastcheck.hub.store.statements import Statements, StoredCustomer
 from fastcheck.hub.use_cases import plan_changes
 from fastcheck.hub.use_cases.records import build, trials_of
-from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, rewrite, shift, write
+from fastcheck.hub.use_cases.rewriting import IDS_PER_QUERY, shift, write
 from fastcheck.hub.use_cases.transaction import Call
-from fastcheck.hub.use_cases.use_case import Concerns, UseCase, customer
+from fastcheck.hub.use_cases.use_case import Concerns, UseCase
 from fastcheck.wire.answers import AddonState, Customer, Page, TrialState
 from fastcheck.wire.operations.customers import (
     CustomerTerms,
@@ -90,38 +89,25 @@ def _put(call: Call, asked: Asked) -> int:
             if due:
                 plan_changes.catch_up(call, number)
             stored = statements.customer(number)
+            if stored.record.deleted:
+                if stored.record.id != id:
+                    raise NameInvalid(f"{id!r:.80} names a deleted customer whose id was freed: take another")
+                statements.forget_deletion(number)
         new = build(call, id, terms, stored, last)
         if stored is not None:
             if new.record == stored.record:
                 continue
             rewritten.add(new.record.number)
             shift(accounts, stored, new)
-            before = None if stored.record.deleted else _summary(stored.record)
-            call.note("put_customer", id, before, _summary(new.record))
+            before = None if stored.record.deleted else summary(stored.record)
+            call.note("put_customer", id, before, summary(new.record))
         elif len(asked) == 1:
-            call.note("put_customer", id, None, _summary(new.record))
+            call.note("put_customer", id, None, summary(new.record))
         changed.append(new)
     if len(asked) > 1 and fresh:
         call.note("put_customers", "", None, {"new": fresh})
     write(call, changed, rewritten)
     return len(changed)
-
-
-def delete(call: Call, request: DeleteCustomer) -> None:
-    """Removes a customer: overrides, aliases and add-ons go, what is left of grants is taken (see decision
-    0012). Their history stays. Raises `UnknownCustomer`."""
-    statements, stored, accounts = call.statements, call.held(request.customer), call.accounts()
-    accounts.settle(call.totals)
-    number, id = stored.record.number, stored.record.id
-    statements.remove_override(number)
-    statements.leave_segments(number)
-    statements.remove_caps(statements.caps_of([number]))
-    statements.release_all(number)
-    statements.cancel_moves_of(number, call.now, "the customer was deleted")
-    statements.remove_notices(number)
-    statements.remove_top_ups(number, call.now)
-    call.note("delete_customer", id, _summary(stored.record), None)
-    rewrite(call, stored, CustomerRecord(number, id, deleted=True), Since(trials=trials_of(stored)))
 
 
 def get(call: Call, request: GetCustomer) -> Customer:
@@ -178,7 +164,8 @@ def _known(statements: Statements, asked: Asked) -> Iterator[tuple[str, Customer
             yield id, terms, known.get(id)
 
 
-def _summary(record: CustomerRecord) -> dict[str, Any]:
+def summary(record: CustomerRecord) -> dict[str, Any]:
+    """A customer as the audit log keeps them."""
     trial = record.trial
     return {
         "plan": record.plan,
@@ -193,7 +180,6 @@ def _summary(record: CustomerRecord) -> dict[str, Any]:
 USE_CASES = (
     UseCase(PutCustomer, put_one, concerns_one, current),
     UseCase(PutCustomers, put_many, concerns_many),
-    UseCase(DeleteCustomer, delete, customer, current),
     UseCase(GetCustomer, get),
     UseCase(ListCustomers, page),
     UseCase(ResolveCustomers, resolve),

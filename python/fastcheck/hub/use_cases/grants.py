@@ -18,8 +18,11 @@ from fastcheck.ledger.periods import Anchor, Recurrence, Span
 from fastcheck.wire.answers import GrantState, Page
 from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerms, VoidGrant
 
-RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/", PURCHASE)
-"""How the ids of grants begin that come from the catalog, of those that top up, and of those bought."""
+MERGED = "merge:"
+"""How the id of a grant begins that was another customer's."""
+RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/", PURCHASE, MERGED)
+"""How the ids of grants begin that come from the catalog, of those that top up, of those bought, and of those
+that were another customer's."""
 
 
 def put(call: Call, request: MakeGrant) -> GrantState:

@@ -7,7 +7,7 @@ from fastcheck.amounts import credits, units
 from fastcheck.errors import AmountError, Conflict
 from fastcheck.hub.catalog.product import Pool
 from fastcheck.hub.store.statements import StoredCustomer
-from fastcheck.hub.use_cases.grants import add, same, shown
+from fastcheck.hub.use_cases.grants import MERGED, add, same, shown
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import UseCase, account
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Grant, GrantKind
@@ -66,7 +66,9 @@ def _check(amount: int, used: int, account: Account, pool: Pool, source: str | N
     refunded = sum(
         one.granted - one.voided
         for one in account.holdings
-        if one.grant.kind is GrantKind.REFUND and source in (None, one.grant.source)
+        if one.grant.kind is GrantKind.REFUND
+        and source in (None, one.grant.source)
+        and not one.id.startswith(MERGED)  # Of what another customer used.
     )
     most = max(0, used - refunded)
     if amount > most:

@@ -10,7 +10,7 @@ from typing import Protocol
 from fastcheck.errors import RecordError
 from fastcheck.hub.catalog.product import Pool, Product
 from fastcheck.hub.catalog.sources import pool_lines, stays
-from fastcheck.hub.store.statements import Statements, StoredCustomer
+from fastcheck.hub.store.statements import Statements, StoredCustomer, StoredMove
 from fastcheck.hub.use_cases.moving import after_move
 from fastcheck.ledger.lines import Change, Line, Role, Why
 from fastcheck.wire.catalog import CatalogLike
@@ -116,6 +116,35 @@ def with_moves(statements: Statements, last: State, until: int) -> Iterator[Stat
         at = max(move.at, last.at)
         last = replace(last, at=at, stored=StoredCustomer(record, packed, since, at))
         yield last
+
+
+def resumed(
+    statements: Statements,
+    catalogs: Catalogs,
+    stored: StoredCustomer,
+    moves: Sequence[StoredMove],
+    until: int,
+) -> tuple[list[State], dict[str, str]]:
+    """The states of a customer from a deletion on that had not been: `stored` is what they were then, as of
+    its instant, `moves` are those that it cancelled, in their order. With the states, why moves that would
+    have been due could not have been done, by their ids."""
+    found = states(statements, catalogs, stored, stored.changed_at, until)
+    failed: dict[str, str] = {}
+    for move in moves:
+        if move.at > until:
+            break
+        at = max(move.at, stored.changed_at)
+        place = max(place for place, one in enumerate(found) if one.at <= at)
+        state = found[place]
+        try:
+            record, since = after_move(state.product, state.stored.record, state.stored.since, move, at)
+        except RecordError as error:
+            failed[move.id] = str(error)
+            continue
+        moved = StoredCustomer(record, pack_record(record), since, at)
+        later = [replace(one, stored=moved) for one in found[place + 1 :]]
+        found = [*found[: place + 1], replace(state, at=at, stored=moved), *later]
+    return found, failed
 
 
 def between(one: State, other: State, pool: Pool) -> Change:

@@ -14,11 +14,13 @@ from fastcheck.wire.operations import (
     catalog,
     clock,
     customers,
+    deletions,
     epochs,
     events,
     features,
     finance,
     grants,
+    merging,
     overrides,
     plan_changes,
     purchases,
@@ -33,9 +35,9 @@ from fastcheck.wire.operations import (
 )
 
 SUBJECTS = (
-    customers, overrides, plan_changes, segments, grants, purchases, balances, top_ups, features, caps,
-    refunds, reservations, catalog, usage, usage_records, events, webhooks, audit, finance, epochs,
-    clock, tokens,
+    customers, deletions, merging, overrides, plan_changes, segments, grants, purchases, balances, top_ups,
+    features, caps, refunds, reservations, catalog, usage, usage_records, events, webhooks, audit, finance,
+    epochs, clock, tokens,
 )  # fmt: skip
 """In the order of the API's description."""
 OPERATIONS = Operations(row for subject in SUBJECTS for row in subject.OPERATIONS)

@@ -134,7 +134,8 @@ class PutCustomers(Request[Count]):
 
 @dataclass(frozen=True)
 class DeleteCustomer(Request[None]):
-    """Removes a customer: their aliases are free again, their grants are voided."""
+    """Removes a customer: their aliases are free again, what is left of their grants is taken. For 30 days
+    it can be undone."""
 
     customer: CustomerKey
 

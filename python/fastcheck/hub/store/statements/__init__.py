@@ -18,6 +18,7 @@ from fastcheck.hub.store.statements.change_log import ChangeLog, LoggedChange, L
 from fastcheck.hub.store.statements.checking import Checking
 from fastcheck.hub.store.statements.clock import ClockRows
 from fastcheck.hub.store.statements.customers import Customers, StoredCustomer
+from fastcheck.hub.store.statements.deletions import Deletions, Parts, StoredDeletion
 from fastcheck.hub.store.statements.due import Due
 from fastcheck.hub.store.statements.epochs import Epochs
 from fastcheck.hub.store.statements.events import StoredNotice, Told
@@ -44,6 +45,7 @@ class Statements(
     Catalogs,
     ChangeLog,
     Customers,
+    Deletions,
     Overrides,
     Segments,
     Moves,
@@ -125,11 +127,13 @@ __all__ = [
     "Lease",
     "LogState",
     "LoggedChange",
+    "Parts",
     "PastStatements",
     "Statements",
     "StoredCap",
     "StoredCatalog",
     "StoredCustomer",
+    "StoredDeletion",
     "StoredDelivery",
     "StoredGrant",
     "StoredMove",

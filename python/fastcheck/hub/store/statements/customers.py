@@ -194,7 +194,7 @@ class Customers(Subject):
                     "plan": one.record.plan,
                     "version": one.record.version,
                     "record": one.packed,
-                    "since": _pack_since(one.since),
+                    "since": pack_since(one.since),
                     "changed_at": at,
                 }
                 for one in rows
@@ -245,14 +245,16 @@ class Customers(Subject):
 def _stored(row: Sequence[Any]) -> StoredCustomer:
     """A row of `_ROW` as use cases have it."""
     packed, since, changed_at = row
-    return StoredCustomer(unpack_record(packed), packed, _since(since), changed_at)
+    return StoredCustomer(unpack_record(packed), packed, unpack_since(since), changed_at)
 
 
-def _since(packed: bytes | None) -> Since:
+def unpack_since(packed: bytes | None) -> Since:
+    """When a customer came to the parts of what they have."""
     return Since() if packed is None else Since(*unpack(packed))
 
 
-def _pack_since(since: Since) -> bytes | None:
+def pack_since(since: Since) -> bytes | None:
+    """The inverse of `unpack_since`."""
     if since == Since():
         return None
     return pack((since.trial_ms, dict(since.addons), since.restored, since.trials, since.version_ms))

@@ -51,6 +51,11 @@ _KNOWN = select(segment_members.c.number).where(
 )
 _JOIN = InsertOnce(segment_members)
 _REMOVE = delete(segment_members).where(_of, segment_members.c.number == bindparam("of"))
+_OF_MEMBER = (
+    select(segment_members.c.name)
+    .where(segment_members.c.number == bindparam("of"))
+    .order_by(segment_members.c.name)
+)
 _LEAVE_ALL = delete(segment_members).where(segment_members.c.number == bindparam("of"))
 
 _override = (
@@ -122,6 +127,10 @@ class Segments(Subject):
     def remove_members(self, name: str, numbers: Sequence[int]) -> None:
         """Takes customers out of a segment."""
         self._many(_REMOVE, [{"key": name, "of": number} for number in numbers])
+
+    def segments_of(self, number: int) -> list[str]:
+        """The names of a customer's segments, in order."""
+        return list(self._db.execute(_OF_MEMBER, {"of": number}).scalars())
 
     def leave_segments(self, number: int) -> None:
         """Takes a customer out of every segment."""
