@@ -83,7 +83,7 @@ MUTANTS = [
         "if in_word == slot as u64 || in_returned == slot as u64 {",
         "if false {",
         CRASH,
-        "a_spender_killed_at_any_step",
+        "a_spender_overtaken_at_any_step",
     ),
     Mutant(
         "claim ignores the tag of returned",
@@ -91,7 +91,7 @@ MUTANTS = [
         "if in_word == slot as u64 || in_returned == slot as u64 {",
         "if in_word == slot as u64 {",
         CRASH,
-        "a_spender_killed_at_any_step",
+        "a_spender_overtaken_at_any_step",
     ),
     Mutant(
         "debit before intent",
