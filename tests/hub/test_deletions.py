@@ -378,6 +378,23 @@ def test_a_move_that_was_due_meanwhile_is_done_from_its_instant(hub: Service, cl
     assert hub.get_customer("D").plan == "team"
 
 
+def test_at_the_instant_of_the_return_nothing_counts_twice(hub: Service, clock: ManualClock) -> None:
+    put(hub)
+    hub.move(move_customers(["D"], destination("free", when=MARCH + 5 * DAY_MS)))
+    hub.delete_customer("D")
+    clock.advance(8 * DAY_MS)
+    restore(hub)
+    assert left(hub) == 100 + 3, "the plan that was left meanwhile does not come back"
+    clock.advance(1)
+    hub.delete_customer("D")
+    clock.advance(1)
+    hub.ask(SetCatalog(CATALOG.replace("amount: 3,", "amount: 4,").encode(), "catalog.yaml"))
+    restore(hub)
+    assert left(hub) == 100 + 4
+    clock.advance(1)
+    assert left(hub) == 100 + 4
+
+
 def test_a_move_that_was_due_before_counts_before_the_deletion(hub: Service, clock: ManualClock) -> None:
     put(hub)
     hub.move(move_customers(["D"], destination("free", when=MARCH + DAY_MS)))

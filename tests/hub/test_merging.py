@@ -330,7 +330,7 @@ class Two:
 
     def _grant(self, id: str, pool: str, terms: dict[str, Any]) -> None:
         now = self.clock.now_ms()
-        more: dict[str, Any] = {"kind": terms.get("kind", "paid")}
+        more: dict[str, Any] = {"kind": terms.get("kind", "paid"), "priority": -1}  # They burn first.
         if "starts" in terms:
             more["effective_at"] = now + terms["starts"] * DAY_MS
         if "expires" in terms:

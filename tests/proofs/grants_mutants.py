@@ -48,15 +48,15 @@ MUTANTS = [
     Mutant("a deletion takes nothing", ACCOUNTS, "else taken(account, pool.rules, other.at)", "else account", "tests/hub/test_hub_service.py -k deleting_a"),
     Mutant("gifts come back with the id", LINES, "return grant.kind in BOUGHT or source.startswith(PURCHASE)", "return True", "tests/hub/test_hub_service.py -k deleting_a"),
     Mutant("a restore knows nothing of the time since", ACCOUNTS, "account = self._through(account, pool, found, deleted.changed_at)", "account = advance(account, pool.rules, self.now)", RESTORED + " -k never_deleted"),
-    Mutant("a restore comes twice", ACCOUNTS, "if since.restored and account.as_of >= other.at:", "if False:", RESTORED + " -k never_deleted"),
-    Mutant("a catalog takes what a deletion left", ACCOUNTS, "return account if one.stored.record.deleted else taken", "return taken", RESTORED + " -k never_deleted"),
+    Mutant("a restore comes twice", ACCOUNTS, "if since.restored and account.as_of >= other.at:", "if False:", RESTORED + " -k counts_twice"),
+    Mutant("a catalog takes what a deletion left", ACCOUNTS, "return account if one.stored.record.deleted else taken", "return taken", RESTORED + " -k counts_twice"),
     Mutant("what came late is lost", ACCOUNTS, "max(0, then.written_off - account.written_off)", "0", RESTORED + " -k given_back"),
     Mutant("who is put again can be restored", "hub/use_cases/customers.py", "statements.forget_deletion(number)", "pass", RESTORED + " -k are_listed"),
     Mutant("a freed id leaves its use", "hub/store/statements/deletions.py", "self._db.execute(_NAME_USAGE, {\"old_id\": id, \"new_id\": freed})", "pass", RESTORED + " -k comes_late"),
     # Merging.
     Mutant("a merge forgets what was used", MERGING, "used = plan_use(gone.holdings, gone.at)", "used = 0", MERGED + " -k used_of_a_plan"),
     Mutant("a merge owes the use of a meter twice", MERGING, "held, burned=held.burned - back, remaining=held.remaining + back,", "held, burned=held.burned, remaining=held.remaining,", MERGED + " -k meter_counts"),
-    Mutant("a merge sells the whole grant again", MERGING, "return Cost(cost.amount * held.granted // amount - cost.amount * out // amount, cost.currency)", "return cost", MERGED + " -k conserved"),
+    Mutant("a merge sells the whole grant again", MERGING, "return Cost(cost.amount * held.granted // amount - cost.amount * out // amount, cost.currency)", "return cost", MERGED + " -k by_hand"),
     Mutant("a merge rounds what recurs", MERGING, "put_in = held.granted - (held.granted - left) // grant.amount * grant.amount", "put_in = left", MERGED + " -k conserved"),
     Mutant("a merge forgives what is owed", MERGING, "        kept.owe(owed)\n    for", "    for", MERGED + " -k is_owed"),
 ]  # fmt: skip
