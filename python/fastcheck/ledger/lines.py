@@ -42,6 +42,10 @@ class Role(str, Enum):
     METER = "meter"
 
 
+PLAN, _TRIAL = f"{Role.PLAN.value}:", f"{Role.TRIAL.value}:"
+"""How the keys of their lines begin."""
+
+
 class Why(Enum):
     """What changed."""
 
@@ -81,7 +85,7 @@ class Line:
     @property
     def offer(self) -> str:
         """The plan, trial or add-on: "plan:pro"."""
-        return self.key.rpartition(":")[0]
+        return _offer_of(self.key)
 
     def expires_at(self, starts_at: int) -> int | None:
         """When the whole grant of a stay that began at an instant ends."""
@@ -182,7 +186,12 @@ def _outlives_deletion(grant: Grant) -> bool:
     source = grant.source or ""
     if not is_line(grant):
         return grant.kind in BOUGHT or source.startswith(PURCHASE)
-    return grant.recurrence is None and not source.startswith(f"{Role.TRIAL.value}:")
+    return grant.recurrence is None and not source.startswith(_TRIAL)
+
+
+def _offer_of(key: str) -> str:
+    """The plan, trial or add-on of a line's key."""
+    return key.rpartition(":")[0]
 
 
 def is_line(grant: Grant) -> bool:
@@ -193,7 +202,7 @@ def is_line(grant: Grant) -> bool:
 
 def is_plans(grant: Grant) -> bool:
     """Whether a grant comes from a recurring line of a plan."""
-    return grant.recurrence is not None and (grant.source or "").startswith(f"{Role.PLAN.value}:")
+    return grant.recurrence is not None and (grant.source or "").startswith(PLAN)
 
 
 def plan_use(holdings: Iterable[Holding], at: int) -> int:
@@ -213,7 +222,7 @@ def _plan_use(holdings: Iterable[Holding], at: int) -> tuple[int, int]:
         if one.grant.voided_at is None:
             counted += one.used
         elif one.parked is not None and _runs(one, at):
-            offer = (one.grant.source or "").rpartition(":")[0]
+            offer = _offer_of(one.grant.source or "")
             left[offer] = left.get(offer, 0) + one.used
     return counted, max(left.values(), default=0)
 
@@ -259,10 +268,10 @@ class _Crossing:
             one = self._holdings[place]
             if key in self._after or one.grant.voided_at is not None or not lasts_beyond(one, self._at):
                 continue
-            role, offer = Role(key.partition(":")[0]), key.rpartition(":")[0]
+            offer = _offer_of(key)
             once, paid = one.grant.recurrence is None, one.grant.cost is not None
             if offer not in has:
-                if not once or role is Role.TRIAL:  # What was given once stays with the customer.
+                if not once or key.startswith(_TRIAL):  # What was given once stays with the customer.
                     self._holdings[place] = _park(one, self._at, self._moved)
             elif self._change.why is Why.CATALOG or key not in self._before:
                 if not once:
@@ -542,9 +551,7 @@ def _runs(one: Holding, at: int) -> bool:
     grant = one.grant
     assert grant.voided_at is not None
     if grant.expires_at is not None:
-        return at < grant.expires_at and (
-            not (grant.source or "").startswith(Role.PLAN.value) or at < _refill_after(grant, grant.voided_at)
-        )
+        return at < grant.expires_at and (not is_plans(grant) or at < _refill_after(grant, grant.voided_at))
     return at < _refill_after(grant, grant.voided_at)
 
 

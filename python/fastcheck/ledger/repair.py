@@ -27,6 +27,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from fastcheck.ledger import burn, periods
+from fastcheck.ledger.lines import is_line
 from fastcheck.ledger.model import Account, Grant, Holding, Movement, Rules
 from fastcheck.ledger.postings import TAKEN, LedgerAccount, Posting, postings
 
@@ -36,9 +37,6 @@ Bring = Callable[[Account, int], Account]
 _ISSUED, _GRANT, _USED = LedgerAccount.ISSUED, LedgerAccount.GRANT, LedgerAccount.USED
 _EXPIRED, _VOIDED = LedgerAccount.EXPIRED, LedgerAccount.VOIDED
 _OVERAGE, _WRITTEN_OFF = LedgerAccount.OVERAGE, LedgerAccount.WRITTEN_OFF
-
-LINES = ("plan:", "trial:", "addon:", "meter:")
-"""How the sources of grants begin that follow from a customer's record."""
 
 
 class Booked(NamedTuple):
@@ -224,7 +222,7 @@ def _instants(since: Sequence[Booked], least: int, at: int) -> list[int]:
 
 def _follows(grant: Grant) -> bool:
     """Whether a grant follows from the customer's record."""
-    return grant.source is not None and grant.source.startswith(LINES)
+    return is_line(grant)
 
 
 def _voided(was: Account, now: Account) -> dict[str, Grant]:

@@ -8,7 +8,7 @@ changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from fastcheck.amounts import credits
@@ -21,6 +21,7 @@ from fastcheck.hub.store.statements import (
     Statements,
     StoredCap,
     StoredCustomer,
+    StoredMove,
 )
 from fastcheck.hub.use_cases.claims import claims, counted
 from fastcheck.hub.use_cases.moving import some
@@ -83,6 +84,7 @@ class Accounts:
     author: str = ""
     notice_ms: int = NOTICE_MS
     """How long before a grant expires it is told."""
+    _moves: dict[int, Sequence[StoredMove]] = field(default_factory=dict, repr=False)
 
     def pool(self, name: str) -> Pool:
         """A pool of the catalog. Raises `UnknownPool`."""
@@ -95,9 +97,18 @@ class Accounts:
 
     def quota(self, customer: StoredCustomer, pool: Pool, at: int) -> SettingValue:
         """What the meter behind a private pool resolves to; None = unlimited. 0 for a named pool."""
-        if not pool.private or customer.record.deleted:
-            return 0
-        return self.catalog.resolve(customer.packed, at)[pool.name][0]
+        return self._state(customer).quota(pool, at)
+
+    def _state(self, customer: StoredCustomer) -> State:
+        """A customer under the catalog in force."""
+        return State(customer.changed_at, customer, self.catalog, self.product)
+
+    def _ahead(self, customer: StoredCustomer) -> Sequence[StoredMove]:
+        """The moves ahead of a customer, read once for all that one request asks about them."""
+        number = customer.record.number
+        if number not in self._moves:
+            self._moves[number] = self.statements.moves_ahead(number)
+        return self._moves[number]
 
     def current(self, customer: StoredCustomer, pool: Pool) -> tuple[Account | None, Account]:
         """(as stored, as of now) with what open leases used, nothing written. Moves ahead count from their
@@ -112,8 +123,8 @@ class Accounts:
 
     def seen(self, customer: StoredCustomer) -> StoredCustomer:
         """A customer as they are now, moves ahead that will have been carried out included."""
-        now = State(customer.changed_at, customer, self.catalog, self.product)
-        return [now, *with_moves(self.statements, now, self.now)][-1].stored
+        now = self._state(customer)
+        return [now, *with_moves(self._ahead(customer), now, self.now)][-1].stored
 
     def _worked(
         self, customer: StoredCustomer, pool: Pool, account: Account | None, *, ahead: bool = False
@@ -123,7 +134,7 @@ class Accounts:
         after = -1 if account is None else account.as_of - 1
         found = states(self.statements, self.catalogs, customer, after, self.now)
         if ahead:
-            found.extend(with_moves(self.statements, found[-1], self.now))
+            found.extend(with_moves(self._ahead(customer), found[-1], self.now))
         number, first = customer.record.number, found[0]
         if account is None or account.as_of < first.at:
             nothing = replace(first, stored=replace(first.stored, record=_none(number)))
@@ -163,8 +174,7 @@ class Accounts:
         self.fold(self.statements.last_lease(number, pool.name))
         stored = self.statements.account(number, pool.name)
         account = self._worked(old, pool, stored)
-        was = State(old.changed_at, old, self.catalog, self.product)
-        account = self._cross(account, pool, was, State(self.now, new, self.catalog, self.product))
+        account = self._cross(account, pool, self._state(old), replace(self._state(new), at=self.now))
         self.save(number, pool.name, stored, account)
 
     def undo(self, deleted: StoredCustomer, found: Sequence[State], but: Collection[str], pool: Pool) -> None:
@@ -367,7 +377,7 @@ class Accounts:
 
     def next_change(self, customer: StoredCustomer, pool: Pool, account: Account) -> int | None:
         """When an account changes next if nothing is used: by itself, or by a move ahead."""
-        ahead = self.statements.moves_ahead_at(customer.record.number)
+        ahead = [move.at for move in self._ahead(customer)]
         quotas = self.catalog.boundaries(customer.packed) if pool.private else ()
         later = (
             at for at in (next_change(account), *ahead, *quotas) if at is not None and at > account.as_of

@@ -12,7 +12,7 @@ from fastcheck.hub.use_cases.accounts import Accounts
 from fastcheck.hub.use_cases.transaction import Call
 from fastcheck.hub.use_cases.use_case import Concerns, UseCase, account, customer
 from fastcheck.ledger import burn
-from fastcheck.ledger.lines import PURCHASE
+from fastcheck.ledger.lines import PURCHASE, Role
 from fastcheck.ledger.model import AMOUNT_MAX, Account, Cost, Grant, GrantKind, Holding, Rollover
 from fastcheck.ledger.periods import Anchor, Recurrence, Span
 from fastcheck.wire.answers import GrantState, Page
@@ -20,7 +20,7 @@ from fastcheck.wire.operations.grants import ListGrants, MakeGrant, RolloverTerm
 
 MERGED = "merge:"
 """How the id of a grant begins that was another customer's."""
-RESERVED_IDS = ("plan:", "trial:", "addon:", "meter:", "topup:auto/", PURCHASE, MERGED)
+RESERVED_IDS = (*(f"{role.value}:" for role in Role), "topup:auto/", PURCHASE, MERGED)
 """How the ids of grants begin that come from the catalog, of those that top up, of those bought, and of those
 that were another customer's."""
 

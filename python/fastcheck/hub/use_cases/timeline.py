@@ -3,7 +3,7 @@ looked at is worked. See decision 0012."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,11 +12,10 @@ from fastcheck.hub.catalog.product import Pool, Product
 from fastcheck.hub.catalog.sources import pool_lines, stays
 from fastcheck.hub.store.statements import Statements, StoredCustomer, StoredMove
 from fastcheck.hub.use_cases.moving import after_move
-from fastcheck.ledger.lines import Change, Line, Role, Why
+from fastcheck.ledger.lines import PLAN, Change, Line, Why
 from fastcheck.wire.catalog import CatalogLike
 from fastcheck.wire.record import SettingValue, pack_record
 
-PLAN = f"{Role.PLAN.value}:"
 BOUNDARIES_MAX = 1_000
 """Instants at which a customer's quota changed that are worked through one by one; older ones no longer
 matter."""
@@ -102,9 +101,9 @@ def _catalogs_before(
     return place
 
 
-def with_moves(statements: Statements, last: State, until: int) -> Iterator[State]:
+def with_moves(moves: Iterable[StoredMove], last: State, until: int) -> Iterator[State]:
     """The states that moves ahead begin, as they will be carried out."""
-    for move in statements.moves_ahead(last.stored.record.number):
+    for move in moves:
         if move.at > until:
             return
         record, since = last.stored.record, last.stored.since
